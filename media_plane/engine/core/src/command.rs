@@ -1,0 +1,72 @@
+//! What the node asks of a shard. Names are resolved and checked before a command is queued.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use crate::event::CloseReason;
+use crate::params::SessionParameters;
+use crate::stats::SessionStats;
+use crate::ufrag::LocalCredentials;
+
+/// A session's place in its shard; the generation tells it from earlier sessions in the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// Place in the shard's table.
+    pub index: u32,
+    /// How many sessions had the place before.
+    pub generation: u32,
+}
+
+/// What a video slot shall show.
+#[derive(Debug, Clone)]
+pub struct SlotRequest {
+    /// The slot.
+    pub mid: Arc<str>,
+    /// The track; None empties the slot.
+    pub source: Option<(SessionKey, Arc<str>)>,
+}
+
+/// A session to open.
+#[derive(Debug)]
+pub struct OpenSession {
+    /// Its room, which is open.
+    pub room: Arc<str>,
+    /// Its name.
+    pub session: Arc<str>,
+    /// Its place.
+    pub key: SessionKey,
+    /// The node's ICE credentials.
+    pub credentials: LocalCredentials,
+    /// What was agreed.
+    pub parameters: SessionParameters,
+}
+
+/// A command for one shard.
+#[derive(Debug)]
+pub enum Command {
+    /// Make a room.
+    OpenRoom(Arc<str>),
+    /// End a room and its sessions.
+    CloseRoom(Arc<str>),
+    /// Make a session.
+    OpenSession(Box<OpenSession>),
+    /// End a session.
+    CloseSession(SessionKey, CloseReason),
+    /// Stop or resume forwarding a track.
+    SetTrackMuted {
+        /// Whose.
+        key: SessionKey,
+        /// The track.
+        mid: Arc<str>,
+        /// Whether its packets are dropped.
+        muted: bool,
+    },
+    /// Set what video slots show.
+    UpdateSlots(SessionKey, Vec<SlotRequest>),
+    /// Ask a track's sender for a key frame.
+    RequestKeyFrame(SessionKey, Arc<str>),
+    /// Report a session's figures.
+    Stats(SessionKey, SyncSender<SessionStats>),
+    /// End every session and the thread.
+    Stop,
+}

@@ -1,0 +1,109 @@
+//! Monotonic counters: plain numbers inside a shard, published to atomics that other threads read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a shard counts since its start.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// The counters' names, in the order of [`Counters::values`].
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)*];
+
+            /// The counters' values.
+            #[must_use]
+            pub fn values(&self) -> [u64; Self::NAMES.len()] {
+                [$(self.$name,)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Datagrams received.
+    packets_received,
+    /// Bytes of UDP payload received.
+    bytes_received,
+    /// Datagrams sent.
+    packets_sent,
+    /// Bytes of UDP payload sent.
+    bytes_sent,
+    /// RTP packets that never came although they were asked for again.
+    packets_lost,
+    /// RTP packets that came after they were asked for again.
+    packets_recovered,
+    /// Generic NACK messages from receivers.
+    nacks_received,
+    /// Generic NACK messages to senders.
+    nacks_sent,
+    /// PLI messages to senders.
+    key_frame_requests_sent,
+    /// PLI and FIR messages from receivers.
+    key_frame_requests_received,
+    /// Transport-wide congestion control feedback messages from receivers.
+    transport_feedback_received,
+    /// Retransmissions sent to receivers.
+    retransmissions_sent,
+    /// System calls that sent.
+    send_calls,
+    /// System calls that received.
+    receive_calls,
+    /// CPU time of the shard's thread.
+    cpu_nanoseconds,
+    /// Sessions opened.
+    sessions_opened,
+    /// Sessions closed.
+    sessions_closed,
+    /// STUN refused: malformed, unknown user name, wrong integrity.
+    dropped_stun,
+    /// DTLS refused: no validated address, or a handshake that failed.
+    dropped_dtls,
+    /// SRTP or SRTCP whose authentication failed.
+    dropped_srtp_auth,
+    /// SRTP or SRTCP received before, or too old to tell.
+    dropped_srtp_replay,
+    /// RTP refused: malformed or of an unknown payload type.
+    dropped_rtp,
+    /// RTCP refused: malformed.
+    dropped_rtcp,
+    /// RTP that belongs to no track.
+    dropped_unknown_ssrc,
+    /// Datagrams from an address no session has proven to own.
+    dropped_unknown_source,
+    /// Datagrams of no protocol the engine speaks.
+    dropped_noise,
+    /// Datagrams over the rate limit of their source.
+    dropped_rate,
+    /// Datagrams the socket refused to take.
+    dropped_send_buffer,
+}
+
+/// A shard's counters as other threads see them.
+#[derive(Debug)]
+pub struct SharedCounters([AtomicU64; Counters::NAMES.len()]);
+
+impl Default for SharedCounters {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl SharedCounters {
+    /// Makes the present values visible.
+    pub fn publish(&self, counters: &Counters) {
+        for (shared, value) in self.0.iter().zip(counters.values()) {
+            shared.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds the published values to `sums`, in the order of [`Counters::NAMES`].
+    pub fn add_to(&self, sums: &mut [u64]) {
+        for (sum, shared) in sums.iter_mut().zip(&self.0) {
+            *sum += shared.load(Ordering::Relaxed);
+        }
+    }
+}

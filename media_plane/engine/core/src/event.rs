@@ -1,0 +1,123 @@
+//! What a shard tells the node: state changes, never packets.
+
+use std::sync::Arc;
+
+/// Life of a session's transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    /// Waiting for ICE and DTLS.
+    Connecting,
+    /// Keys are agreed: media can flow.
+    Connected,
+    /// Over.
+    Closed,
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The node asked for it.
+    Requested,
+    /// The participant has a newer session.
+    Replaced,
+    /// No authenticated connectivity check for 30 seconds (RFC 7675).
+    IceTimeout,
+    /// The handshake failed or the certificate is not the one that was signalled.
+    DtlsFailed,
+    /// The client closed it.
+    PeerClosed,
+}
+
+/// Direction of media as the engine sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From a client.
+    In,
+    /// To a client.
+    Out,
+}
+
+/// Which session of which room an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The room.
+    pub room: Arc<str>,
+    /// The session.
+    pub session: Arc<str>,
+}
+
+/// A track, as the node names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackName {
+    /// The session that sends it.
+    pub session: Arc<str>,
+    /// Its MID there.
+    pub mid: Arc<str>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKind {
+    /// A session's transport changed state.
+    SessionState {
+        /// Whose.
+        subject: Subject,
+        /// The new state.
+        state: SessionState,
+        /// Why it was closed.
+        reason: Option<CloseReason>,
+        /// The SRTP profile, once connected.
+        srtp_profile: Option<&'static str>,
+    },
+    /// The first RTP packet of a track or to a slot.
+    FirstMedia {
+        /// Whose.
+        subject: Subject,
+        /// The m-line.
+        mid: Arc<str>,
+        /// From or to the client.
+        direction: Direction,
+    },
+    /// The slot carries another track from now on.
+    SlotSource {
+        /// Whose slot.
+        subject: Subject,
+        /// The m-line.
+        mid: Arc<str>,
+        /// The track it carries; None: empty.
+        source: Option<TrackName>,
+    },
+    /// Another participant speaks.
+    DominantSpeaker {
+        /// Where.
+        room: Arc<str>,
+        /// Who; None: nobody.
+        session: Option<Arc<str>>,
+    },
+    /// Packets of a track began to arrive, or stopped.
+    TrackActivity {
+        /// Whose track.
+        subject: Subject,
+        /// The m-line.
+        mid: Arc<str>,
+        /// Whether packets arrive.
+        active: bool,
+    },
+}
+
+impl EventKind {
+    /// Whether losing the event would leave the node with a wrong picture: such events are never dropped.
+    #[must_use]
+    pub fn is_state(&self) -> bool {
+        !matches!(self, Self::DominantSpeaker { .. } | Self::TrackActivity { .. })
+    }
+}
+
+/// What happened and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What.
+    pub kind: EventKind,
+    /// Nanoseconds since 1970.
+    pub time_unix_nano: u64,
+}
