@@ -1,7 +1,8 @@
 //! The last packets of one encoding, kept once and read by every receiver, for forwarding and for retransmission.
 
 use crate::clock::Micros;
-use crate::payload::Picture;
+use crate::picture::Picture;
+use crate::wire::extension::AudioLevel;
 
 /// What is known of a stored packet besides its payload.
 #[derive(Debug, Clone, Copy, Default)]
@@ -16,8 +17,8 @@ pub(crate) struct PacketInfo {
     pub payload_type: u8,
     /// RTP marker bit.
     pub marker: bool,
-    /// Audio level element as received (RFC 6464): voice flag and level.
-    pub audio_level: Option<u8>,
+    /// How loud the packet says it is (RFC 6464).
+    pub audio_level: Option<AudioLevel>,
     /// Video orientation element as received.
     pub orientation: Option<u8>,
     /// What the payload says of the picture.

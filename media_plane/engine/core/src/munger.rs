@@ -1,0 +1,219 @@
+//! One continuous RTP stream out of whatever sources a slot carries: sequence numbers, timestamps and picture numbers run
+//! on across every switch. A source in the slot is a segment, a set of constant offsets, so that a retransmission finds its
+//! source packet again by subtraction and nothing is kept a packet.
+
+use crate::clock::{Micros, SECOND};
+use crate::picture::PictureNumbers;
+use crate::ring::PacketInfo;
+use crate::slab::Key;
+
+/// Segments remembered for retransmissions.
+const HISTORY: usize = 4;
+/// Bits of a VP8 key frame index.
+const KEY_INDEX_MASK: u8 = 0x1f;
+
+/// The stretch of the outgoing stream that came from one source without interruption.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment {
+    /// The track it comes from.
+    pub source: Key,
+    first_in: u64,
+    first_out: u64,
+    timestamp_offset: u32,
+    picture_id_offset: u16,
+    tl0_offset: u8,
+    key_index_offset: u8,
+}
+
+/// How a packet leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    pub sequence: u64,
+    pub timestamp: u32,
+    pub numbers: Option<PictureNumbers>,
+}
+
+impl Segment {
+    /// The outgoing form of a packet; None when it belongs to the time before the segment.
+    pub(crate) fn outgoing(&self, info: &PacketInfo) -> Option<Outgoing> {
+        let sequence = self.first_out + info.sequence.checked_sub(self.first_in)?;
+        Some(Outgoing { sequence, timestamp: self.timestamp(info.timestamp), numbers: self.numbers(info) })
+    }
+
+    /// The outgoing form of a timestamp.
+    pub(crate) fn timestamp(&self, timestamp: u32) -> u32 {
+        timestamp.wrapping_add(self.timestamp_offset)
+    }
+
+    fn numbers(&self, info: &PacketInfo) -> Option<PictureNumbers> {
+        let numbers = info.picture.numbers?;
+        let mask = if numbers.wide { 0x7fff } else { 0x7f };
+        Some(PictureNumbers {
+            picture_id: numbers.picture_id.map(|id| id.wrapping_add(self.picture_id_offset) & mask),
+            wide: numbers.wide,
+            tl0_index: numbers.tl0_index.map(|index| index.wrapping_add(self.tl0_offset)),
+            key_index: numbers.key_index.map(|index| index.wrapping_add(self.key_index_offset) & KEY_INDEX_MASK),
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    sequence: u64,
+    timestamp: u32,
+    captured: Micros,
+    numbers: PictureNumbers,
+}
+
+/// The outgoing stream of a slot.
+#[derive(Debug)]
+pub(crate) struct Munger {
+    segments: [Option<Segment>; HISTORY],
+    newest: usize,
+    last: Last,
+    started: bool,
+    clock_rate: u32,
+    /// Least distance of timestamps across a switch: a frame.
+    step: u32,
+}
+
+impl Munger {
+    /// A stream that begins after the given (random) numbers.
+    pub(crate) fn new(sequence: u16, timestamp: u32, clock_rate: u32, step: u32) -> Self {
+        let last = Last { sequence: sequence.into(), timestamp, captured: 0, numbers: PictureNumbers::default() };
+        Self { segments: [None; HISTORY], newest: 0, last, started: false, clock_rate, step }
+    }
+
+    /// Begins a segment with this packet, which was captured at `captured`.
+    pub(crate) fn switch(&mut self, source: Key, info: &PacketInfo, captured: Micros) {
+        let first_out = self.last.sequence + 1;
+        let elapsed = captured.saturating_sub(self.last.captured);
+        let advance = if self.started { ((elapsed * Micros::from(self.clock_rate) / SECOND) as u32).max(self.step) } else { 0 };
+        let timestamp = self.last.timestamp.wrapping_add(advance);
+        let (next, first) = (self.last.numbers, info.picture.numbers.unwrap_or_default());
+        let picture_id = next.picture_id.unwrap_or_default().wrapping_add(1);
+        let tl0_index = next.tl0_index.unwrap_or_default().wrapping_add(1);
+        let key_index = next.key_index.unwrap_or_default().wrapping_add(1);
+        self.newest = (self.newest + 1) % HISTORY;
+        self.segments[self.newest] = Some(Segment {
+            source,
+            first_in: info.sequence,
+            first_out,
+            timestamp_offset: timestamp.wrapping_sub(info.timestamp),
+            picture_id_offset: picture_id.wrapping_sub(first.picture_id.unwrap_or_default()),
+            tl0_offset: tl0_index.wrapping_sub(first.tl0_index.unwrap_or_default()),
+            key_index_offset: key_index.wrapping_sub(first.key_index.unwrap_or_default()) & KEY_INDEX_MASK,
+        });
+    }
+
+    /// The segment being sent.
+    pub(crate) fn current(&self) -> Option<&Segment> {
+        self.segments[self.newest].as_ref()
+    }
+
+    /// The outgoing form of a packet of the current segment.
+    pub(crate) fn forward(&mut self, info: &PacketInfo, captured: Micros) -> Option<Outgoing> {
+        let outgoing = self.current()?.outgoing(info)?;
+        if outgoing.sequence > self.last.sequence {
+            let numbers = outgoing.numbers.unwrap_or(self.last.numbers);
+            self.last = Last { sequence: outgoing.sequence, timestamp: outgoing.timestamp, captured, numbers };
+            self.started = true;
+        }
+        Some(outgoing)
+    }
+
+    /// Finds the segment and the source's sequence number of a packet that has been sent.
+    pub(crate) fn find(&self, sequence: u16) -> Option<(&Segment, u64)> {
+        let back = (self.last.sequence as u16).wrapping_sub(sequence);
+        let sequence = self.last.sequence.checked_sub(back.into())?;
+        let segment = (0..HISTORY)
+            .filter_map(|back| self.segments[(self.newest + HISTORY - back) % HISTORY].as_ref())
+            .find(|segment| segment.first_out <= sequence)?;
+        Some((segment, segment.first_in + (sequence - segment.first_out)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Picture;
+
+    const A: Key = Key { index: 1, generation: 0 };
+    const B: Key = Key { index: 2, generation: 0 };
+
+    fn packet(sequence: u64, timestamp: u32, picture: u16) -> PacketInfo {
+        let numbers = PictureNumbers {
+            picture_id: Some(picture),
+            wide: true,
+            tl0_index: Some(picture as u8),
+            key_index: Some(3),
+        };
+        PacketInfo { sequence, timestamp, picture: Picture { starts_key_frame: false, numbers: Some(numbers) }, ..PacketInfo::default() }
+    }
+
+    fn munger() -> Munger {
+        Munger::new(65_530, 1_000, 90_000, 3_000)
+    }
+
+    #[test]
+    fn numbers_run_on_across_a_switch() {
+        let mut munger = munger();
+        let first = packet(100, 5_000, 0x7ffe);
+        munger.switch(A, &first, 1_000_000);
+        let outs: Vec<_> = (0..10)
+            .map(|n| munger.forward(&packet(100 + n, 5_000 + 3_000 * n as u32, (0x7ffe + n as u16) & 0x7fff), 1_000_000 + n * 33_333).unwrap())
+            .collect();
+        assert_eq!(outs[0].sequence, 65_531);
+        assert_eq!(outs[9].sequence, 65_540);
+        let last = outs[9];
+
+        munger.switch(B, &packet(7, 77, 12), 1_000_000 + 9 * 33_333 + 100_000);
+        let next = munger.forward(&packet(7, 77, 12), 1_400_000).unwrap();
+        assert_eq!(next.sequence, last.sequence + 1);
+        assert_eq!(next.timestamp, last.timestamp.wrapping_add(9_000));
+        let (next, last) = (next.numbers.unwrap(), last.numbers.unwrap());
+        assert_eq!(next.picture_id.unwrap(), (last.picture_id.unwrap() + 1) & 0x7fff);
+        assert_eq!(next.tl0_index.unwrap(), last.tl0_index.unwrap().wrapping_add(1));
+        assert_eq!(next.key_index.unwrap(), (last.key_index.unwrap() + 1) & 31);
+    }
+
+    #[test]
+    fn timestamps_never_stand_still_at_a_switch() {
+        let mut munger = munger();
+        munger.switch(A, &packet(1, 10, 1), 500);
+        let last = munger.forward(&packet(1, 10, 1), 500).unwrap();
+        munger.switch(B, &packet(9, 4_000_000_000, 1), 0);
+        let next = munger.forward(&packet(9, 4_000_000_000, 1), 0).unwrap();
+        assert_eq!(next.timestamp, last.timestamp.wrapping_add(3_000));
+    }
+
+    #[test]
+    fn late_packets_keep_their_number_and_those_before_the_segment_are_left_out() {
+        let mut munger = munger();
+        munger.switch(A, &packet(100, 0, 1), 0);
+        assert_eq!(munger.forward(&packet(100, 0, 1), 0).unwrap().sequence, 65_531);
+        assert_eq!(munger.forward(&packet(103, 0, 2), 0).unwrap().sequence, 65_534);
+        assert_eq!(munger.forward(&packet(101, 0, 1), 0).unwrap().sequence, 65_532);
+        assert_eq!(munger.forward(&packet(99, 0, 1), 0), None);
+        munger.switch(A, &packet(110, 0, 5), 0);
+        assert_eq!(munger.forward(&packet(110, 0, 5), 0).unwrap().sequence, 65_535);
+    }
+
+    #[test]
+    fn a_sent_packet_is_found_again_in_its_segment() {
+        let mut munger = munger();
+        munger.switch(A, &packet(100, 0, 1), 0);
+        for sequence in 100..110 {
+            munger.forward(&packet(sequence, 0, 1), 0);
+        }
+        munger.switch(B, &packet(500, 0, 1), 0);
+        for sequence in 500..505 {
+            munger.forward(&packet(sequence, 0, 1), 0);
+        }
+        let (segment, sequence) = munger.find(65_535).unwrap();
+        assert_eq!((segment.source, sequence), (A, 104));
+        let (segment, sequence) = munger.find((65_541_u32 & 0xffff) as u16).unwrap();
+        assert_eq!((segment.source, sequence), (B, 500));
+        assert!(munger.find(65_530).is_none(), "before the first segment");
+    }
+}

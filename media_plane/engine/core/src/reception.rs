@@ -1,0 +1,189 @@
+//! What a receiver of RTP keeps a source: extended sequence numbers, loss and jitter (RFC 3550 appendix A).
+
+use crate::clock::{Micros, SECOND};
+
+/// A jump further than this is a new stream (RFC 3550 appendix A.1, `MAX_DROPOUT`).
+const MAX_JUMP: u16 = 3_000;
+
+/// What a sequence number tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// The packet is the newest; `gap` numbers before it are missing.
+    Newest { sequence: u64, gap: u64 },
+    /// The packet is late, or sent again.
+    Late { sequence: u64 },
+    /// The sender has begun to count anew.
+    Restarted { sequence: u64 },
+    /// A lone packet from far away: dropped, because it is more likely stray than the start of a new stream.
+    Stray,
+}
+
+/// The figures of a report block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LossReport {
+    pub fraction_lost: u8,
+    pub cumulative_lost: i32,
+    pub extended_highest: u32,
+    pub jitter: u32,
+}
+
+/// Reception of one source.
+#[derive(Debug, Default)]
+pub(crate) struct Reception {
+    started: bool,
+    highest: u64,
+    base: u64,
+    received: u64,
+    received_at_report: u64,
+    expected_at_report: u64,
+    /// Sixteenths of a timestamp unit.
+    jitter: u64,
+    transit: Option<u32>,
+    /// The number after a stray packet; a second packet in sequence proves a restart.
+    restart_at: Option<u16>,
+}
+
+impl Reception {
+    /// Takes note of a packet.
+    pub(crate) fn receive(&mut self, number: u16) -> Arrival {
+        if !self.started {
+            self.started = true;
+            return self.restart(number, false);
+        }
+        let ahead = number.wrapping_sub(self.highest as u16);
+        if ahead == 0 || ahead > u16::MAX - MAX_JUMP {
+            let Some(sequence) = self.highest.checked_sub(u64::from(ahead.wrapping_neg())) else {
+                return Arrival::Stray;
+            };
+            self.received += 1;
+            return Arrival::Late { sequence };
+        }
+        if ahead < MAX_JUMP {
+            self.restart_at = None;
+            self.received += 1;
+            self.highest += u64::from(ahead);
+            return Arrival::Newest { sequence: self.highest, gap: u64::from(ahead) - 1 };
+        }
+        if self.restart_at == Some(number) {
+            return self.restart(number, true);
+        }
+        self.restart_at = Some(number.wrapping_add(1));
+        Arrival::Stray
+    }
+
+    fn restart(&mut self, number: u16, again: bool) -> Arrival {
+        // A lap is added so that numbers before the first packet, which may come late, do not fall below zero.
+        let lap = (self.highest | 0xffff) + 1;
+        self.highest = lap + u64::from(number);
+        *self = Self { started: true, highest: self.highest, base: self.highest, received: 1, ..Self::default() };
+        let sequence = self.highest;
+        if again { Arrival::Restarted { sequence } } else { Arrival::Newest { sequence, gap: 0 } }
+    }
+
+    /// The full sequence number of a packet near the newest, without taking note of it.
+    pub(crate) fn extend(&self, number: u16) -> Option<u64> {
+        if !self.started {
+            return None;
+        }
+        let ahead = i64::from(number.wrapping_sub(self.highest as u16) as i16);
+        self.highest.checked_add_signed(ahead)
+    }
+
+    /// Takes note of a packet's timing (appendix A.8).
+    pub(crate) fn time(&mut self, timestamp: u32, arrival: Micros, clock_rate: u32) {
+        let arrival = (arrival.wrapping_mul(u64::from(clock_rate)) / SECOND) as u32;
+        let transit = arrival.wrapping_sub(timestamp);
+        if let Some(previous) = self.transit.replace(transit) {
+            let difference = u64::from((transit.wrapping_sub(previous) as i32).unsigned_abs());
+            // A pause, a switch of the source's camera: no jitter of the network.
+            if difference < u64::from(clock_rate) {
+                self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
+            }
+        }
+    }
+
+    /// The figures since the previous report (appendix A.3); None before the first packet.
+    pub(crate) fn report(&mut self) -> Option<LossReport> {
+        if !self.started {
+            return None;
+        }
+        let expected = self.highest - self.base + 1;
+        let expected_since = expected - self.expected_at_report;
+        let received_since = self.received - self.received_at_report;
+        self.expected_at_report = expected;
+        self.received_at_report = self.received;
+        let lost_since = expected_since.saturating_sub(received_since);
+        let fraction_lost = (lost_since << 8).checked_div(expected_since).unwrap_or(0).min(255) as u8;
+        Some(LossReport {
+            fraction_lost,
+            cumulative_lost: self.cumulative_lost().clamp(-0x80_0000, 0x7f_ffff) as i32,
+            extended_highest: self.highest as u32,
+            jitter: (self.jitter >> 4) as u32,
+        })
+    }
+
+    fn cumulative_lost(&self) -> i64 {
+        (self.highest - self.base + 1) as i64 - self.received as i64
+    }
+
+    /// Packets lost since the start, never below zero.
+    pub(crate) fn lost(&self) -> u64 {
+        if self.started { self.cumulative_lost().max(0) as u64 } else { 0 }
+    }
+
+    /// Interarrival jitter in timestamp units.
+    pub(crate) fn jitter(&self) -> u32 {
+        (self.jitter >> 4) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_extended_across_the_wrap() {
+        let mut reception = Reception::default();
+        let Arrival::Newest { sequence: first, .. } = reception.receive(65_534) else { panic!() };
+        assert_eq!(reception.receive(65_535), Arrival::Newest { sequence: first + 1, gap: 0 });
+        assert_eq!(reception.receive(1), Arrival::Newest { sequence: first + 3, gap: 1 });
+        assert_eq!(reception.receive(0), Arrival::Late { sequence: first + 2 });
+        assert_eq!(reception.extend(65_533), Some(first - 1));
+        assert_eq!(reception.extend(5), Some(first + 7));
+    }
+
+    #[test]
+    fn a_far_jump_needs_a_second_packet() {
+        let mut reception = Reception::default();
+        reception.receive(100);
+        assert_eq!(reception.receive(30_000), Arrival::Stray);
+        assert_eq!(reception.receive(101), Arrival::Newest { sequence: (1 << 16) + 101, gap: 0 });
+        assert_eq!(reception.receive(30_000), Arrival::Stray);
+        assert!(matches!(reception.receive(30_001), Arrival::Restarted { sequence } if sequence > 1 << 17));
+    }
+
+    #[test]
+    fn loss_is_reported_as_the_rfc_says() {
+        let mut reception = Reception::default();
+        assert_eq!(reception.report(), None);
+        for number in (0..100_u16).filter(|number| number % 4 != 1) {
+            reception.receive(number);
+        }
+        let report = reception.report().unwrap();
+        assert_eq!((report.fraction_lost, report.cumulative_lost), (64, 25));
+        reception.receive(100);
+        let report = reception.report().unwrap();
+        assert_eq!((report.fraction_lost, report.cumulative_lost), (0, 25));
+    }
+
+    #[test]
+    fn steady_packets_have_no_jitter_and_unsteady_ones_have() {
+        let (mut steady, mut unsteady) = (Reception::default(), Reception::default());
+        for n in 0..200_u32 {
+            steady.time(n * 960, u64::from(n) * 20_000, 48_000);
+            unsteady.time(n * 960, u64::from(n) * 20_000 + u64::from(n % 2) * 10_000, 48_000);
+        }
+        assert_eq!(steady.jitter(), 0);
+        assert!((400..=480).contains(&unsteady.jitter()), "{}", unsteady.jitter());
+    }
+}
