@@ -1,0 +1,162 @@
+//! The DTLS handshake of a session (RFC 5764): passive, 1.2, and the client proven by its certificate's fingerprint.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest;
+use dimpl::{Config, Dtls, DtlsCertificate, Output};
+
+use crate::srtp::{DtlsRole, InboundContext, OutboundContext, SrtpProfile, contexts_from_dtls};
+
+/// The whole handshake, from the first record, with all repetitions after forged or broken ones.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
+/// First retransmission; dimpl's second is far too long between a browser and a node.
+const FIRST_RETRANSMISSION: Duration = Duration::from_millis(100);
+/// Larger than every record the handshake makes.
+const RECORD_BUFFER: usize = 2_048;
+
+/// The engine's certificate and settings, shared by all sessions.
+pub struct Identity {
+    config: Arc<Config>,
+    certificate: DtlsCertificate,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Identity").field("fingerprint", &self.fingerprint()).finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Makes a new key and a certificate for it.
+    pub fn generate() -> Result<Self, String> {
+        let certificate = dimpl::certificate::generate_self_signed_certificate().map_err(|error| error.to_string())?;
+        // ICE has checked the address before the first record is read: no cookie.
+        let config = Config::builder().use_server_cookie(false).flight_start_rto(FIRST_RETRANSMISSION).build();
+        Ok(Self { config: Arc::new(config.map_err(|error| error.to_string())?), certificate })
+    }
+
+    /// SHA-256 of the certificate, upper-case hexadecimal with colons (RFC 8122).
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.certificate.fingerprint_str()
+    }
+}
+
+/// What became of the handshake.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// Going on.
+    None,
+    /// Done.
+    Keys(SrtpProfile, Box<(InboundContext, OutboundContext)>),
+    /// This attempt failed; another may follow.
+    Broken,
+    /// The client is not who the signalling said, or time is up.
+    Failed,
+    /// The client ended the association.
+    Closed,
+}
+
+/// A session's handshake.
+pub(crate) struct Handshake {
+    identity: Arc<Identity>,
+    fingerprints: Vec<[u8; 32]>,
+    association: Option<Dtls>,
+    began: Option<Instant>,
+    wake_at: Option<Instant>,
+    client_is_known: bool,
+    done: bool,
+}
+
+impl Handshake {
+    pub(crate) fn new(identity: Arc<Identity>, fingerprints: Vec<[u8; 32]>) -> Self {
+        Self { identity, fingerprints, association: None, began: None, wake_at: None, client_is_known: false, done: false }
+    }
+
+    /// Takes a datagram from an address that the client has proven to own.
+    pub(crate) fn handle(&mut self, now: Instant, datagram: &[u8], send: impl FnMut(&[u8])) -> Progress {
+        if self.done && self.association.is_none() {
+            return Progress::None;
+        }
+        self.began.get_or_insert(now);
+        let association = self.association.get_or_insert_with(|| {
+            Dtls::new_12(Arc::clone(&self.identity.config), self.identity.certificate.clone(), now)
+        });
+        let handled = association.handle_timeout(now).and_then(|()| association.handle_packet(datagram));
+        self.advance(handled.is_ok(), send)
+    }
+
+    /// Retransmits when it is time.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, send: impl FnMut(&[u8])) -> Progress {
+        if !self.done && self.began.is_some_and(|began| now - began >= HANDSHAKE_LIMIT) {
+            return Progress::Failed;
+        }
+        if self.wake_at.is_none_or(|at| now < at) {
+            return Progress::None;
+        }
+        let Some(association) = &mut self.association else { return Progress::None };
+        let handled = association.handle_timeout(now);
+        self.advance(handled.is_ok(), send)
+    }
+
+    fn advance(&mut self, usable: bool, mut send: impl FnMut(&[u8])) -> Progress {
+        let progress = if usable { self.drain(&mut send) } else { Progress::Broken };
+        if matches!(progress, Progress::Broken) {
+            // Every error of dimpl is final for the association. Before the handshake is done a forged alert causes one too,
+            // so the next record begins a new association; afterwards nothing more is expected of it.
+            self.association = None;
+            self.wake_at = None;
+            self.client_is_known = false;
+        }
+        progress
+    }
+
+    fn drain(&mut self, send: &mut impl FnMut(&[u8])) -> Progress {
+        let mut buffer = [0; RECORD_BUFFER];
+        let mut progress = Progress::None;
+        let Some(association) = &mut self.association else { return progress };
+        loop {
+            match association.poll_output(&mut buffer) {
+                Output::Packet(record) => send(record),
+                Output::Timeout(at) => {
+                    self.wake_at = Some(at);
+                    return progress;
+                }
+                Output::PeerCert(certificate) => {
+                    let actual = digest::digest(&digest::SHA256, certificate);
+                    self.client_is_known = self.fingerprints.iter().any(|expected| expected == actual.as_ref());
+                }
+                Output::KeyingMaterial(material, profile) => {
+                    self.done = true;
+                    progress = match keys(profile, &material).filter(|_| self.client_is_known) {
+                        Some((profile, contexts)) => Progress::Keys(profile, Box::new(contexts)),
+                        None => Progress::Failed,
+                    };
+                }
+                Output::CloseNotify => progress = Progress::Closed,
+                Output::BufferTooSmall { .. } => return Progress::Broken,
+                _ => {}
+            }
+        }
+    }
+
+    /// Says goodbye (close_notify) to a client with which the handshake is done.
+    pub(crate) fn close(&mut self, mut send: impl FnMut(&[u8])) {
+        if let Some(association) = self.association.as_mut().filter(|_| self.done) {
+            if association.close().is_ok() {
+                self.drain(&mut send);
+            }
+        }
+    }
+}
+
+fn keys(profile: dimpl::SrtpProfile, material: &[u8]) -> Option<(SrtpProfile, (InboundContext, OutboundContext))> {
+    let profile = match profile {
+        dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
+        dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
+        dimpl::SrtpProfile::AES128_CM_SHA1_80 => SrtpProfile::Aes128CmSha1_80,
+        _ => return None,
+    };
+    Some((profile, contexts_from_dtls(profile, material, DtlsRole::Server)?))
+}

@@ -1,0 +1,21 @@
+//! The engine's only contact with the operating system: UDP sockets with segmentation offload, event file descriptors,
+//! waiting, and the thread's CPU time.
+//!
+//! This is the one module with `unsafe`: these system calls have no safe wrapper in the standard library. Each block says
+//! why it is sound.
+#![allow(unsafe_code)]
+
+mod address;
+mod control;
+mod socket;
+mod system;
+
+pub(crate) use socket::{MediaSocket, Received};
+pub(crate) use system::{WakeFd, pin_to_core, thread_cpu_nanoseconds, wait_readable};
+
+/// Whether this kernel segments sent datagrams and coalesces received ones (UDP_SEGMENT, UDP_GRO).
+#[must_use]
+pub fn offload_support() -> (bool, bool) {
+    MediaSocket::bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
+        .map_or((false, false), |socket| (socket.has_gso(), socket.has_gro()))
+}

@@ -1,0 +1,199 @@
+//! A shard's UDP socket.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsRawFd, RawFd};
+
+use super::address::RawAddress;
+use super::control::{ControlBuffer, read_control};
+use crate::outbox::{Path, Transmit};
+
+/// Room the kernel is asked for in each direction; it grants what net.core.{r,w}mem_max allow.
+const SOCKET_BUFFER: libc::c_int = 8 << 20;
+/// The largest run of coalesced datagrams.
+pub(crate) const RECEIVE_BUFFER: usize = 65_536;
+
+/// Datagrams of one sender: `len` bytes, cut every `segment` bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received {
+    pub path: Path,
+    pub len: usize,
+    pub segment: usize,
+}
+
+/// A non-blocking UDP socket that sends and receives runs of datagrams.
+#[derive(Debug)]
+pub(crate) struct MediaSocket {
+    socket: UdpSocket,
+    bound: SocketAddr,
+    gso: bool,
+    gro: bool,
+}
+
+impl MediaSocket {
+    /// Binds a socket; port 0 takes any free one.
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = UdpSocket::bind(address)?;
+        socket.set_nonblocking(true)?;
+        let bound = socket.local_addr()?;
+        let fd = socket.as_raw_fd();
+        for option in [libc::SO_RCVBUF, libc::SO_SNDBUF] {
+            set_option(fd, libc::SOL_SOCKET, option, SOCKET_BUFFER)?;
+        }
+        if bound.ip().is_unspecified() {
+            match bound.ip() {
+                IpAddr::V4(_) => set_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
+                IpAddr::V6(_) => set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
+            }
+        }
+        // Setting the size of segments to 0 changes nothing and fails where segmentation is unknown.
+        let gso = set_option(fd, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok();
+        let gro = set_option(fd, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok();
+        Ok(Self { socket, bound, gso, gro })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.bound.port()
+    }
+
+    pub(crate) fn has_gso(&self) -> bool {
+        self.gso
+    }
+
+    pub(crate) fn has_gro(&self) -> bool {
+        self.gro
+    }
+
+    /// Takes the next run of datagrams; None when there is none.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+        let mut address = RawAddress::empty();
+        let mut control = ControlBuffer::new();
+        let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        let mut message = message(&mut address, &mut part);
+        control.attach_for_receive(&mut message);
+        // SAFETY: the header points at a live address, iovec and control buffer with their true lengths; the iovec points at
+        // `buffer`, which is borrowed mutably during the call.
+        let received = unsafe { libc::recvmsg(self.socket.as_raw_fd(), &raw mut message, 0) };
+        let Ok(len) = usize::try_from(received) else {
+            let error = io::Error::last_os_error();
+            // An ICMP error about an earlier datagram surfaces here; it concerns one peer and not the socket.
+            return match error.kind() {
+                io::ErrorKind::WouldBlock => Ok(None),
+                io::ErrorKind::ConnectionRefused | io::ErrorKind::Interrupted => self.receive(buffer),
+                _ => Err(error),
+            };
+        };
+        let info = read_control(&message);
+        let local = info.local.unwrap_or(self.bound.ip());
+        let Some(remote) = address.get() else { return Ok(None) };
+        Ok(Some(Received { path: Path { remote, local }, len, segment: info.segment.unwrap_or(len).max(1) }))
+    }
+
+    fn send(&self, path: &Path, segment: Option<u16>, bytes: &[u8]) -> io::Result<()> {
+        let mut address = RawAddress::new(path.remote);
+        let mut control = ControlBuffer::new();
+        if let Some(size) = segment {
+            control.push_segment(size);
+        }
+        if self.bound.ip().is_unspecified() && !path.local.is_unspecified() {
+            control.push_local(path.local);
+        }
+        let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        let mut message = message(&mut address, &mut part);
+        control.attach_for_send(&mut message);
+        // SAFETY: as in `receive`; sendmsg only reads through the iovec, so the cast from a shared borrow is sound.
+        let sent = unsafe { libc::sendmsg(self.socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    fn send_one_by_one(&self, path: &Path, segment: usize, bytes: &[u8]) -> bool {
+        bytes.chunks(segment).fold(true, |sent, datagram| self.send(path, None, datagram).is_ok() && sent)
+    }
+}
+
+impl Transmit for MediaSocket {
+    fn transmit(&mut self, path: &Path, segment: usize, bytes: &[u8]) -> bool {
+        let run = bytes.len() > segment;
+        if !run {
+            return self.send(path, None, bytes).is_ok();
+        }
+        let Some(size) = u16::try_from(segment).ok().filter(|_| self.gso) else {
+            return self.send_one_by_one(path, segment, bytes);
+        };
+        match self.send(path, Some(size), bytes) {
+            Ok(()) => true,
+            // A device without checksum offload refuses segmentation (EIO), one with a smaller MTU the size (EINVAL).
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL)) => {
+                self.gso = error.raw_os_error() == Some(libc::EINVAL);
+                self.send_one_by_one(path, segment, bytes)
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+impl AsRawFd for MediaSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+fn message(address: &mut RawAddress, part: &mut libc::iovec) -> libc::msghdr {
+    // SAFETY: msghdr is plain data for which all zero bytes mean "nothing attached".
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_name = std::ptr::from_mut(&mut address.storage).cast();
+    message.msg_namelen = address.len;
+    message.msg_iov = part;
+    message.msg_iovlen = 1;
+    message
+}
+
+fn set_option(fd: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `value` lives during the call and `len` is its size.
+    let result = unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), len) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::wait_readable;
+
+    fn exchange(bind: &str, to: &str) -> (Vec<Vec<u8>>, IpAddr) {
+        let receiver = MediaSocket::bind(bind.parse().unwrap()).unwrap();
+        let mut sender = MediaSocket::bind(SocketAddr::new(to.parse().unwrap(), 0)).unwrap();
+        let path = Path { remote: SocketAddr::new(to.parse().unwrap(), receiver.port()), local: to.parse().unwrap() };
+        assert!(sender.transmit(&path, 100, &[7; 250]));
+        let mut datagrams = Vec::new();
+        let mut local = IpAddr::from([0, 0, 0, 0]);
+        let mut buffer = vec![0; RECEIVE_BUFFER];
+        while datagrams.len() < 3 {
+            assert!(wait_readable(&[receiver.as_raw_fd()], Some(2_000_000)), "datagrams arrive");
+            while let Some(received) = receiver.receive(&mut buffer).unwrap() {
+                datagrams.extend(buffer[..received.len].chunks(received.segment).map(<[u8]>::to_vec));
+                local = received.path.local;
+            }
+        }
+        (datagrams, local)
+    }
+
+    #[test]
+    fn a_run_arrives_as_its_datagrams() {
+        let (datagrams, local) = exchange("127.0.0.1:0", "127.0.0.1");
+        assert_eq!(datagrams.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+        assert_eq!(local, IpAddr::from([127, 0, 0, 1]));
+    }
+
+    #[test]
+    fn a_wildcard_socket_knows_the_address_it_was_sent_to() {
+        let (_, local) = exchange("0.0.0.0:0", "127.0.0.2");
+        assert_eq!(local, IpAddr::from([127, 0, 0, 2]));
+    }
+
+    #[test]
+    fn an_empty_socket_gives_nothing() {
+        let socket = MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert!(socket.receive(&mut [0; 100]).unwrap().is_none());
+    }
+}

@@ -1,0 +1,96 @@
+//! Waiting, waking, CPU time and affinity.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+
+use crate::clock::Micros;
+
+/// A file descriptor that is readable once woken (eventfd(2)).
+#[derive(Debug)]
+pub(crate) struct WakeFd(File);
+
+impl WakeFd {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: eventfd takes no pointer.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is new and nobody else owns it.
+        Ok(Self(unsafe { File::from_raw_fd(fd) }))
+    }
+
+    /// Makes it readable.
+    pub(crate) fn wake(&self) {
+        // Only a counter at its maximum refuses, and then it is readable already.
+        let _ = (&self.0).write(&1_u64.to_ne_bytes());
+    }
+
+    /// Makes it unreadable until the next wake; true when it had been woken.
+    pub(crate) fn clear(&self) -> bool {
+        (&self.0).read(&mut [0; 8]).is_ok()
+    }
+}
+
+impl AsRawFd for WakeFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Waits until one of two descriptors is readable or the time is over (None: for ever); true when one is readable.
+pub(crate) fn wait_readable<const N: usize>(fds: &[RawFd; N], timeout: Option<Micros>) -> bool {
+    let mut polled = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    let limit = timeout.map(|micros| libc::timespec {
+        tv_sec: (micros / 1_000_000) as libc::time_t,
+        tv_nsec: ((micros % 1_000_000) * 1_000) as libc::c_long,
+    });
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: `polled` has N entries, `limit` is null or points at a live timespec, and no signal mask is given.
+    unsafe { libc::ppoll(polled.as_mut_ptr(), N as libc::nfds_t, limit, std::ptr::null()) > 0 }
+}
+
+/// CPU time that the calling thread has used.
+pub(crate) fn thread_cpu_nanoseconds() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a live timespec that the kernel fills in.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Keeps the calling thread on one core; a core that does not exist leaves it where it is.
+pub(crate) fn pin_to_core(core: usize) {
+    // SAFETY: cpu_set_t is plain data (zero bytes: no core); CPU_SET writes inside it for every core below CPU_SETSIZE;
+    // sched_setaffinity reads as many bytes as it is told.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        if core < libc::CPU_SETSIZE as usize {
+            libc::CPU_SET(core, &mut set);
+            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waking_is_seen_once_however_often_it_was_done() {
+        let wake = WakeFd::new().unwrap();
+        assert!(!wait_readable(&[wake.as_raw_fd()], Some(0)));
+        wake.wake();
+        wake.wake();
+        assert!(wait_readable(&[wake.as_raw_fd()], None));
+        assert!(wake.clear());
+        assert!(!wake.clear());
+    }
+
+    #[test]
+    fn work_takes_cpu_time() {
+        let before = thread_cpu_nanoseconds();
+        assert!((0..1_000_000_u64).fold(0, |a, b| a ^ std::hint::black_box(b)) < u64::MAX);
+        assert!(thread_cpu_nanoseconds() > before);
+    }
+}

@@ -1,0 +1,289 @@
+//! A place in a client's layout: one outgoing stream that carries one source at a time.
+
+use std::sync::Arc;
+
+use crate::clock::{Micros, SECOND};
+use crate::munger::{Munger, Outgoing};
+use crate::params::{Codec, MediaKind, SlotSpec};
+use crate::ring::PacketInfo;
+use crate::slab::Key;
+use crate::srtp::OutboundStream;
+
+/// A slot that waits longer for the key frame of its next source stops showing the previous one.
+const MAX_WAIT: Micros = 3 * SECOND;
+/// Retransmissions remembered, so that an impatient receiver does not get one packet many times.
+const RESENT: usize = 256;
+
+/// How the current source's payload is numbered on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Format {
+    /// Payload type in the source's session.
+    pub incoming: u8,
+    /// Payload type in this session.
+    pub outgoing: u8,
+    /// Payload type of retransmissions in this session.
+    pub rtx: Option<u8>,
+    pub clock_rate: u32,
+}
+
+impl Format {
+    /// Finds the format of a source's packet among the codecs of this session.
+    pub(crate) fn find(incoming: u8, theirs: &[Codec], ours: &[Codec]) -> Option<Self> {
+        let codec = theirs.iter().find(|codec| codec.payload_type == incoming)?;
+        let own = ours.iter().find(|own| own.is_same_format(codec))?;
+        Some(Self {
+            incoming,
+            outgoing: own.payload_type,
+            rtx: own.rtx_payload_type,
+            clock_rate: own.clock_rate,
+        })
+    }
+}
+
+/// What becomes of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Not for this slot, or not yet.
+    Skip,
+    /// Sent.
+    Forward(Outgoing),
+    /// Sent, and the slot has changed to this source; the previous one is no longer needed.
+    Switch(Outgoing, Option<Key>),
+}
+
+/// Times a packet was sent again.
+#[derive(Debug, Clone, Copy)]
+struct Resent {
+    sequence: u16,
+    at: Micros,
+}
+
+/// What a receiver's reports and requests said of a slot.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct SlotFigures {
+    pub packets: u64,
+    /// Bytes of RTP packets.
+    pub bytes: u64,
+    /// Bytes of RTP payload, as a sender report counts them.
+    pub octets: u64,
+    pub fraction_lost: u8,
+    pub nacks: u64,
+    pub key_frames_requested: u64,
+}
+
+/// A slot.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub mid: Arc<str>,
+    pub kind: MediaKind,
+    pub ssrc: u32,
+    pub rtx_ssrc: Option<u32>,
+    pub munger: Munger,
+    /// What the slot carries.
+    pub source: Option<Key>,
+    /// What it will carry from the next key frame on.
+    pub target: Option<Key>,
+    target_since: Micros,
+    /// The source must start afresh: with a key frame, if it is video.
+    waiting: bool,
+    pub format: Option<Format>,
+    pub stream: OutboundStream,
+    pub rtx_stream: OutboundStream,
+    pub rtx_sequence: u16,
+    resent: Vec<Option<Resent>>,
+    pub figures: SlotFigures,
+}
+
+impl Slot {
+    /// An empty slot; `random` gives the numbers its stream starts with.
+    pub(crate) fn new(spec: &SlotSpec, random: [u8; 8]) -> Self {
+        let [a, b, c, d, e, f, g, h] = random;
+        // Below 2^15, so that the receiver cannot guess a wrong rollover counter (RFC 3711 section 3.3.1).
+        let sequence = u16::from_be_bytes([a & 0x7f, b]);
+        let timestamp = u32::from_be_bytes([c, d, e, f]);
+        let (clock_rate, step) = match spec.kind {
+            MediaKind::Audio => (48_000, 960),
+            MediaKind::Video => (90_000, 3_000),
+        };
+        Self {
+            mid: Arc::clone(&spec.mid),
+            kind: spec.kind,
+            ssrc: spec.ssrc,
+            rtx_ssrc: spec.rtx_ssrc,
+            munger: Munger::new(sequence, timestamp, clock_rate, step),
+            source: None,
+            target: None,
+            target_since: 0,
+            waiting: false,
+            format: None,
+            stream: OutboundStream::default(),
+            rtx_stream: OutboundStream::default(),
+            rtx_sequence: u16::from_be_bytes([g & 0x7f, h]),
+            resent: if spec.kind == MediaKind::Video { vec![None; RESENT] } else { Vec::new() },
+            figures: SlotFigures::default(),
+        }
+    }
+
+    /// Sets the next source of a video slot; it takes over with its key frame.
+    pub(crate) fn aim(&mut self, now: Micros, target: Key) {
+        self.target = Some(target);
+        self.target_since = now;
+    }
+
+    /// Gives the slot to a source at once (audio), or empties it.
+    pub(crate) fn assign(&mut self, source: Option<Key>) {
+        self.source = source;
+        self.target = None;
+        self.waiting = true;
+        self.format = None;
+    }
+
+    /// Makes the current source start afresh, because packets of it are missing on purpose.
+    pub(crate) fn resynchronize(&mut self) {
+        self.waiting = true;
+    }
+
+    /// Whether a key frame of this source would start it in the slot.
+    pub(crate) fn needs_key_frame_of(&self, track: Key) -> bool {
+        self.kind == MediaKind::Video && (self.target == Some(track) || (self.source == Some(track) && self.waiting))
+    }
+
+    /// Whether the slot should stop showing its source, because the next one keeps it waiting.
+    pub(crate) fn has_waited_too_long(&self, now: Micros) -> bool {
+        self.source.is_some() && self.target.is_some() && now.saturating_sub(self.target_since) >= MAX_WAIT
+    }
+
+    /// Decides about a packet of a track; `find` looks up the format when it is not the one of the previous packet.
+    pub(crate) fn accept(
+        &mut self,
+        track: Key,
+        info: &PacketInfo,
+        captured: Micros,
+        find: impl FnOnce() -> Option<Format>,
+    ) -> Decision {
+        let switches = self.target == Some(track);
+        if !switches && self.source != Some(track) {
+            return Decision::Skip;
+        }
+        let starts = switches || self.waiting;
+        if starts && self.kind == MediaKind::Video && !info.picture.starts_key_frame {
+            return Decision::Skip;
+        }
+        if starts || self.format.is_none_or(|format| format.incoming != info.payload_type) {
+            let Some(format) = find() else { return Decision::Skip };
+            self.format = Some(format);
+        }
+        if starts {
+            self.munger.switch(track, info, captured);
+            self.waiting = false;
+        }
+        let Some(outgoing) = self.munger.forward(info, captured) else { return Decision::Skip };
+        if switches {
+            self.target = None;
+            let previous = self.source.replace(track);
+            return Decision::Switch(outgoing, previous);
+        }
+        Decision::Forward(outgoing)
+    }
+
+    /// Whether a packet may be sent again: not within a round trip of the last time.
+    pub(crate) fn may_resend(&mut self, now: Micros, sequence: u16, round_trip: Micros) -> bool {
+        let place = usize::from(sequence) % RESENT;
+        let Some(place) = self.resent.get_mut(place) else { return false };
+        let recently = |resent: Resent| resent.sequence == sequence && now.saturating_sub(resent.at) < round_trip;
+        if place.is_some_and(recently) {
+            return false;
+        }
+        *place = Some(Resent { sequence, at: now });
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Picture;
+
+    const A: Key = Key { index: 0, generation: 0 };
+    const B: Key = Key { index: 1, generation: 0 };
+
+    fn slot(kind: MediaKind) -> Slot {
+        Slot::new(&SlotSpec { mid: "0".into(), kind, ssrc: 1, rtx_ssrc: None }, [0; 8])
+    }
+
+    fn packet(sequence: u64, starts_key_frame: bool) -> PacketInfo {
+        PacketInfo { sequence, picture: Picture { starts_key_frame, numbers: None }, ..PacketInfo::default() }
+    }
+
+    fn format() -> Option<Format> {
+        Some(Format { incoming: 0, outgoing: 96, rtx: None, clock_rate: 90_000 })
+    }
+
+    fn accept(slot: &mut Slot, track: Key, info: PacketInfo) -> Decision {
+        slot.accept(track, &info, 0, format)
+    }
+
+    #[test]
+    fn the_old_source_stays_until_the_key_frame_of_the_new_one() {
+        let mut slot = slot(MediaKind::Video);
+        slot.aim(0, A);
+        assert_eq!(accept(&mut slot, A, packet(1, false)), Decision::Skip);
+        assert!(matches!(accept(&mut slot, A, packet(2, true)), Decision::Switch(_, None)));
+        slot.aim(0, B);
+        assert!(matches!(accept(&mut slot, A, packet(3, false)), Decision::Forward(_)));
+        assert_eq!(accept(&mut slot, B, packet(80, false)), Decision::Skip);
+        let Decision::Switch(outgoing, Some(A)) = accept(&mut slot, B, packet(81, true)) else { panic!() };
+        assert_eq!(outgoing.sequence, 3);
+        assert_eq!(accept(&mut slot, A, packet(4, false)), Decision::Skip);
+    }
+
+    #[test]
+    fn after_a_pause_video_starts_with_a_key_frame_and_audio_at_once() {
+        let mut video = slot(MediaKind::Video);
+        video.aim(0, A);
+        accept(&mut video, A, packet(1, true));
+        video.resynchronize();
+        assert!(video.needs_key_frame_of(A));
+        assert_eq!(accept(&mut video, A, packet(50, false)), Decision::Skip);
+        assert!(matches!(accept(&mut video, A, packet(51, true)), Decision::Forward(out) if out.sequence == 2));
+
+        let mut audio = slot(MediaKind::Audio);
+        audio.assign(Some(A));
+        assert!(matches!(accept(&mut audio, A, packet(7, false)), Decision::Forward(out) if out.sequence == 1));
+    }
+
+    #[test]
+    fn a_format_the_receiver_lacks_is_not_forwarded() {
+        let mut slot = slot(MediaKind::Audio);
+        slot.assign(Some(A));
+        assert_eq!(slot.accept(A, &packet(1, false), 0, || None), Decision::Skip);
+        assert!(matches!(accept(&mut slot, A, packet(2, false)), Decision::Forward(_)));
+    }
+
+    #[test]
+    fn a_packet_is_sent_again_once_a_round_trip() {
+        let mut slot = slot(MediaKind::Video);
+        assert!(slot.may_resend(0, 5, 50_000));
+        assert!(!slot.may_resend(49_000, 5, 50_000));
+        assert!(slot.may_resend(50_000, 5, 50_000));
+        assert!(!self::slot(MediaKind::Audio).may_resend(0, 5, 0), "audio is not sent again");
+    }
+
+    #[test]
+    fn formats_are_matched_by_name_and_parameters() {
+        let codec = |name: &str, payload_type, fmtp: &str| Codec {
+            name: name.into(),
+            payload_type,
+            clock_rate: 90_000,
+            channels: 1,
+            rtx_payload_type: Some(payload_type + 1),
+            fmtp: fmtp.into(),
+        };
+        let theirs = [codec("H264", 100, "profile=a"), codec("VP8", 96, "")];
+        let ours = [codec("vp8", 120, ""), codec("H264", 102, "profile=b")];
+        let found = Format::find(96, &theirs, &ours).unwrap();
+        assert_eq!((found.outgoing, found.rtx), (120, Some(121)));
+        assert_eq!(Format::find(100, &theirs, &ours), None);
+        assert_eq!(Format::find(99, &theirs, &ours), None);
+    }
+}

@@ -1,0 +1,235 @@
+//! A track that a client sends: its reception, its ring of packets and who receives it.
+
+use std::sync::Arc;
+
+use crate::clock::{MILLISECOND, Micros, SECOND};
+use crate::loss::LossTracker;
+use crate::params::{MediaKind, SendTrack};
+use crate::reception::Reception;
+use crate::ring::PacketRing;
+use crate::wire::extension::AudioLevel;
+
+/// Least time between two key-frame requests to a sender for receivers that lost something.
+const KEY_FRAME_INTERVAL: Micros = SECOND;
+/// The same for a receiver that is new: it has nothing to show until the key frame comes.
+const NEW_RECEIVER_INTERVAL: Micros = 250 * MILLISECOND;
+/// A track without packets for this long is inactive.
+const INACTIVE_AFTER: Micros = 2 * SECOND;
+/// How far a capture time told by sender reports may be from the arrival before it is not believed.
+const MAX_CAPTURE_AGE: Micros = 2 * SECOND;
+/// Packets and bytes kept of a track: at least a second of 1080p, or of Opus.
+const VIDEO_RING: (usize, usize) = (1_024, 512 << 10);
+const AUDIO_RING: (usize, usize) = (64, 32 << 10);
+
+/// A slot that a track is sent to, or will be with its next key frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Subscriber {
+    pub session: u32,
+    pub slot: u16,
+}
+
+/// Ties a track's timestamps to the shard's time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimestampAnchor {
+    pub timestamp: u32,
+    pub at: Micros,
+}
+
+/// Asking the sender for key frames, neither too often nor in vain.
+#[derive(Debug, Default)]
+pub(crate) struct KeyFrameRequests {
+    wanted: bool,
+    by_new_receiver: bool,
+    last_sent: Option<Micros>,
+}
+
+impl KeyFrameRequests {
+    /// A receiver lost its picture.
+    pub(crate) fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// A receiver waits for its first picture.
+    pub(crate) fn want_for_new_receiver(&mut self) {
+        self.wanted = true;
+        self.by_new_receiver = true;
+    }
+
+    /// A key frame has begun to arrive: whoever waited has it.
+    pub(crate) fn satisfied(&mut self) {
+        self.wanted = false;
+        self.by_new_receiver = false;
+    }
+
+    /// Whether to send a request now; the answer yes counts as sent.
+    pub(crate) fn is_due(&mut self, now: Micros) -> bool {
+        let interval = if self.by_new_receiver { NEW_RECEIVER_INTERVAL } else { KEY_FRAME_INTERVAL };
+        let due = self.wanted && self.last_sent.is_none_or(|sent| now.saturating_sub(sent) >= interval);
+        if due {
+            self.last_sent = Some(now);
+            // Asked again after the longer interval unless the key frame comes; a request may be lost.
+            self.by_new_receiver = false;
+        }
+        due
+    }
+}
+
+/// A track.
+#[derive(Debug)]
+pub(crate) struct Track {
+    /// The session that sends it.
+    pub owner: u32,
+    pub mid: Arc<str>,
+    pub kind: MediaKind,
+    pub payload_types: Vec<u8>,
+    pub muted: bool,
+    pub subscribers: Vec<Subscriber>,
+    /// SSRC of its media once known.
+    pub ssrc: Option<u32>,
+    pub clock_rate: u32,
+    pub payload_type: Option<u8>,
+    pub reception: Reception,
+    pub loss: LossTracker,
+    pub ring: PacketRing,
+    pub key_frames: KeyFrameRequests,
+    pub anchor: Option<TimestampAnchor>,
+    /// The sender report that the next receiver report answers: middle 32 bits of its NTP time, and its arrival.
+    pub last_sender_report: Option<(u32, Micros)>,
+    pub audio_level: Option<AudioLevel>,
+    pub packets: u64,
+    pub bytes: u64,
+    pub last_arrival: Option<Micros>,
+    pub active: bool,
+}
+
+impl Track {
+    pub(crate) fn new(owner: u32, track: &SendTrack) -> Self {
+        let (packets, bytes) = match track.kind {
+            MediaKind::Audio => AUDIO_RING,
+            MediaKind::Video => VIDEO_RING,
+        };
+        Self {
+            owner,
+            mid: Arc::clone(&track.mid),
+            kind: track.kind,
+            payload_types: track.payload_types.clone(),
+            muted: track.muted,
+            subscribers: Vec::new(),
+            ssrc: None,
+            clock_rate: if track.kind == MediaKind::Audio { 48_000 } else { 90_000 },
+            payload_type: None,
+            reception: Reception::default(),
+            loss: LossTracker::new(),
+            ring: PacketRing::new(packets, bytes),
+            key_frames: KeyFrameRequests::default(),
+            anchor: None,
+            last_sender_report: None,
+            audio_level: None,
+            packets: 0,
+            bytes: 0,
+            last_arrival: None,
+            active: false,
+        }
+    }
+
+    /// When a packet was captured: by the sender's reports where they are plausible, else when it came.
+    pub(crate) fn captured(&self, timestamp: u32, arrival: Micros) -> Micros {
+        let Some(anchor) = self.anchor else { return arrival };
+        let ticks = i64::from(timestamp.wrapping_sub(anchor.timestamp).cast_signed());
+        let elapsed = ticks * SECOND.cast_signed() / i64::from(self.clock_rate);
+        let captured = anchor.at.saturating_add_signed(elapsed);
+        let plausible = captured <= arrival + 50 * MILLISECOND && captured + MAX_CAPTURE_AGE >= arrival;
+        if plausible { captured } else { arrival }
+    }
+
+    /// Adds a receiver; its place is freed by [`Track::unsubscribe`].
+    pub(crate) fn subscribe(&mut self, subscriber: Subscriber) {
+        if !self.subscribers.contains(&subscriber) {
+            self.subscribers.push(subscriber);
+        }
+    }
+
+    /// Removes a receiver.
+    pub(crate) fn unsubscribe(&mut self, subscriber: Subscriber) {
+        self.subscribers.retain(|known| *known != subscriber);
+    }
+
+    /// Takes note that packets come; true when they begin to.
+    pub(crate) fn note_arrival(&mut self, now: Micros) -> bool {
+        self.last_arrival = Some(now);
+        !std::mem::replace(&mut self.active, true)
+    }
+
+    /// True when packets have just ceased to come.
+    pub(crate) fn note_silence(&mut self, now: Micros) -> bool {
+        let silent = self.last_arrival.is_none_or(|at| now.saturating_sub(at) >= INACTIVE_AFTER);
+        silent && std::mem::replace(&mut self.active, false)
+    }
+
+    /// The sender begins a new stream: what is known of the old one is no longer of use.
+    pub(crate) fn restart(&mut self) {
+        self.ring.clear();
+        self.loss.clear();
+        self.anchor = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_request_is_sent_at_once_and_later_ones_once_a_second() {
+        let mut requests = KeyFrameRequests::default();
+        assert!(!requests.is_due(0));
+        let mut sent = 0;
+        for now in (0..3 * SECOND).step_by(10_000) {
+            requests.want();
+            sent += usize::from(requests.is_due(now));
+        }
+        assert_eq!(sent, 3);
+    }
+
+    #[test]
+    fn a_new_receiver_does_not_wait_a_second() {
+        let mut requests = KeyFrameRequests::default();
+        requests.want_for_new_receiver();
+        assert!(requests.is_due(0));
+        requests.satisfied();
+        assert!(!requests.is_due(10 * SECOND));
+        requests.want_for_new_receiver();
+        assert!(requests.is_due(10 * SECOND));
+        requests.want_for_new_receiver();
+        assert!(!requests.is_due(10 * SECOND + 200_000));
+        assert!(requests.is_due(10 * SECOND + 250_000));
+        assert!(!requests.is_due(10 * SECOND + 600_000));
+    }
+
+    fn track() -> Track {
+        let mid = "0".into();
+        let kind = MediaKind::Video;
+        let spec = SendTrack { mid, kind, payload_types: vec![96], ssrcs: vec![], rtx_ssrcs: vec![], rids: vec![], muted: false };
+        Track::new(0, &spec)
+    }
+
+    #[test]
+    fn capture_times_follow_sender_reports_while_they_are_plausible() {
+        let mut track = track();
+        assert_eq!(track.captured(9_000, 5 * SECOND), 5 * SECOND);
+        track.anchor = Some(TimestampAnchor { timestamp: 0, at: 4 * SECOND });
+        assert_eq!(track.captured(81_000, 5 * SECOND), 4_900_000);
+        assert_eq!(track.captured(180_000, 5 * SECOND), 5 * SECOND, "from the future");
+        assert_eq!(track.captured(81_000, 50 * SECOND), 50 * SECOND, "far too old");
+    }
+
+    #[test]
+    fn activity_is_told_once_each_way() {
+        let mut track = track();
+        assert!(track.note_arrival(0));
+        assert!(!track.note_arrival(SECOND));
+        assert!(!track.note_silence(2 * SECOND));
+        assert!(track.note_silence(3 * SECOND));
+        assert!(!track.note_silence(9 * SECOND));
+        assert!(track.note_arrival(10 * SECOND));
+    }
+}

@@ -1,0 +1,202 @@
+//! The receiver's side: remembering arrivals and reporting them.
+
+use super::{Symbol, TICK_US, TICKS_PER_REFERENCE};
+use crate::wire::bytes::Writer;
+use crate::wire::rtcp::RtcpWriter;
+use crate::wire::rtp::extend_sequence_number;
+
+/// How many sequence numbers back an arrival is remembered: two seconds of 1,000 packets a second, were no report sent.
+const CAPACITY: u64 = 2048;
+/// The most packets that one report covers; with two bytes a packet it stays below 1,200 bytes.
+const MAX_PACKETS: usize = 512;
+/// How often a report is due. libwebrtc's senders expect 50 to 250 ms; the shorter, the faster they find their rate.
+const INTERVAL_US: u64 = 50_000;
+const VECTOR_FLAG: u16 = 0x8000;
+const TWO_BIT_FLAG: u16 = 0x4000;
+const ONE_BIT_CAPACITY: usize = 14;
+const TWO_BIT_CAPACITY: usize = 7;
+const MAX_RUN: usize = 0x1fff;
+
+/// Remembers when the packets of one session arrived, by transport-wide sequence number, and reports it.
+///
+/// Allocates once. Times are microseconds of any steady clock; the same clock throughout.
+#[derive(Debug)]
+pub struct FeedbackRecorder {
+    /// Arrival of sequence number n at n modulo the capacity.
+    arrivals: Box<[Arrival]>,
+    range: Option<Range>,
+    unreported: bool,
+    last_report_us: u64,
+    feedback_count: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    /// Extended sequence number, to tell a packet from its predecessor one capacity earlier.
+    sequence_number: u64,
+    ticks: i64,
+}
+
+impl Arrival {
+    const NONE: Self = Self { sequence_number: u64::MAX, ticks: 0 };
+}
+
+/// What has not been reported yet: from `next` to `highest`, both included.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    next: u64,
+    highest: u64,
+}
+
+/// The packets of one report, in order.
+struct Report {
+    base: u64,
+    reference: i64,
+    symbols: [Symbol; MAX_PACKETS],
+    deltas: [i16; MAX_PACKETS],
+    len: usize,
+}
+
+impl Default for FeedbackRecorder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FeedbackRecorder {
+    /// Starts with nothing received.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            arrivals: vec![Arrival::NONE; CAPACITY as usize].into_boxed_slice(),
+            range: None,
+            unreported: false,
+            last_report_us: 0,
+            feedback_count: 0,
+        }
+    }
+
+    /// Records that the packet with this transport-wide sequence number arrived.
+    pub fn record(&mut self, sequence_number: u16, arrival_us: u64) {
+        // The first number is moved up one turn, so that earlier ones that arrive late stay above zero.
+        let first = u64::from(sequence_number) + 0x1_0000;
+        let mut range = self.range.unwrap_or(Range { next: first, highest: first });
+        let extended = extend_sequence_number(sequence_number, range.highest);
+        range.highest = range.highest.max(extended);
+        let oldest = (range.highest + 1).saturating_sub(CAPACITY);
+        if extended < oldest {
+            return;
+        }
+        // A packet that was reported missing and arrives late is reported again, with all that followed it.
+        range.next = range.next.min(extended).max(oldest);
+        let place = &mut self.arrivals[(extended % CAPACITY) as usize];
+        if place.sequence_number == extended {
+            return;
+        }
+        *place = Arrival { sequence_number: extended, ticks: arrival_us.cast_signed() / TICK_US };
+        self.range = Some(range);
+        self.unreported = true;
+    }
+
+    /// When the next report is due; None: nothing to report.
+    #[must_use]
+    pub fn due_us(&self) -> Option<u64> {
+        self.unreported.then_some(self.last_report_us + INTERVAL_US)
+    }
+
+    /// Appends one report; None when there is nothing to report or it does not fit.
+    ///
+    /// One report covers 512 packets: call again until None to report everything.
+    pub fn write_report(
+        &mut self,
+        writer: &mut RtcpWriter<'_>,
+        sender_ssrc: u32,
+        media_ssrc: u32,
+        now_us: u64,
+    ) -> Option<()> {
+        let range = self.range.filter(|_| self.unreported)?;
+        let report = self.collect(range)?;
+        let feedback_count = self.feedback_count;
+        writer.transport_feedback(|writer| {
+            writer.put_u32(sender_ssrc)?;
+            writer.put_u32(media_ssrc)?;
+            report.write(writer, feedback_count)
+        })?;
+        let next = report.base + report.len as u64;
+        self.range = Some(Range { next, ..range });
+        self.unreported = next <= range.highest;
+        self.feedback_count = feedback_count.wrapping_add(1);
+        self.last_report_us = now_us;
+        Some(())
+    }
+
+    fn ticks(&self, sequence_number: u64) -> Option<i64> {
+        let arrival = self.arrivals.get((sequence_number % CAPACITY) as usize)?;
+        (arrival.sequence_number == sequence_number).then_some(arrival.ticks)
+    }
+
+    /// Collects as many packets as fit one report. None only if nothing in the range has arrived, which cannot be.
+    fn collect(&self, range: Range) -> Option<Report> {
+        let base = range.next;
+        let first = (base..=range.highest).find_map(|number| self.ticks(number))?;
+        let reference = first.div_euclid(TICKS_PER_REFERENCE);
+        let mut previous = reference * TICKS_PER_REFERENCE;
+        let mut report =
+            Report { base, reference, symbols: [Symbol::NotReceived; MAX_PACKETS], deltas: [0; MAX_PACKETS], len: 0 };
+        let places = report.symbols.iter_mut().zip(&mut report.deltas);
+        for ((symbol, delta), number) in places.zip(base..=range.highest) {
+            if let Some(ticks) = self.ticks(number) {
+                // A gap of more than eight seconds does not fit; the next report has its own reference time.
+                let Ok(difference) = i16::try_from(ticks - previous) else { break };
+                *delta = difference;
+                *symbol = if (0..=0xff).contains(&difference) { Symbol::SmallDelta } else { Symbol::LargeDelta };
+                previous = ticks;
+            }
+            report.len += 1;
+        }
+        Some(report)
+    }
+}
+
+impl Report {
+    fn write(&self, writer: &mut Writer<'_>, feedback_count: u8) -> Option<()> {
+        let symbols = self.symbols.get(..self.len)?;
+        writer.put_u16(self.base as u16)?;
+        writer.put_u16(self.len as u16)?;
+        writer.put_u24(self.reference as u32)?;
+        writer.put_u8(feedback_count)?;
+        let mut rest = symbols;
+        while !rest.is_empty() {
+            let (chunk, covered) = next_chunk(rest);
+            writer.put_u16(chunk)?;
+            rest = rest.get(covered..)?;
+        }
+        for (symbol, delta) in symbols.iter().zip(&self.deltas) {
+            match symbol {
+                Symbol::NotReceived => {}
+                Symbol::SmallDelta => writer.put_u8(*delta as u8)?,
+                Symbol::LargeDelta => writer.put_u16(delta.cast_unsigned())?,
+            }
+        }
+        Some(())
+    }
+}
+
+/// Encodes the beginning of `symbols` (not empty) as one chunk: returns it and how many it covers.
+fn next_chunk(symbols: &[Symbol]) -> (u16, usize) {
+    let first = symbols.first().copied().unwrap_or(Symbol::NotReceived);
+    let run = symbols.iter().take(MAX_RUN).take_while(|symbol| **symbol == first).count();
+    let one_bit = symbols.iter().take(ONE_BIT_CAPACITY).all(|symbol| *symbol != Symbol::LargeDelta);
+    let (capacity, flags, bits) =
+        if one_bit { (ONE_BIT_CAPACITY, VECTOR_FLAG, 1) } else { (TWO_BIT_CAPACITY, VECTOR_FLAG | TWO_BIT_FLAG, 2) };
+    if run >= capacity || run == symbols.len() {
+        return ((first as u16) << 13 | run as u16, run);
+    }
+    let covered = symbols.len().min(capacity);
+    let vector = symbols
+        .iter()
+        .take(capacity)
+        .enumerate()
+        .fold(0, |vector, (index, symbol)| vector | (*symbol as u16) << ((capacity - 1 - index) * bits));
+    (flags | vector, covered)
+}
