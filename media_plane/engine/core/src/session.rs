@@ -1,0 +1,186 @@
+//! One participant's connection: transport, what it sends and what it receives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Micros, SECOND};
+use crate::command::{OpenSession, SessionKey};
+use crate::dtls::{Handshake, Identity};
+use crate::event::{SessionState, Subject};
+use crate::ice::Ice;
+use crate::outbox::Path;
+use crate::params::{Codec, HeaderExtensions, MediaKind};
+use crate::slab::Key;
+use crate::slot::Slot;
+use crate::srtp::{InboundContext, InboundControl, InboundStream, OutboundContext, OutboundControl, SrtpProfile};
+use crate::twcc::FeedbackRecorder;
+use crate::wire::extension::{ExtensionIds, ExtensionKind};
+
+/// Streams and RTCP senders a session may have. Only a participant with keys can add one.
+pub(crate) const MAX_STREAMS: usize = 64;
+/// Assumed until a receiver report tells the truth.
+const DEFAULT_ROUND_TRIP: Micros = SECOND / 10;
+/// Weight of a new clock offset that is larger than the known one: the offset is the least delay, and clocks drift.
+const DRIFT_WEIGHT: i64 = 64;
+
+/// Keys of both directions.
+#[derive(Debug)]
+pub(crate) struct Srtp {
+    pub profile: SrtpProfile,
+    pub inbound: InboundContext,
+    pub outbound: OutboundContext,
+}
+
+/// What an SSRC of the client carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StreamRole {
+    Media,
+    Retransmission,
+}
+
+/// An SSRC of the client.
+#[derive(Debug)]
+pub(crate) struct ClientStream {
+    pub ssrc: u32,
+    pub track: Key,
+    pub role: StreamRole,
+    pub state: InboundStream,
+}
+
+/// A session.
+pub(crate) struct Session {
+    pub key: SessionKey,
+    pub subject: Subject,
+    pub room: Key,
+    pub state: SessionState,
+    pub ice: Ice,
+    pub handshake: Handshake,
+    pub srtp: Option<Srtp>,
+    pub codecs: Vec<Codec>,
+    pub extensions: ExtensionIds,
+    pub sends_transport_cc: bool,
+    pub cname: String,
+    pub tracks: Vec<Key>,
+    pub slots: Vec<Slot>,
+    pub streams: Vec<ClientStream>,
+    pub controls: Vec<(u32, InboundControl)>,
+    pub control_out: OutboundControl,
+    /// SSRC of feedback messages.
+    pub control_ssrc: u32,
+    /// Next transport-wide sequence number.
+    pub transport_sequence: u16,
+    pub arrivals: FeedbackRecorder,
+    pub next_feedback: Micros,
+    pub next_report: Micros,
+    measured_round_trip: Option<Micros>,
+    /// What to add to the client's NTP time (microseconds) to get the shard's time.
+    clock_offset: Option<i64>,
+}
+
+impl Session {
+    pub(crate) fn new(now: Micros, open: &OpenSession, room: Key, identity: Arc<Identity>, random: &mut dyn FnMut() -> [u8; 8]) -> Self {
+        let parameters = &open.parameters;
+        let slots = parameters.slots.iter().map(|spec| Slot::new(spec, random())).collect();
+        let [a, b, c, d, e, f, ..] = random();
+        Self {
+            key: open.key,
+            subject: Subject { room: Arc::clone(&open.room), session: Arc::clone(&open.session) },
+            room,
+            state: SessionState::Connecting,
+            ice: Ice::new(now, open.credentials.clone()),
+            handshake: Handshake::new(identity, parameters.sha256_fingerprints()),
+            srtp: None,
+            codecs: parameters.codecs.clone(),
+            extensions: extension_ids(&parameters.extensions),
+            sends_transport_cc: parameters.extensions.transport_cc.is_some(),
+            cname: parameters.cname.clone(),
+            tracks: Vec::new(),
+            slots,
+            streams: Vec::with_capacity(MAX_STREAMS),
+            controls: Vec::with_capacity(MAX_STREAMS),
+            control_out: OutboundControl::default(),
+            control_ssrc: u32::from_be_bytes([a, b, c, d]),
+            transport_sequence: u16::from_be_bytes([e, f]),
+            arrivals: FeedbackRecorder::default(),
+            next_feedback: now,
+            next_report: now + SECOND,
+            measured_round_trip: None,
+            clock_offset: None,
+        }
+    }
+
+    /// Where and with which keys to send; None before the session is connected.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.state == SessionState::Connected
+    }
+
+    /// Where to send.
+    pub(crate) fn path(&self) -> Option<Path> {
+        self.ice.path()
+    }
+
+    /// The slots of one kind, with their places.
+    pub(crate) fn slots_of(&self, kind: MediaKind) -> impl Iterator<Item = (usize, &Slot)> {
+        self.slots.iter().enumerate().filter(move |(_, slot)| slot.kind == kind)
+    }
+
+    /// The codec that is sent with a payload type, or whose retransmissions are.
+    pub(crate) fn codec(&self, payload_type: u8) -> Option<(&Codec, StreamRole)> {
+        self.codecs.iter().find_map(|codec| {
+            if codec.payload_type == payload_type {
+                Some((codec, StreamRole::Media))
+            } else if codec.rtx_payload_type == Some(payload_type) {
+                Some((codec, StreamRole::Retransmission))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Round trip time: the measured one, or a guess.
+    pub(crate) fn round_trip(&self) -> Micros {
+        self.measured_round_trip.unwrap_or(DEFAULT_ROUND_TRIP)
+    }
+
+    /// Round trip time, if it has been measured.
+    pub(crate) fn measured_round_trip(&self) -> Option<Duration> {
+        self.measured_round_trip.map(Duration::from_micros)
+    }
+
+    /// Takes note of a measured round trip.
+    pub(crate) fn note_round_trip(&mut self, measured: Micros) {
+        self.measured_round_trip = Some(self.measured_round_trip.map_or(measured, |known| (7 * known + measured) / 8));
+    }
+
+    /// The shard's time at which the client wrote `sent` (NTP, microseconds) into a report that came at `arrival`.
+    pub(crate) fn translate_client_time(&mut self, sent: u64, arrival: Micros) -> Micros {
+        let measured = arrival.cast_signed().wrapping_sub(sent.cast_signed());
+        let offset = match self.clock_offset {
+            Some(known) if measured > known => known + (measured - known) / DRIFT_WEIGHT,
+            _ => measured,
+        };
+        self.clock_offset = Some(offset);
+        sent.cast_signed().wrapping_add(offset).max(0).cast_unsigned()
+    }
+}
+
+fn extension_ids(agreed: &HeaderExtensions) -> ExtensionIds {
+    let pairs = [
+        (ExtensionKind::Mid, agreed.mid),
+        (ExtensionKind::Rid, agreed.rid),
+        (ExtensionKind::RepairedRid, agreed.repaired_rid),
+        (ExtensionKind::AudioLevel, agreed.audio_level),
+        (ExtensionKind::TransportCc, agreed.transport_cc),
+        (ExtensionKind::AbsSendTime, agreed.abs_send_time),
+        (ExtensionKind::DependencyDescriptor, agreed.dependency_descriptor),
+        (ExtensionKind::VideoOrientation, agreed.video_orientation),
+    ];
+    let mut ids = ExtensionIds::default();
+    for (kind, id) in pairs {
+        if let Some(id) = id {
+            // Identifiers were validated with the parameters: a refusal is impossible.
+            let _ = ids.set(kind, id);
+        }
+    }
+    ids
+}

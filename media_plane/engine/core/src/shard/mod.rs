@@ -1,0 +1,178 @@
+//! A shard: rooms and sessions that share a port and a thread, without any I/O of its own. It is given datagrams,
+//! commands and the time, and gives datagrams and events.
+
+mod audio;
+mod commands;
+mod control_in;
+mod control_out;
+mod fanout;
+mod media_in;
+mod retransmit;
+mod stats;
+mod timers;
+mod transport;
+mod video;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+
+use crate::clock::{Clock, MILLISECOND, Micros};
+use crate::command::SessionKey;
+use crate::counters::Counters;
+use crate::dtls::Identity;
+use crate::event::{Event, EventKind};
+use crate::outbox::{Outbox, Path, Transmit};
+use crate::rate_limit::RateLimit;
+use crate::room::Room;
+use crate::session::Session;
+use crate::slab::{Key, Slab};
+use crate::track::Track;
+use crate::wire::demux::{DatagramKind, classify};
+use fanout::FanOut;
+
+/// Time between two looks at everything that waits for time to pass.
+const TICK: Micros = 20 * MILLISECOND;
+
+/// What a shard is made with.
+#[derive(Debug, Clone)]
+pub struct ShardConfig {
+    /// Its number, which its ICE fragments carry.
+    pub index: u16,
+    /// Its time.
+    pub clock: Clock,
+    /// Certificate of the engine.
+    pub identity: Arc<Identity>,
+    /// How many others a participant hears.
+    pub audio_slots: usize,
+}
+
+/// A shard.
+pub struct Shard {
+    config: ShardConfig,
+    sessions: Vec<Option<Box<Session>>>,
+    open_sessions: usize,
+    rooms: Slab<Room>,
+    room_names: HashMap<Arc<str>, Key>,
+    tracks: Slab<Track>,
+    /// Addresses that sessions have proven to own.
+    paths: HashMap<Path, u32>,
+    limit: RateLimit,
+    outbox: Outbox,
+    fanout: FanOut,
+    counters: Counters,
+    events: Vec<Event>,
+    released: Vec<SessionKey>,
+    next_tick: Micros,
+}
+
+impl Shard {
+    /// A shard without rooms.
+    #[must_use]
+    pub fn new(config: ShardConfig) -> Self {
+        Self {
+            config,
+            sessions: Vec::new(),
+            open_sessions: 0,
+            rooms: Slab::new(),
+            room_names: HashMap::new(),
+            tracks: Slab::new(),
+            paths: HashMap::new(),
+            limit: RateLimit::new(),
+            outbox: Outbox::new(),
+            fanout: FanOut::default(),
+            counters: Counters::default(),
+            events: Vec::new(),
+            released: Vec::new(),
+            next_tick: 0,
+        }
+    }
+
+    /// Takes one received datagram, which is decrypted in place. Media is forwarded by the next [`Shard::flush`], so that
+    /// packets received together leave together.
+    pub fn handle_datagram(&mut self, now: Micros, path: &Path, datagram: &mut [u8], network: &mut dyn Transmit) {
+        self.counters.packets_received += 1;
+        self.counters.bytes_received += datagram.len() as u64;
+        let kind = classify(datagram);
+        if kind == DatagramKind::Stun {
+            return self.handle_stun(now, path, datagram, network);
+        }
+        if kind == DatagramKind::Noise {
+            self.counters.dropped_noise += 1;
+            return;
+        }
+        let Some(&index) = self.paths.get(path) else {
+            self.counters.dropped_unknown_source += 1;
+            return;
+        };
+        match kind {
+            DatagramKind::Rtp => self.handle_media(now, index, datagram),
+            DatagramKind::Rtcp => self.handle_control(now, index, datagram, network),
+            _ => self.handle_dtls(now, index, path, datagram, network),
+        }
+    }
+
+    /// Forwards the media of the datagrams since the last call and sends everything that is ready.
+    pub fn flush(&mut self, now: Micros, network: &mut dyn Transmit) {
+        self.forward_pending(now, network);
+        self.ask_for_missing(now, network);
+        self.outbox.flush(network);
+        self.count_sent();
+    }
+
+    /// When [`Shard::handle_timeout`] wants to be called; None: never.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Micros> {
+        (self.open_sessions > 0).then_some(self.next_tick)
+    }
+
+    /// Moves the counters of the outbox to those of the shard.
+    fn count_sent(&mut self) {
+        let sent = std::mem::take(&mut self.outbox.sent);
+        self.counters.packets_sent += sent.packets;
+        self.counters.bytes_sent += sent.bytes;
+        self.counters.send_calls += sent.calls;
+        self.counters.dropped_send_buffer += sent.refused;
+    }
+
+    /// Events since the last call.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Places of sessions that have ended since the last call.
+    pub fn take_released(&mut self) -> Vec<SessionKey> {
+        std::mem::take(&mut self.released)
+    }
+
+    /// What has been counted; the caller adds what only it can count.
+    pub fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    fn emit(&mut self, now: Micros, kind: EventKind) {
+        self.events.push(Event { kind, time_unix_nano: self.config.clock.unix_nanos(now) });
+    }
+
+    fn session(&self, index: u32) -> Option<&Session> {
+        self.sessions.get(index as usize)?.as_deref()
+    }
+
+    fn session_mut(&mut self, index: u32) -> Option<&mut Session> {
+        self.sessions.get_mut(index as usize)?.as_deref_mut()
+    }
+
+    /// The session with this key, unless its place has been given to another.
+    fn session_by_key(&self, key: SessionKey) -> Option<&Session> {
+        self.session(key.index).filter(|session| session.key == key)
+    }
+}
+
+/// Random numbers for streams to start with.
+fn random() -> [u8; 8] {
+    let mut bytes = [0; 8];
+    // A failure leaves zeros: predictable starting numbers weaken nothing that the keys protect.
+    let _ = rand::fill(&mut bytes);
+    bytes
+}

@@ -1,0 +1,152 @@
+//! STUN and DTLS: how a session gets its address and its keys, and how it ends.
+
+use super::Shard;
+use crate::clock::Micros;
+use crate::dtls::Progress;
+use crate::event::{CloseReason, EventKind, SessionState};
+use crate::outbox::{MAX_DATAGRAM, Path, Transmit};
+use crate::session::Srtp;
+use crate::srtp::SrtpProfile;
+use crate::ufrag;
+use crate::wire::stun::{ErrorCode, Message, write_binding_error, write_binding_success};
+
+impl Shard {
+    pub(super) fn handle_stun(&mut self, now: Micros, path: &Path, datagram: &[u8], network: &mut dyn Transmit) {
+        let source = path.remote.ip();
+        if !self.limit.take(now, source) {
+            self.counters.dropped_rate += 1;
+            return;
+        }
+        let Ok(message) = Message::parse(datagram) else {
+            self.counters.dropped_stun += 1;
+            return;
+        };
+        let Some(index) = self.session_of_check(&message) else {
+            self.counters.dropped_stun += 1;
+            return;
+        };
+        self.limit.give_back(source);
+        self.answer_check(now, index, path, &message, network);
+    }
+
+    /// The session that an authentic connectivity check is for.
+    fn session_of_check(&self, message: &Message<'_>) -> Option<u32> {
+        let fragment = message.receiver_fragment().filter(|_| message.is_binding_request())?;
+        let (shard, index) = ufrag::decode(fragment)?;
+        let session = self.session(index).filter(|_| shard == self.config.index)?;
+        (session.ice.has_fragment(fragment) && message.verify(session.ice.key())).then_some(index)
+    }
+
+    fn answer_check(&mut self, now: Micros, index: u32, path: &Path, message: &Message<'_>, network: &mut dyn Transmit) {
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let refusal = if let Some(attribute) = message.unknown_required {
+            Some(ErrorCode::UnknownAttribute(attribute))
+        } else {
+            // A lite agent is always the controlled one (RFC 8445 section 6.1.1).
+            message.ice_controlled.map(|_| ErrorCode::RoleConflict)
+        };
+        let (id, key) = (&message.transaction_id, session.ice.key());
+        self.outbox.datagram(path, network, |buffer| match refusal {
+            Some(refusal) => write_binding_error(buffer, id, refusal, Some(key)),
+            None => write_binding_success(buffer, id, path.remote, key),
+        });
+        if refusal.is_some() {
+            return;
+        }
+        if let Some(forgotten) = session.ice.validate(now, *path, message.use_candidate) {
+            self.paths.remove(&forgotten);
+        }
+        let previous = self.paths.insert(*path, index).filter(|previous| *previous != index);
+        if let Some(previous) = previous.and_then(|previous| self.session_mut(previous)) {
+            previous.ice.forget(path);
+        }
+    }
+
+    pub(super) fn handle_dtls(
+        &mut self,
+        now: Micros,
+        index: u32,
+        path: &Path,
+        datagram: &[u8],
+        network: &mut dyn Transmit,
+    ) {
+        let instant = self.config.clock.instant(now);
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let outbox = &mut self.outbox;
+        let progress = session.handshake.handle(instant, datagram, |record| send_record(outbox, path, record, network));
+        self.follow_handshake(now, index, progress, network);
+    }
+
+    /// Retransmits DTLS flights and ends a handshake that takes too long.
+    pub(super) fn advance_handshake(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        let instant = self.config.clock.instant(now);
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let Some(path) = session.path() else { return };
+        let outbox = &mut self.outbox;
+        let progress = session.handshake.handle_timeout(instant, |record| send_record(outbox, &path, record, network));
+        self.follow_handshake(now, index, progress, network);
+    }
+
+    fn follow_handshake(&mut self, now: Micros, index: u32, progress: Progress, network: &mut dyn Transmit) {
+        match progress {
+            Progress::None => {}
+            Progress::Broken => self.counters.dropped_dtls += 1,
+            Progress::Failed => self.end_session(now, index, CloseReason::DtlsFailed, network),
+            Progress::Closed => self.end_session(now, index, CloseReason::PeerClosed, network),
+            Progress::Keys(profile, contexts) => {
+                let Some(session) = self.session_mut(index) else { return };
+                let (inbound, outbound) = *contexts;
+                session.srtp = Some(Srtp { profile, inbound, outbound });
+                session.state = SessionState::Connected;
+                self.emit_state(now, index, None);
+                self.start_receiving(now, index, network);
+            }
+        }
+    }
+
+    /// Tells the node the session's state.
+    pub(super) fn emit_state(&mut self, now: Micros, index: u32, reason: Option<CloseReason>) {
+        let Some(session) = self.session(index) else { return };
+        let kind = EventKind::SessionState {
+            subject: session.subject.clone(),
+            state: session.state,
+            reason,
+            srtp_profile: session.srtp.as_ref().map(|srtp| SrtpProfile::name(srtp.profile)),
+        };
+        self.emit(now, kind);
+    }
+
+    /// Ends a session: says goodbye, frees its tracks and slots, and tells the node.
+    pub(super) fn end_session(&mut self, now: Micros, index: u32, reason: CloseReason, network: &mut dyn Transmit) {
+        if reason != CloseReason::PeerClosed {
+            self.say_goodbye(now, index, network);
+        }
+        self.leave_room(now, index, network);
+        if let Some(session) = self.session_mut(index) {
+            session.state = SessionState::Closed;
+        }
+        self.emit_state(now, index, Some(reason));
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::take) else { return };
+        for path in session.ice.paths() {
+            self.paths.remove(path);
+        }
+        self.open_sessions -= 1;
+        self.counters.sessions_closed += 1;
+        self.released.push(session.key);
+    }
+
+    fn say_goodbye(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        self.send_bye(now, index, network);
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        let Some(path) = session.path() else { return };
+        let outbox = &mut self.outbox;
+        session.handshake.close(|record| send_record(outbox, &path, record, network));
+    }
+}
+
+fn send_record(outbox: &mut crate::outbox::Outbox, path: &Path, record: &[u8], network: &mut dyn Transmit) {
+    outbox.datagram(path, network, |buffer| {
+        buffer.get_mut(..record.len().min(MAX_DATAGRAM))?.copy_from_slice(record);
+        Some(record.len())
+    });
+}
