@@ -23,20 +23,13 @@ pub(crate) struct Format {
     pub outgoing: u8,
     /// Payload type of retransmissions in this session.
     pub rtx: Option<u8>,
-    pub clock_rate: u32,
 }
 
 impl Format {
-    /// Finds the format of a source's packet among the codecs of this session.
-    pub(crate) fn find(incoming: u8, theirs: &[Codec], ours: &[Codec]) -> Option<Self> {
-        let codec = theirs.iter().find(|codec| codec.payload_type == incoming)?;
-        let own = ours.iter().find(|own| own.is_same_format(codec))?;
-        Some(Self {
-            incoming,
-            outgoing: own.payload_type,
-            rtx: own.rtx_payload_type,
-            clock_rate: own.clock_rate,
-        })
+    /// Finds the format of a source's packets among the codecs of this session.
+    pub(crate) fn find(source: &Codec, ours: &[Codec]) -> Option<Self> {
+        let own = ours.iter().find(|own| own.is_same_format(source))?;
+        Some(Self { incoming: source.payload_type, outgoing: own.payload_type, rtx: own.rtx_payload_type })
     }
 }
 
@@ -216,7 +209,7 @@ mod tests {
     }
 
     fn format() -> Option<Format> {
-        Some(Format { incoming: 0, outgoing: 96, rtx: None, clock_rate: 90_000 })
+        Some(Format { incoming: 0, outgoing: 96, rtx: None })
     }
 
     fn accept(slot: &mut Slot, track: Key, info: PacketInfo) -> Decision {
@@ -279,11 +272,9 @@ mod tests {
             rtx_payload_type: Some(payload_type + 1),
             fmtp: fmtp.into(),
         };
-        let theirs = [codec("H264", 100, "profile=a"), codec("VP8", 96, "")];
         let ours = [codec("vp8", 120, ""), codec("H264", 102, "profile=b")];
-        let found = Format::find(96, &theirs, &ours).unwrap();
-        assert_eq!((found.outgoing, found.rtx), (120, Some(121)));
-        assert_eq!(Format::find(100, &theirs, &ours), None);
-        assert_eq!(Format::find(99, &theirs, &ours), None);
+        let found = Format::find(&codec("VP8", 96, ""), &ours).unwrap();
+        assert_eq!((found.incoming, found.outgoing, found.rtx), (96, 120, Some(121)));
+        assert_eq!(Format::find(&codec("H264", 100, "profile=a"), &ours), None);
     }
 }

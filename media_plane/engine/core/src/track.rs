@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::loss::LossTracker;
-use crate::params::{MediaKind, SendTrack};
+use crate::params::{Codec, MediaKind, SendTrack};
+use crate::picture::PayloadFormat;
 use crate::reception::Reception;
 use crate::ring::PacketRing;
 use crate::wire::extension::AudioLevel;
@@ -87,7 +88,8 @@ pub(crate) struct Track {
     /// SSRC of its media once known.
     pub ssrc: Option<u32>,
     pub clock_rate: u32,
-    pub payload_type: Option<u8>,
+    /// What the latest packet was encoded with.
+    pub codec: Option<(Codec, PayloadFormat)>,
     pub reception: Reception,
     pub loss: LossTracker,
     pub ring: PacketRing,
@@ -117,7 +119,7 @@ impl Track {
             subscribers: Vec::new(),
             ssrc: None,
             clock_rate: if track.kind == MediaKind::Audio { 48_000 } else { 90_000 },
-            payload_type: None,
+            codec: None,
             reception: Reception::default(),
             loss: LossTracker::new(),
             ring: PacketRing::new(packets, bytes),

@@ -66,28 +66,29 @@ impl Vp9Descriptor {
     /// Parses the descriptor at the beginning of a payload; None when it is cut off or has too many references.
     #[must_use]
     pub fn parse(payload: &[u8]) -> Option<Self> {
-        let flags = u8_at(payload, 0)?;
-        let mut at = 1;
-        let flexible = flags & FLEXIBLE_FLAG != 0;
-        let picture_id = parse_picture_id(payload, &mut at, flags)?;
-        let layer = parse_layer(payload, &mut at, flags)?;
-        if flexible && flags & INTER_PICTURE_FLAG != 0 {
-            skip_references(payload, &mut at)?;
+        let mut fields = Fields { payload, at: 0 };
+        let flags = fields.byte()?;
+        let has = |flag: u8| flags & flag != 0;
+        let flexible = has(FLEXIBLE_FLAG);
+        let picture_id = if has(PICTURE_ID_FLAG) { Some(fields.picture_id()?) } else { None };
+        let layer = if has(LAYER_FLAG) { Some(fields.layer(flexible)?) } else { None };
+        if flexible && has(INTER_PICTURE_FLAG) {
+            fields.skip_references()?;
         }
-        let structure = if flags & STRUCTURE_FLAG != 0 { Some(parse_structure(payload, &mut at)?) } else { None };
-        if at > payload.len() {
+        let structure = if has(STRUCTURE_FLAG) { Some(fields.structure()?) } else { None };
+        if fields.at > payload.len() {
             return None;
         }
         Some(Self {
             picture_id,
-            inter_picture_predicted: flags & INTER_PICTURE_FLAG != 0,
+            inter_picture_predicted: has(INTER_PICTURE_FLAG),
             layer,
             flexible,
-            start_of_frame: flags & START_FLAG != 0,
-            end_of_frame: flags & END_FLAG != 0,
-            not_inter_layer_reference: flags & NOT_INTER_LAYER_FLAG != 0,
+            start_of_frame: has(START_FLAG),
+            end_of_frame: has(END_FLAG),
+            not_inter_layer_reference: has(NOT_INTER_LAYER_FLAG),
             structure,
-            len: at,
+            len: fields.at,
         })
     }
 
@@ -127,68 +128,73 @@ pub fn rewrite(payload: &mut [u8], picture_id: u16, tl0_picture_index: u8) -> Op
     Some(())
 }
 
-fn parse_picture_id(payload: &[u8], at: &mut usize, flags: u8) -> Option<Option<PictureId>> {
-    if flags & PICTURE_ID_FLAG == 0 {
-        return Some(None);
-    }
-    let first = u8_at(payload, *at)?;
-    let wide = first & 0x80 != 0;
-    let value = if wide { u16_at(payload, *at)? & 0x7fff } else { u16::from(first) };
-    *at += if wide { 2 } else { 1 };
-    Some(Some(PictureId { value, wide }))
+/// Reads the fields of a descriptor one after the other.
+struct Fields<'a> {
+    payload: &'a [u8],
+    at: usize,
 }
 
-fn parse_layer(payload: &[u8], at: &mut usize, flags: u8) -> Option<Option<Layer>> {
-    if flags & LAYER_FLAG == 0 {
-        return Some(None);
+impl Fields<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let byte = u8_at(self.payload, self.at)?;
+        self.at += 1;
+        Some(byte)
     }
-    let byte = u8_at(payload, *at)?;
-    *at += 1;
-    let mut tl0_picture_index = None;
-    if flags & FLEXIBLE_FLAG == 0 {
-        tl0_picture_index = Some(u8_at(payload, *at)?);
-        *at += 1;
-    }
-    Some(Some(Layer {
-        temporal_id: byte >> 5,
-        switching_up_point: byte & 0x10 != 0,
-        spatial_id: byte >> 1 & 7,
-        inter_layer_dependency: byte & 1 != 0,
-        tl0_picture_index,
-    }))
-}
 
-fn skip_references(payload: &[u8], at: &mut usize) -> Option<()> {
-    for _ in 0..MAX_REFERENCES {
-        let another_follows = u8_at(payload, *at)? & 1 != 0;
-        *at += 1;
-        if !another_follows {
-            return Some(());
-        }
+    fn word(&mut self) -> Option<u16> {
+        let word = u16_at(self.payload, self.at)?;
+        self.at += 2;
+        Some(word)
     }
-    None
-}
 
-fn parse_structure(payload: &[u8], at: &mut usize) -> Option<ScalabilityStructure> {
-    let byte = u8_at(payload, *at)?;
-    *at += 1;
-    let spatial_layers = (byte >> 5) + 1;
-    let mut sizes = [(0, 0); MAX_SPATIAL_LAYERS];
-    if byte & 0x10 != 0 {
-        for size in sizes.iter_mut().take(usize::from(spatial_layers)) {
-            *size = (u16_at(payload, *at)?, u16_at(payload, *at + 2)?);
-            *at += 4;
+    fn picture_id(&mut self) -> Option<PictureId> {
+        let first = self.byte()?;
+        if first & 0x80 == 0 {
+            return Some(PictureId { value: u16::from(first), wide: false });
         }
+        let value = u16::from_be_bytes([first & 0x7f, self.byte()?]);
+        Some(PictureId { value, wide: true })
     }
-    if byte & 0x08 != 0 {
-        let pictures = u8_at(payload, *at)?;
-        *at += 1;
-        for _ in 0..pictures {
-            // Each: temporal layer, switching point and a count of references, which follow as one byte each.
-            *at += 1 + usize::from(u8_at(payload, *at)? >> 2 & 3);
+
+    fn layer(&mut self, flexible: bool) -> Option<Layer> {
+        let byte = self.byte()?;
+        Some(Layer {
+            temporal_id: byte >> 5,
+            switching_up_point: byte & 0x10 != 0,
+            spatial_id: byte >> 1 & 7,
+            inter_layer_dependency: byte & 1 != 0,
+            tl0_picture_index: if flexible { None } else { Some(self.byte()?) },
+        })
+    }
+
+    fn skip_references(&mut self) -> Option<()> {
+        for _ in 0..MAX_REFERENCES {
+            let another_follows = self.byte()? & 1 != 0;
+            if !another_follows {
+                return Some(());
+            }
         }
+        None
     }
-    Some(ScalabilityStructure { spatial_layers, sizes })
+
+    fn structure(&mut self) -> Option<ScalabilityStructure> {
+        let byte = self.byte()?;
+        let spatial_layers = (byte >> 5) + 1;
+        let mut sizes = [(0, 0); MAX_SPATIAL_LAYERS];
+        if byte & 0x10 != 0 {
+            for size in sizes.iter_mut().take(usize::from(spatial_layers)) {
+                *size = (self.word()?, self.word()?);
+            }
+        }
+        if byte & 0x08 != 0 {
+            for _ in 0..self.byte()? {
+                // Temporal layer, switching point and a count of references, which follow as one byte each.
+                let references = self.byte()? >> 2 & 3;
+                self.at += usize::from(references);
+            }
+        }
+        Some(ScalabilityStructure { spatial_layers, sizes })
+    }
 }
 
 #[cfg(test)]

@@ -57,11 +57,11 @@ impl KeyDerivation {
         Some(match profile {
             SrtpProfile::AeadAes256Gcm => Cipher::Gcm(self.gcm(&self.derive::<32>(encryption)?, labels)?),
             SrtpProfile::AeadAes128Gcm => Cipher::Gcm(self.gcm(&self.derive::<16>(encryption)?, labels)?),
-            SrtpProfile::Aes128CmSha1_80 => Cipher::CounterMode(CounterMode::new(
+            SrtpProfile::Aes128CmSha1_80 => Cipher::CounterMode(Box::new(CounterMode::new(
                 &self.derive::<16>(encryption)?,
                 &self.derive::<AUTH_KEY_LEN>(labels + LABEL_AUTHENTICATION)?,
                 self.derive(labels + LABEL_SALT)?,
-            )?),
+            )?)),
         })
     }
 
@@ -84,7 +84,8 @@ fn apply_keystream(key: &EncryptingKey, counter: [u8; 16], data: &mut [u8]) -> O
 /// Protects the packets of one direction, either RTP or RTCP.
 pub(super) enum Cipher {
     Gcm(Gcm),
-    CounterMode(CounterMode),
+    // Rare and large: kept apart so that sessions with AES-GCM stay small.
+    CounterMode(Box<CounterMode>),
 }
 
 impl fmt::Debug for Cipher {

@@ -163,7 +163,7 @@ impl Report {
         let symbols = self.symbols.get(..self.len)?;
         writer.put_u16(self.base as u16)?;
         writer.put_u16(self.len as u16)?;
-        writer.put_u24(self.reference as u32)?;
+        writer.put_u24(self.reference.cast_unsigned() as u32)?;
         writer.put_u8(feedback_count)?;
         let mut rest = symbols;
         while !rest.is_empty() {
@@ -174,7 +174,7 @@ impl Report {
         for (symbol, delta) in symbols.iter().zip(&self.deltas) {
             match symbol {
                 Symbol::NotReceived => {}
-                Symbol::SmallDelta => writer.put_u8(*delta as u8)?,
+                Symbol::SmallDelta => writer.put_u8(delta.cast_unsigned() as u8)?,
                 Symbol::LargeDelta => writer.put_u16(delta.cast_unsigned())?,
             }
         }

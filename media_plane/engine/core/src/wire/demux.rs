@@ -58,8 +58,8 @@ mod tests {
         assert_eq!(kind(63, 0), DatagramKind::Dtls);
         assert_eq!(kind(64, 0), DatagramKind::Noise);
         assert_eq!(kind(0x80, 96), DatagramKind::Rtp);
-        assert_eq!(kind(0x80, 0x80 | 63), DatagramKind::Rtp);
-        assert_eq!(kind(0x80, 0x80 | 96), DatagramKind::Rtp);
+        assert_eq!(kind(0x80, 0x80 + 63), DatagramKind::Rtp);
+        assert_eq!(kind(0x80, 0x80 + 96), DatagramKind::Rtp);
         assert_eq!(kind(0x80, 200), DatagramKind::Rtcp);
         assert_eq!(kind(0xbf, 207), DatagramKind::Rtcp);
         assert_eq!(kind(0xc0, 200), DatagramKind::Noise);

@@ -334,7 +334,7 @@ pub struct NackedPackets<'a> {
 
 impl<'a> NackedPackets<'a> {
     fn new(entries: &'a [u8]) -> Option<Self> {
-        (entries.len() % 4 == 0).then_some(Self { entries, next: 0, mask: 0 })
+        entries.len().is_multiple_of(4).then_some(Self { entries, next: 0, mask: 0 })
     }
 }
 

@@ -198,7 +198,7 @@ impl<'a> Message<'a> {
             ATTR_ICE_CONTROLLING => self.ice_controlling = Some(u64_at(value, 0)?),
             ATTR_ICE_CONTROLLED => self.ice_controlled = Some(u64_at(value, 0)?),
             ATTR_ERROR_CODE => {
-                self.error_code = Some(u16::from(u8_at(value, 2)? & 7) * 100 + u16::from(u8_at(value, 3)?))
+                self.error_code = Some(u16::from(u8_at(value, 2)? & 7) * 100 + u16::from(u8_at(value, 3)?));
             }
             ATTR_XOR_MAPPED_ADDRESS => self.mapped_address = Some(unxor_address(value, &self.transaction_id)?),
             ATTR_MESSAGE_INTEGRITY => {

@@ -198,7 +198,7 @@ fn what_does_not_fit_leaves_the_compound_as_it_was() {
     assert_eq!(writer.nack(1, 2, [1]), None);
     assert_eq!(writer.len(), 8);
     writer.picture_loss_indication(1, 2).unwrap();
-    assert_eq!(packets(writer.written()).filter(Result::is_ok).count(), 2);
+    assert_eq!(packets(writer.written()).flatten().count(), 2);
     assert_eq!(RtcpWriter::new(&mut [0; 1500]).receiver_report(1, &[BLOCK; 32]), None);
 }
 
@@ -218,5 +218,5 @@ fn round_trip_time_subtracts_the_receivers_delay() {
 fn ntp_time_counts_from_1900() {
     let time = NtpTime::from_unix(Duration::from_millis(1500));
     assert_eq!(time.0, 2_208_988_801 << 32 | 0x8000_0000);
-    assert_eq!(time.middle(), ((2_208_988_801_u64 & 0xffff) << 16) as u32 | 0x8000);
+    assert_eq!(time.middle(), (2_208_988_801_u64 % 0x1_0000 * 0x1_0000 + 0x8000) as u32);
 }

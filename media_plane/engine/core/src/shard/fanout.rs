@@ -1,0 +1,263 @@
+//! Sending media on: for each receiver in turn all packets of the received batch, so that they leave in one call.
+
+use super::Shard;
+use crate::clock::Micros;
+use crate::event::{Direction, EventKind, TrackName};
+use crate::outbox::{Outbox, Path, Transmit};
+use crate::ring::StoredPacket;
+use crate::session::Session;
+use crate::slab::Key;
+use crate::slot::{Decision, Format};
+use crate::srtp::{OutboundContext, OutboundStream};
+use crate::track::{Subscriber, Track};
+use crate::wire::extension::{ExtensionIds, ExtensionValues};
+use crate::wire::rtp::{OutgoingHeader, write_header};
+
+/// A received packet that is to be sent on.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    track: Key,
+    sequence: u64,
+}
+
+/// All pending packets of one track for one of its receivers.
+#[derive(Debug, Clone, Copy)]
+struct Work {
+    receiver: Subscriber,
+    /// Range of `pending`.
+    first: u32,
+    end: u32,
+}
+
+/// A slot that has begun to carry a track.
+#[derive(Debug, Clone, Copy)]
+struct Switched {
+    receiver: Subscriber,
+    previous: Option<Key>,
+}
+
+/// Packets between reception and sending, and room to sort them. Nothing here is freed, so nothing is allocated again.
+#[derive(Debug, Default)]
+pub(super) struct FanOut {
+    pending: Vec<Pending>,
+    work: Vec<Work>,
+    switched: Vec<Switched>,
+    first_sent: Vec<Subscriber>,
+    /// Tracks of which packets are missing.
+    pub(super) gaps: Vec<Key>,
+}
+
+impl FanOut {
+    /// Adds a packet that stands in its track's ring.
+    pub(super) fn push(&mut self, track: Key, sequence: u64) {
+        self.pending.push(Pending { track, sequence });
+    }
+
+    /// Finds out who gets what, ordered by receiver.
+    fn plan(&mut self, tracks: &crate::slab::Slab<Track>) {
+        // A stable order within a track; the sort is stable only up to equal keys, so the sequence number decides.
+        self.pending.sort_unstable_by_key(|pending| (pending.track, pending.sequence));
+        let mut first = 0;
+        let mut runs = 0;
+        while let Some(pending) = self.pending.get(first) {
+            let len = self.pending[first..].iter().take_while(|other| other.track == pending.track).count();
+            let subscribers = tracks.get(pending.track).map_or(&[][..], |track| &track.subscribers);
+            let (start, end) = (first as u32, (first + len) as u32);
+            self.work.extend(subscribers.iter().map(|receiver| Work { receiver: *receiver, first: start, end }));
+            first += len;
+            runs += 1;
+        }
+        if runs > 1 {
+            self.work.sort_unstable_by_key(|work| (work.receiver.session, work.first));
+        }
+    }
+}
+
+/// Where the datagrams of a batch go, and the time they carry.
+pub(super) struct Departure<'a> {
+    pub(super) now: Micros,
+    pub(super) abs_send_time: u32,
+    pub(super) outbox: &'a mut Outbox,
+    pub(super) network: &'a mut dyn Transmit,
+}
+
+/// What tells two sendings of a packet apart: its stream, and what stands before its payload.
+pub(super) struct Envelope {
+    pub(super) header: OutgoingHeader,
+    /// The sequence number that a retransmission repairs.
+    pub(super) original: Option<u16>,
+}
+
+/// What sealing a packet for a receiver needs of its session.
+pub(super) struct Seal<'a> {
+    pub(super) path: Path,
+    pub(super) keys: &'a OutboundContext,
+    pub(super) extensions: &'a ExtensionIds,
+    pub(super) stream: &'a mut OutboundStream,
+    /// Transport-wide sequence number, where agreed.
+    pub(super) transport_sequence: Option<&'a mut u16>,
+}
+
+impl Departure<'_> {
+    /// Writes, seals and sends one packet; returns the length of the RTP packet.
+    pub(super) fn send(
+        &mut self,
+        seal: Seal<'_>,
+        mid: &str,
+        envelope: &Envelope,
+        packet: &StoredPacket<'_>,
+        numbers: Option<crate::picture::PictureNumbers>,
+    ) -> Option<usize> {
+        let values = ExtensionValues {
+            mid: Some(mid.as_bytes()),
+            audio_level: packet.info.audio_level,
+            transport_sequence_number: seal.transport_sequence.as_ref().map(|number| **number),
+            abs_send_time: seal.transport_sequence.as_ref().map(|_| self.abs_send_time),
+            dependency_descriptor: Some(packet.descriptor).filter(|descriptor| !descriptor.is_empty()),
+            video_orientation: packet.info.orientation,
+            ..ExtensionValues::default()
+        };
+        let mut plain = 0;
+        self.outbox.datagram(&seal.path, self.network, |buffer| {
+            let mut at = write_header(buffer, &envelope.header, seal.extensions, &values)?;
+            if let Some(original) = envelope.original {
+                buffer.get_mut(at..at + 2)?.copy_from_slice(&original.to_be_bytes());
+                at += 2;
+            }
+            plain = at + packet.payload.len();
+            let payload = buffer.get_mut(at..plain)?;
+            payload.copy_from_slice(packet.payload);
+            if let Some(numbers) = numbers {
+                numbers.write_to(payload);
+            }
+            seal.keys.protect_rtp(seal.stream, buffer, plain).ok()
+        })?;
+        if let Some(number) = seal.transport_sequence {
+            *number = number.wrapping_add(1);
+        }
+        Some(plain)
+    }
+}
+
+impl Session {
+    /// Sends a packet of a track in a slot; tells what became of it.
+    fn forward(&mut self, slot: usize, key: Key, track: &Track, packet: &StoredPacket<'_>, out: &mut Departure<'_>) -> Decision {
+        let (Some(path), Some(srtp)) = (self.ice.path(), &self.srtp) else { return Decision::Skip };
+        let Some(slot) = self.slots.get_mut(slot) else { return Decision::Skip };
+        let codecs = &self.codecs;
+        let captured = track.captured(packet.info.timestamp, packet.info.arrival);
+        let find = || track.codec.as_ref().and_then(|(codec, _)| Format::find(codec, codecs));
+        let decision = slot.accept(key, packet.info, captured, find);
+        let (Decision::Forward(outgoing) | Decision::Switch(outgoing, _)) = decision else { return decision };
+        let Some(format) = slot.format else { return Decision::Skip };
+        let header = OutgoingHeader {
+            marker: packet.info.marker,
+            payload_type: format.outgoing,
+            sequence_number: outgoing.sequence as u16,
+            timestamp: outgoing.timestamp,
+            ssrc: slot.ssrc,
+        };
+        let seal = Seal {
+            path,
+            keys: &srtp.outbound,
+            extensions: &self.extensions,
+            stream: &mut slot.stream,
+            transport_sequence: (self.sends_transport_cc && slot.may_vary()).then_some(&mut self.transport_sequence),
+        };
+        let sent = out.send(seal, &slot.mid, &Envelope { header, original: None }, packet, outgoing.numbers);
+        if let Some(len) = sent {
+            slot.figures.packets += 1;
+            slot.figures.bytes += len as u64;
+            slot.figures.octets += packet.payload.len() as u64;
+        }
+        decision
+    }
+}
+
+impl Shard {
+    /// Sends on everything received since the last call.
+    pub(super) fn forward_pending(&mut self, now: Micros, network: &mut dyn Transmit) {
+        if self.fanout.pending.is_empty() {
+            return;
+        }
+        let mut fanout = std::mem::take(&mut self.fanout);
+        fanout.plan(&self.tracks);
+        for index in 0..fanout.work.len() {
+            let work = fanout.work[index];
+            self.forward_work(now, work, &mut fanout, network);
+        }
+        for switched in fanout.switched.drain(..) {
+            self.finish_switch(now, switched);
+        }
+        for receiver in fanout.first_sent.drain(..) {
+            self.emit_first_sent(now, receiver);
+        }
+        fanout.pending.clear();
+        fanout.work.clear();
+        self.fanout = fanout;
+    }
+
+    fn forward_work(&mut self, now: Micros, work: Work, fanout: &mut FanOut, network: &mut dyn Transmit) {
+        let receiver = work.receiver;
+        let run = &fanout.pending[work.first as usize..work.end as usize];
+        let abs_send_time = self.abs_send_time(now);
+        let session = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut);
+        let (Some(session), Some(key)) = (session, run.first().map(|pending| pending.track)) else { return };
+        let Some(track) = self.tracks.get(key) else { return };
+        let mut out = Departure { now, abs_send_time, outbox: &mut self.outbox, network };
+        let slot = usize::from(receiver.slot);
+        let before = session.slots.get(slot).map_or(0, |slot| slot.figures.packets);
+        for pending in run {
+            let Some(packet) = track.ring.get(pending.sequence) else { continue };
+            if let Decision::Switch(_, previous) = session.forward(slot, key, track, &packet, &mut out) {
+                fanout.switched.push(Switched { receiver, previous });
+            }
+        }
+        let after = session.slots.get(slot).map_or(0, |slot| slot.figures.packets);
+        if before == 0 && after > 0 {
+            fanout.first_sent.push(receiver);
+        }
+    }
+
+    pub(super) fn abs_send_time(&self, now: Micros) -> u32 {
+        crate::wire::extension::abs_send_time(std::time::Duration::from_micros(now))
+    }
+
+    /// The slot has changed: its previous track no longer needs to be sent there, and the node is told.
+    fn finish_switch(&mut self, now: Micros, switched: Switched) {
+        if let Some(previous) = switched.previous.and_then(|previous| self.tracks.get_mut(previous)) {
+            previous.unsubscribe(switched.receiver);
+        }
+        self.emit_slot_source(now, switched.receiver);
+    }
+
+    /// Tells the node what a slot carries.
+    pub(super) fn emit_slot_source(&mut self, now: Micros, receiver: Subscriber) {
+        let Some(session) = self.session(receiver.session) else { return };
+        let Some(slot) = session.slots.get(usize::from(receiver.slot)) else { return };
+        let kind = EventKind::SlotSource {
+            subject: session.subject.clone(),
+            mid: slot.mid.clone(),
+            source: slot.source.and_then(|track| self.track_name(track)),
+        };
+        self.emit(now, kind);
+    }
+
+    /// A track as the node names it.
+    pub(super) fn track_name(&self, track: Key) -> Option<TrackName> {
+        let track = self.tracks.get(track)?;
+        let owner = self.session(track.owner)?;
+        Some(TrackName { session: owner.subject.session.clone(), mid: track.mid.clone() })
+    }
+
+    fn emit_first_sent(&mut self, now: Micros, receiver: Subscriber) {
+        let Some(session) = self.session(receiver.session) else { return };
+        let Some(slot) = session.slots.get(usize::from(receiver.slot)) else { return };
+        let kind = EventKind::FirstMedia {
+            subject: session.subject.clone(),
+            mid: slot.mid.clone(),
+            direction: Direction::Out,
+        };
+        self.emit(now, kind);
+    }
+}

@@ -1,0 +1,249 @@
+//! RTP from clients: decrypted once, assigned to a track, put into the track's ring.
+
+use super::Shard;
+use crate::clock::Micros;
+use crate::event::{Direction, EventKind};
+use crate::params::MediaKind;
+use crate::picture::{PayloadFormat, inspect};
+use crate::reception::Arrival;
+use crate::ring::PacketInfo;
+use crate::session::{ClientStream, MAX_STREAMS, Session, StreamRole};
+use crate::slab::{Key, Slab};
+use crate::srtp::{InboundStream, SrtpError};
+use crate::track::Track;
+use crate::wire::bytes::u16_at;
+use crate::wire::extension::ExtensionValues;
+use crate::wire::rtp::RtpHeader;
+
+/// Why a packet is not forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Malformed,
+    UnknownStream,
+    Srtp(SrtpError),
+}
+
+/// A packet assigned to its track, with what is told of it once it has been stored.
+struct Accepted {
+    track: Key,
+    arrived: Arrived,
+}
+
+/// What a packet means for its track.
+#[derive(Debug, Clone, Copy, Default)]
+struct Arrived {
+    /// In the ring and to be sent on.
+    stored: Option<u64>,
+    first: bool,
+    became_active: bool,
+    gap: bool,
+    recovered: bool,
+    restarted: bool,
+}
+
+impl Shard {
+    pub(super) fn handle_media(&mut self, now: Micros, index: u32, datagram: &mut [u8]) {
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        match accept(now, session, &mut self.tracks, datagram) {
+            Ok(accepted) => self.follow(now, index, &accepted),
+            Err(Refusal::Malformed | Refusal::Srtp(SrtpError::Malformed)) => self.counters.dropped_rtp += 1,
+            Err(Refusal::UnknownStream) => self.counters.dropped_unknown_ssrc += 1,
+            Err(Refusal::Srtp(SrtpError::Replay)) => self.counters.dropped_srtp_replay += 1,
+            Err(Refusal::Srtp(_)) => self.counters.dropped_srtp_auth += 1,
+        }
+    }
+
+    fn follow(&mut self, now: Micros, index: u32, accepted: &Accepted) {
+        let (key, arrived) = (accepted.track, accepted.arrived);
+        self.counters.packets_recovered += u64::from(arrived.recovered);
+        if arrived.restarted {
+            self.resynchronize_receivers(key);
+        }
+        if arrived.gap {
+            self.fanout.gaps.push(key);
+        }
+        if let Some(sequence) = arrived.stored {
+            self.fanout.push(key, sequence);
+        }
+        if arrived.became_active || arrived.first {
+            self.tell_arrival(now, index, key, arrived);
+        }
+        let Some(track) = self.tracks.get(key).filter(|track| track.kind == MediaKind::Audio) else { return };
+        if arrived.stored.is_some() {
+            let level = track.audio_level;
+            self.note_audio(now, index, key, level);
+        }
+    }
+
+    fn tell_arrival(&mut self, now: Micros, index: u32, key: Key, arrived: Arrived) {
+        let (Some(session), Some(track)) = (self.session(index), self.tracks.get(key)) else { return };
+        let (subject, mid) = (session.subject.clone(), track.mid.clone());
+        if arrived.first {
+            let direction = Direction::In;
+            self.emit(now, EventKind::FirstMedia { subject: subject.clone(), mid: mid.clone(), direction });
+        }
+        if arrived.became_active {
+            self.emit(now, EventKind::TrackActivity { subject, mid, active: true });
+        }
+    }
+}
+
+/// Decrypts a packet and hands it to its track.
+fn accept(now: Micros, session: &mut Session, tracks: &mut Slab<Track>, datagram: &mut [u8]) -> Result<Accepted, Refusal> {
+    let header = RtpHeader::parse(datagram).ok_or(Refusal::Malformed)?;
+    let srtp = session.srtp.as_ref().ok_or(Refusal::Srtp(SrtpError::Authentication))?;
+    let known = session.streams.iter().position(|stream| stream.ssrc == header.ssrc);
+    let mut fresh = InboundStream::default();
+    let state = known.map_or(&mut fresh, |place| &mut session.streams[place].state);
+    let len = srtp.inbound.unprotect_rtp(state, datagram).map_err(Refusal::Srtp)?;
+    let packet = &datagram[..len];
+    let values = ExtensionValues::read(&header, packet, &session.extensions);
+    if let Some(number) = values.transport_sequence_number {
+        session.arrivals.record(number, now);
+    }
+    let place = match known {
+        Some(place) => place,
+        None => learn(session, tracks, &header, &values, fresh).ok_or(Refusal::UnknownStream)?,
+    };
+    let payload = header.payload(packet).ok_or(Refusal::Malformed)?;
+    let (track, role) = (session.streams[place].track, session.streams[place].role);
+    let arrival = Incoming { now, header: &header, values: &values, payload, len, role };
+    let arrived = arrival.deliver(session, tracks.get_mut(track).ok_or(Refusal::UnknownStream)?)?;
+    Ok(Accepted { track, arrived })
+}
+
+/// Assigns a new SSRC to a track: by MID, or where a client has none, by a payload type that only one track uses.
+///
+/// A track has one stream of each role, so the table is as small as the offer; a new SSRC takes the place of the old one.
+fn learn(
+    session: &mut Session,
+    tracks: &mut Slab<Track>,
+    header: &RtpHeader,
+    values: &ExtensionValues<'_>,
+    state: InboundStream,
+) -> Option<usize> {
+    let (codec, role) = session.codec(header.payload_type)?;
+    let payload_type = codec.payload_type;
+    let belongs = |key: &Key| {
+        let Some(track) = tracks.get(*key) else { return false };
+        match values.mid {
+            Some(mid) => track.mid.as_bytes() == mid,
+            None => track.payload_types.contains(&payload_type),
+        }
+    };
+    let mut candidates = session.tracks.iter().copied().filter(belongs);
+    let key = candidates.next().filter(|_| candidates.next().is_none())?;
+    let track = tracks.get_mut(key)?;
+    if !track.accepts_stream(header.ssrc, values.rid.or(values.repaired_rid)) {
+        return None;
+    }
+    if role == StreamRole::Media {
+        track.ssrc = Some(header.ssrc);
+    }
+    let stream = ClientStream { ssrc: header.ssrc, track: key, role, state };
+    let taken = session.streams.iter().position(|other| other.track == key && other.role == role);
+    if let Some(place) = taken {
+        session.streams[place] = stream;
+        return Some(place);
+    }
+    if session.streams.len() >= MAX_STREAMS {
+        return None;
+    }
+    session.streams.push(stream);
+    Some(session.streams.len() - 1)
+}
+
+/// A decrypted packet.
+struct Incoming<'a> {
+    now: Micros,
+    header: &'a RtpHeader,
+    values: &'a ExtensionValues<'a>,
+    payload: &'a [u8],
+    len: usize,
+    role: StreamRole,
+}
+
+impl Incoming<'_> {
+    fn deliver(&self, session: &Session, track: &mut Track) -> Result<Arrived, Refusal> {
+        let (codec, role) = session.codec(self.header.payload_type).ok_or(Refusal::Malformed)?;
+        let allowed = track.payload_types.is_empty() || track.payload_types.contains(&codec.payload_type);
+        if role != self.role || !allowed {
+            return Err(Refusal::Malformed);
+        }
+        let current = track.codec.as_ref().map(|(known, _)| known.payload_type);
+        if role == StreamRole::Media && current != Some(codec.payload_type) {
+            track.codec = Some((codec.clone(), PayloadFormat::of(&codec.name)));
+            track.clock_rate = codec.clock_rate;
+        }
+        match role {
+            StreamRole::Media => self.deliver_media(track),
+            StreamRole::Retransmission => Ok(self.deliver_retransmission(track)),
+        }
+    }
+
+    fn deliver_media(&self, track: &mut Track) -> Result<Arrived, Refusal> {
+        let mut arrived = Arrived::default();
+        let sequence = match track.reception.receive(self.header.sequence_number) {
+            Arrival::Stray => return Err(Refusal::Malformed),
+            Arrival::Late { sequence } => {
+                arrived.recovered = track.loss.recovered(sequence);
+                sequence
+            }
+            Arrival::Newest { sequence, gap } => {
+                track.reception.time(self.header.timestamp, self.now, track.clock_rate);
+                arrived.gap = gap > 0 && track.note_gap(sequence, gap);
+                sequence
+            }
+            Arrival::Restarted { sequence } => {
+                track.restart();
+                arrived.restarted = true;
+                sequence
+            }
+        };
+        arrived.first = track.packets == 0;
+        track.packets += 1;
+        track.bytes += self.len as u64;
+        arrived.became_active = track.note_arrival(self.now);
+        track.audio_level = self.values.audio_level;
+        arrived.stored = self.store(track, sequence, self.header.payload_type, self.payload);
+        Ok(arrived)
+    }
+
+    /// Unwraps an RTX packet (RFC 4588); one that repairs nothing is padding, as senders probe with.
+    fn deliver_retransmission(&self, track: &mut Track) -> Arrived {
+        let mut arrived = Arrived::default();
+        let original = u16_at(self.payload, 0).and_then(|number| track.reception.extend(number));
+        let (Some(sequence), Some(payload)) = (original, self.payload.get(2..)) else { return arrived };
+        let payload_type = track.codec.as_ref().map(|(codec, _)| codec.payload_type);
+        let (Some(payload_type), false) = (payload_type, payload.is_empty()) else { return arrived };
+        if !track.reception.has_passed(sequence) {
+            return arrived;
+        }
+        arrived.recovered = track.loss.recovered(sequence);
+        arrived.stored = self.store(track, sequence, payload_type, payload);
+        arrived
+    }
+
+    /// Puts the packet into the ring unless it is there or nobody may have it.
+    fn store(&self, track: &mut Track, sequence: u64, payload_type: u8, payload: &[u8]) -> Option<u64> {
+        if track.muted || track.ring.get(sequence).is_some() {
+            return None;
+        }
+        let format = track.codec.as_ref().map(|(_, format)| *format)?;
+        let picture = inspect(format, payload, self.values.dependency_descriptor);
+        if picture.starts_key_frame {
+            track.key_frames.satisfied();
+        }
+        let info = PacketInfo {
+            sequence,
+            timestamp: self.header.timestamp,
+            arrival: self.now,
+            payload_type,
+            marker: self.header.marker,
+            audio_level: self.values.audio_level,
+            orientation: self.values.video_orientation,
+            picture,
+        };
+        track.ring.push(info, self.values.dependency_descriptor.unwrap_or_default(), payload).then_some(sequence)
+    }
+}
