@@ -1,1 +1,67 @@
-fn main() {}
+//! Load client and machine floor for Parley's tests and benchmarks. `parley-load help` says how to use it.
+
+mod client;
+mod fleet;
+mod floor;
+mod histogram;
+mod payload;
+mod protocol;
+mod publish;
+mod receive;
+mod sys;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+parley-load: load client and machine floor for Parley's tests and benchmarks
+
+parley-load clients [--bind 127.0.0.1]
+    Runs many WebRTC clients in one thread. Reads one JSON object a line from stdin and answers each with one line on stdout;
+    lines with \"event\" come in between. Ends at the end of stdin.
+    {\"op\":\"offer\",\"id\":\"c1\",\"send\":[{\"kind\":\"video\",\"source\":\"camera\"},{\"kind\":\"audio\",\"source\":\"microphone\"}],
+     \"audio_slots\":3,\"video_slots\":9}
+    {\"op\":\"answer\",\"id\":\"c1\",\"sdp\":\"v=0...\"}
+    {\"op\":\"publish\",\"id\":\"c1\",\"kind\":\"video\",\"frames_per_second\":30,\"packets_per_frame\":6,\"packet_bytes\":1150}
+    {\"op\":\"publish\",\"id\":\"c1\",\"kind\":\"video\",\"ivf\":\"picture.ivf\"}       sends a VP8 file, for receivers that decode
+    {\"op\":\"publish\",\"id\":\"c1\",\"kind\":\"audio\",\"packet_bytes\":80,\"level\":30}
+    {\"op\":\"level\",\"id\":\"c1\",\"level\":20}                              0 is the loudest, 127 silence
+    {\"op\":\"unpublish\",\"id\":\"c1\",\"kind\":\"video\"}
+    {\"op\":\"key_frame\",\"id\":\"c1\",\"mid\":\"5\"}
+    {\"op\":\"stats\"} or {\"op\":\"stats\",\"id\":\"c1\",\"reset\":true}
+    {\"op\":\"close\",\"id\":\"c1\"}
+
+parley-load floor [--receivers 200] [--segments 6] [--bytes 1150] [--seconds 1]
+    Measures what this machine can send at best: the same packets by UDP segmentation offload over loopback, without and with
+    SRTP, and one by one. One JSON line each.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.split_first() {
+        Some((command, rest)) if command == "clients" => fleet::run(rest),
+        Some((command, rest)) if command == "floor" => floor::run(rest),
+        Some((command, _)) if matches!(command.as_str(), "help" | "--help" | "-h") => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err(format!("choose a subcommand\n\n{HELP}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("parley-load: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads `--name value` options: calls `set` for each and refuses what it does not know.
+fn parse_options(arguments: &[String], mut set: impl FnMut(&str, &str) -> Option<()>) -> Result<(), String> {
+    for pair in arguments.chunks(2) {
+        let [name, value] = pair else {
+            return Err(format!("{} needs a value", pair.concat()));
+        };
+        set(name, value).ok_or_else(|| format!("cannot use {name} {value}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,364 @@
+//! One WebRTC client with a socket of its own.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::format::Codec;
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpPacket, Ssrc};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+
+use crate::protocol::{Kind, Offer, Publish};
+use crate::publish::Publisher;
+use crate::receive::{Receiver, Totals};
+use crate::sys;
+
+/// Datagrams read before other clients get their turn.
+const RECEIVE_BATCH: usize = 64;
+const IDLE: Duration = Duration::from_secs(1);
+
+impl Kind {
+    fn media(self) -> MediaKind {
+        match self {
+            Self::Audio => MediaKind::Audio,
+            Self::Video => MediaKind::Video,
+        }
+    }
+
+    fn codec(self) -> Codec {
+        match self {
+            Self::Audio => Codec::Opus,
+            Self::Video => Codec::Vp8,
+        }
+    }
+}
+
+/// A track that the offer announced.
+struct SendTrack {
+    kind: Kind,
+    source: String,
+    mid: Mid,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Offered,
+    Connecting,
+    Connected,
+    Closed,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// One client.
+pub(crate) struct Client {
+    id: String,
+    number: u32,
+    rtc: Rtc,
+    socket: UdpSocket,
+    address: SocketAddr,
+    pending: Option<SdpPendingOffer>,
+    send_tracks: Vec<SendTrack>,
+    publishers: Vec<Publisher>,
+    receivers: BTreeMap<Mid, Receiver>,
+    mid_by_ssrc: BTreeMap<Ssrc, Mid>,
+    state: State,
+    deadline: Instant,
+    answered: Option<Instant>,
+    connected: Option<Duration>,
+    first_packet: Option<Duration>,
+}
+
+impl Client {
+    /// Makes a client and its offer; the reply to the operation.
+    pub(crate) fn offer(operation: &Offer, number: u32, bind: IpAddr, now: Instant) -> Result<(Self, Value), String> {
+        let socket = UdpSocket::bind((bind, 0)).map_err(text)?;
+        socket.set_nonblocking(true).map_err(text)?;
+        sys::prepare_receiver(&socket).map_err(text)?;
+        let address = socket.local_addr().map_err(text)?;
+        let mut rtc =
+            Rtc::builder().clear_codecs().enable_opus(true, false).enable_vp8(true).set_rtp_mode(true).build(now);
+        rtc.add_local_candidate(Candidate::host(address, "udp").map_err(text)?);
+        let mut client = Self {
+            id: operation.id.clone(),
+            number,
+            rtc,
+            socket,
+            address,
+            pending: None,
+            send_tracks: Vec::new(),
+            publishers: Vec::new(),
+            receivers: BTreeMap::new(),
+            mid_by_ssrc: BTreeMap::new(),
+            state: State::Offered,
+            deadline: now + IDLE,
+            answered: None,
+            connected: None,
+            first_packet: None,
+        };
+        let reply = client.make_offer(operation)?;
+        Ok((client, reply))
+    }
+
+    fn make_offer(&mut self, operation: &Offer) -> Result<Value, String> {
+        let mut changes = self.rtc.sdp_api();
+        for track in &operation.send {
+            let (stream, source) = (Some(operation.id.clone()), Some(track.source.clone()));
+            let mid = changes.add_media(track.kind.media(), Direction::SendOnly, stream, source, None);
+            self.send_tracks.push(SendTrack { kind: track.kind, source: track.source.clone(), mid });
+        }
+        let mut slots = |kind: Kind, count: usize| -> Vec<Mid> {
+            (0..count).map(|_| changes.add_media(kind.media(), Direction::RecvOnly, None, None, None)).collect()
+        };
+        let audio_slots = slots(Kind::Audio, operation.audio_slots);
+        let video_slots = slots(Kind::Video, operation.video_slots);
+        let (offer, pending) = changes.apply().ok_or("an offer needs at least one track or slot")?;
+        self.pending = Some(pending);
+        self.receivers.extend(audio_slots.iter().map(|mid| (*mid, Receiver::new(Kind::Audio))));
+        self.receivers.extend(video_slots.iter().map(|mid| (*mid, Receiver::new(Kind::Video))));
+        let send: Vec<Value> = self
+            .send_tracks
+            .iter()
+            .map(|track| json!({"kind": track.kind, "source": track.source, "mid": track.mid.to_string()}))
+            .collect();
+        let names = |mids: &[Mid]| mids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Ok(json!({
+            "op": "offer",
+            "id": self.id,
+            "number": self.number,
+            "sdp": offer.to_sdp_string(),
+            "mids": {"send": send, "audio_slots": names(&audio_slots), "video_slots": names(&video_slots)},
+        }))
+    }
+
+    /// Takes the answer and begins to connect.
+    pub(crate) fn answer(&mut self, sdp: &str, now: Instant, events: &mut Vec<Value>) -> Result<(), String> {
+        let answer = SdpAnswer::from_sdp_string(sdp).map_err(text)?;
+        let pending = self.pending.take().ok_or("there is no offer to answer")?;
+        self.rtc.sdp_api().accept_answer(pending, answer).map_err(text)?;
+        self.state = State::Connecting;
+        self.answered = Some(now);
+        self.advance(now, events);
+        Ok(())
+    }
+
+    /// Begins to send one of the offered tracks, or changes what it sends.
+    pub(crate) fn publish(&mut self, operation: &Publish, now: Instant) -> Result<(), String> {
+        let mid = self.mid_of(operation.kind, operation.source.as_deref())?;
+        if let Some(publisher) = self.publishers.iter_mut().find(|publisher| publisher.mid == mid) {
+            return publisher.change(operation);
+        }
+        let payload_type = self.payload_type(operation.kind).ok_or("the codec was not agreed on")?;
+        self.publishers.push(Publisher::new(operation, mid, payload_type, self.number, now)?);
+        Ok(())
+    }
+
+    pub(crate) fn unpublish(&mut self, kind: Kind, source: Option<&str>) -> Result<(), String> {
+        let mid = self.mid_of(kind, source)?;
+        self.publishers.retain(|publisher| publisher.mid != mid);
+        Ok(())
+    }
+
+    pub(crate) fn set_level(&mut self, level: u8, voice: Option<bool>) {
+        for publisher in self.publishers.iter_mut().filter(|publisher| publisher.kind == Kind::Audio) {
+            publisher.set_level(level, voice);
+        }
+    }
+
+    pub(crate) fn request_key_frame(&mut self, mid: &str, now: Instant, events: &mut Vec<Value>) -> Result<(), String> {
+        let mid = *self.receivers.keys().find(|known| known.to_string() == mid).ok_or("no such receiving m-line")?;
+        let mut direct = self.rtc.direct_api();
+        let stream = direct.stream_rx_by_mid(mid, None).ok_or("nothing is received on this m-line")?;
+        stream.request_keyframe(KeyframeRequestKind::Pli);
+        self.advance(now, events);
+        Ok(())
+    }
+
+    fn mid_of(&self, kind: Kind, source: Option<&str>) -> Result<Mid, String> {
+        self.send_tracks
+            .iter()
+            .find(|track| track.kind == kind && source.is_none_or(|source| track.source == source))
+            .map(|track| track.mid)
+            .ok_or_else(|| "the offer has no such track".to_owned())
+    }
+
+    fn payload_type(&self, kind: Kind) -> Option<Pt> {
+        self.rtc.codec_config().params().iter().find(|params| params.spec().codec == kind.codec()).map(|p| p.pt())
+    }
+
+    pub(crate) fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// When the client wants to be advanced even if nothing arrives.
+    pub(crate) fn deadline(&self) -> Instant {
+        let frames = self.publishers.iter().filter(|_| self.state == State::Connected).map(Publisher::due).min();
+        frames.map_or(self.deadline, |due| due.min(self.deadline))
+    }
+
+    /// Sends what is due and lets time pass.
+    pub(crate) fn advance(&mut self, now: Instant, events: &mut Vec<Value>) {
+        if self.state == State::Connected {
+            for publisher in &mut self.publishers {
+                publisher.send_due(&mut self.rtc, now);
+            }
+        }
+        let result = self.rtc.handle_input(Input::Timeout(now));
+        self.settle(result.map_err(text), now, 0, events);
+    }
+
+    /// Reads what has arrived, up to a batch.
+    pub(crate) fn receive(&mut self, now: Instant, buffer: &mut [u8], events: &mut Vec<Value>) {
+        for _ in 0..RECEIVE_BATCH {
+            let (len, from, arrival) = match sys::receive(&self.socket, buffer) {
+                Ok(received) => received,
+                // A node that was killed answers with ICMP; the client waits for it to come back.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => continue,
+                Err(_) => return,
+            };
+            let Ok(receive) = Receive::new(Protocol::Udp, from, self.address, &buffer[..len]) else {
+                continue;
+            };
+            let result = self.rtc.handle_input(Input::Receive(now, receive));
+            self.settle(result.map_err(text), now, arrival, events);
+        }
+    }
+
+    fn settle(&mut self, result: Result<(), String>, now: Instant, arrival: u64, events: &mut Vec<Value>) {
+        if let Err(reason) = result.and_then(|()| self.drain(now, arrival, events)) {
+            self.end(&reason, now, events);
+        }
+    }
+
+    fn drain(&mut self, now: Instant, arrival: u64, events: &mut Vec<Value>) -> Result<(), String> {
+        if self.state == State::Closed {
+            self.deadline = now + IDLE;
+            return Ok(());
+        }
+        loop {
+            match self.rtc.poll_output().map_err(text)? {
+                Output::Timeout(deadline) => {
+                    self.deadline = deadline.min(now + IDLE);
+                    return Ok(());
+                }
+                Output::Transmit(datagram) => {
+                    // A full buffer loses the datagram, as a network would.
+                    let _ = self.socket.send_to(&datagram.contents, datagram.destination);
+                }
+                Output::Event(event) => self.handle(event, now, arrival, events),
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event, now: Instant, arrival: u64, events: &mut Vec<Value>) {
+        match event {
+            Event::Connected => {
+                let after = self.answered.map(|answered| now.saturating_duration_since(answered));
+                self.connected = self.connected.or(after);
+                self.state = State::Connected;
+                events.push(json!({"event": "connected", "id": self.id, "after_ms": milliseconds(self.connected)}));
+            }
+            Event::KeyframeRequest(request) => {
+                for publisher in self.publishers.iter_mut().filter(|publisher| publisher.mid == request.mid) {
+                    publisher.request_key_frame();
+                }
+            }
+            Event::RtpPacket(packet) => self.handle_packet(&packet, now, arrival, events),
+            Event::Closed => self.end("the peer closed", now, events),
+            _ => {}
+        }
+    }
+
+    fn handle_packet(&mut self, packet: &RtpPacket, now: Instant, arrival: u64, events: &mut Vec<Value>) {
+        let ssrc = packet.header.ssrc;
+        let known = self.mid_by_ssrc.get(&ssrc).copied();
+        let Some(mid) = known.or_else(|| self.rtc.direct_api().stream_rx(&ssrc).map(|stream| stream.mid())) else {
+            return;
+        };
+        self.mid_by_ssrc.insert(ssrc, mid);
+        if self.first_packet.is_none() {
+            self.first_packet = self.answered.map(|answered| now.saturating_duration_since(answered));
+        }
+        let Some(receiver) = self.receivers.get_mut(&mid) else {
+            return;
+        };
+        if let Some(publisher) = receiver.record(packet, arrival) {
+            let event = json!({"event": "source", "id": self.id, "mid": mid.to_string(), "publisher": publisher});
+            events.push(event);
+        }
+    }
+
+    fn end(&mut self, reason: &str, now: Instant, events: &mut Vec<Value>) {
+        if self.state != State::Closed {
+            self.state = State::Closed;
+            self.deadline = now + IDLE;
+            events.push(json!({"event": "closed", "id": self.id, "reason": reason}));
+        }
+    }
+
+    /// Says goodbye to the peer.
+    pub(crate) fn close(&mut self, now: Instant) {
+        let mut unseen = Vec::new();
+        if self.state != State::Closed && self.rtc.close().is_ok() {
+            self.advance(now, &mut unseen);
+        }
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for receiver in self.receivers.values() {
+            totals.add(&receiver.totals());
+        }
+        totals
+    }
+
+    pub(crate) fn reset_latency(&mut self) {
+        self.receivers.values_mut().for_each(Receiver::reset_latency);
+    }
+
+    pub(crate) fn summary(&self) -> Value {
+        let sent: BTreeMap<String, Value> = self
+            .publishers
+            .iter()
+            .map(|publisher| {
+                let figures =
+                    json!({"packets": publisher.sent_packets, "key_frame_requests": publisher.key_frame_requests});
+                (publisher.mid.to_string(), figures)
+            })
+            .collect();
+        let mids: BTreeMap<String, Value> =
+            self.receivers.iter().map(|(mid, receiver)| (mid.to_string(), receiver.summary())).collect();
+        json!({
+            "id": self.id,
+            "number": self.number,
+            "state": self.state.name(),
+            "connected_ms": milliseconds(self.connected),
+            "first_packet_ms": milliseconds(self.first_packet),
+            "sent": sent,
+            "mids": mids,
+            "totals": self.totals().summary(),
+        })
+    }
+}
+
+fn milliseconds(duration: Option<Duration>) -> Option<f64> {
+    duration.map(|duration| duration.as_secs_f64() * 1000.0)
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,209 @@
+//! Many clients in one thread, driven by operations from stdin.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::protocol::{Operation, Publish};
+use crate::receive::Totals;
+use crate::sys::{Epoll, now_unix_nano, thread_cpu_time};
+
+/// The token of stdin; clients count up from 1.
+const STDIN: u64 = 0;
+const MAX_WAIT: Duration = Duration::from_secs(1);
+const DATAGRAM_LEN: usize = 2048;
+
+/// Runs until stdin ends.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let mut bind = IpAddr::from([127, 0, 0, 1]);
+    crate::parse_options(arguments, |name, value| {
+        (name == "--bind").then_some(())?;
+        bind = value.parse().ok()?;
+        Some(())
+    })?;
+    str0m::crypto::from_feature_flags().install_process_default();
+    Fleet::new(bind).and_then(Fleet::run).map_err(|error| error.to_string())
+}
+
+struct Fleet {
+    bind: IpAddr,
+    epoll: Epoll,
+    clients: BTreeMap<u64, Client>,
+    tokens: BTreeMap<String, u64>,
+    next_token: u64,
+    input: Vec<u8>,
+    output: Vec<Value>,
+}
+
+impl Fleet {
+    fn new(bind: IpAddr) -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        epoll.add(io::stdin().as_raw_fd(), STDIN)?;
+        Ok(Self {
+            bind,
+            epoll,
+            clients: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            next_token: 1,
+            input: Vec::new(),
+            output: Vec::new(),
+        })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let mut buffer = vec![0; DATAGRAM_LEN];
+        let mut ready: Vec<u64> = Vec::new();
+        loop {
+            let now = Instant::now();
+            let deadline = self.clients.values().map(Client::deadline).min();
+            let wait = deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(now).min(MAX_WAIT));
+            ready.clear();
+            ready.extend(self.epoll.wait(wait)?);
+            let now = Instant::now();
+            for token in &ready {
+                if let Some(client) = self.clients.get_mut(token) {
+                    client.receive(now, &mut buffer, &mut self.output);
+                }
+            }
+            for client in self.clients.values_mut().filter(|client| client.deadline() <= now) {
+                client.advance(now, &mut self.output);
+            }
+            let go_on = !ready.contains(&STDIN) || self.read_operations()?;
+            self.write_output()?;
+            if !go_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads and executes what stdin holds; false when it has ended.
+    fn read_operations(&mut self) -> io::Result<bool> {
+        let mut chunk = [0; 65_536];
+        // Epoll has said that this does not block.
+        let len = io::stdin().lock().read(&mut chunk)?;
+        self.input.extend_from_slice(&chunk[..len]);
+        while let Some(end) = self.input.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = self.input.drain(..=end).collect();
+            if line.iter().any(|byte| !byte.is_ascii_whitespace()) {
+                let reply = self.execute_line(&line);
+                self.output.push(reply);
+            }
+        }
+        if len == 0 {
+            let now = Instant::now();
+            self.clients.values_mut().for_each(|client| client.close(now));
+        }
+        Ok(len > 0)
+    }
+
+    fn execute_line(&mut self, line: &[u8]) -> Value {
+        let result = serde_json::from_slice(line)
+            .map_err(|error| error.to_string())
+            .and_then(|operation| self.execute(operation, Instant::now()));
+        result.unwrap_or_else(|reason| {
+            let request: Value = serde_json::from_slice(line).unwrap_or_default();
+            json!({"op": request["op"], "id": request["id"], "error": reason})
+        })
+    }
+
+    fn execute(&mut self, operation: Operation, now: Instant) -> Result<Value, String> {
+        match operation {
+            Operation::Offer(offer) => self.offer(&offer, now),
+            Operation::Answer { id, sdp } => {
+                let token = self.token(&id)?;
+                let client = self.clients.get_mut(&token).ok_or("no such client")?;
+                client.answer(&sdp, now, &mut self.output)?;
+                Ok(json!({"op": "answer", "id": id}))
+            }
+            Operation::Publish(publish) => self.publish(&publish, now),
+            Operation::Unpublish { id, kind, source } => {
+                self.client(&id)?.unpublish(kind, source.as_deref())?;
+                Ok(json!({"op": "unpublish", "id": id}))
+            }
+            Operation::Level { id, level, voice } => {
+                self.client(&id)?.set_level(level, voice);
+                Ok(json!({"op": "level", "id": id}))
+            }
+            Operation::KeyFrame { id, mid } => {
+                let token = self.token(&id)?;
+                let client = self.clients.get_mut(&token).ok_or("no such client")?;
+                client.request_key_frame(&mid, now, &mut self.output)?;
+                Ok(json!({"op": "key_frame", "id": id}))
+            }
+            Operation::Stats { id, reset } => self.stats(id.as_deref(), reset),
+            Operation::Close { id } => {
+                let token = self.token(&id)?;
+                self.tokens.remove(&id);
+                if let Some(mut client) = self.clients.remove(&token) {
+                    client.close(now);
+                }
+                Ok(json!({"op": "close", "id": id}))
+            }
+        }
+    }
+
+    fn offer(&mut self, offer: &crate::protocol::Offer, now: Instant) -> Result<Value, String> {
+        if self.tokens.contains_key(&offer.id) {
+            return Err("a client with this id exists".to_owned());
+        }
+        let token = self.next_token;
+        let number = offer.number.unwrap_or(token as u32);
+        let (client, reply) = Client::offer(offer, number, self.bind, now)?;
+        self.epoll.add(client.socket().as_raw_fd(), token).map_err(|error| error.to_string())?;
+        self.next_token += 1;
+        self.tokens.insert(offer.id.clone(), token);
+        self.clients.insert(token, client);
+        Ok(reply)
+    }
+
+    fn publish(&mut self, publish: &Publish, now: Instant) -> Result<Value, String> {
+        self.client(&publish.id)?.publish(publish, now)?;
+        Ok(json!({"op": "publish", "id": publish.id}))
+    }
+
+    fn stats(&mut self, id: Option<&str>, reset: bool) -> Result<Value, String> {
+        let mut totals = Totals::default();
+        let mut clients = Vec::new();
+        let only = id.map(|id| self.token(id)).transpose()?;
+        for (_, client) in self.clients.iter_mut().filter(|(token, _)| only.is_none_or(|only| only == **token)) {
+            totals.add(&client.totals());
+            clients.push(client.summary());
+            if reset {
+                client.reset_latency();
+            }
+        }
+        let cpu = thread_cpu_time();
+        Ok(json!({
+            "op": "stats",
+            "time_unix_nano": now_unix_nano(),
+            "cpu_seconds": (cpu.user + cpu.system).as_secs_f64(),
+            "clients": clients,
+            "totals": totals.summary(),
+        }))
+    }
+
+    fn token(&self, id: &str) -> Result<u64, String> {
+        self.tokens.get(id).copied().ok_or_else(|| "no such client".to_owned())
+    }
+
+    fn client(&mut self, id: &str) -> Result<&mut Client, String> {
+        let token = self.token(id)?;
+        self.clients.get_mut(&token).ok_or_else(|| "no such client".to_owned())
+    }
+
+    fn write_output(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
+        for value in self.output.drain(..) {
+            writeln!(stdout, "{value}")?;
+        }
+        stdout.flush()
+    }
+}

@@ -1,0 +1,219 @@
+//! What this machine can send at best, to set beside what the engine sends.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use parley_engine_core::srtp::{OutboundContext, OutboundStream, SrtpProfile};
+use parley_engine_core::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues};
+use parley_engine_core::wire::rtp::{OutgoingHeader, write_header};
+use serde_json::json;
+
+use crate::sys::{CpuTime, send_segments, thread_cpu_time};
+
+struct Options {
+    receivers: usize,
+    segments: usize,
+    bytes: usize,
+    seconds: f64,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self, String> {
+        let mut options = Self { receivers: 200, segments: 6, bytes: 1150, seconds: 1.0 };
+        crate::parse_options(arguments, |name, value| {
+            match name {
+                "--receivers" => options.receivers = value.parse().ok().filter(|count| (1..=10_000).contains(count))?,
+                "--segments" => options.segments = value.parse().ok().filter(|count| (1..=64).contains(count))?,
+                "--bytes" => options.bytes = value.parse().ok().filter(|count| (1..=1400).contains(count))?,
+                "--seconds" => options.seconds = value.parse().ok().filter(|seconds| *seconds > 0.0)?,
+                _ => return None,
+            }
+            Some(())
+        })?;
+        if options.segments * (options.bytes + 64) > 65_000 {
+            return Err("segments of this size do not fit one send".to_owned());
+        }
+        Ok(options)
+    }
+}
+
+/// How packets leave.
+#[derive(Clone, Copy)]
+enum Sending {
+    /// All packets of a frame in one call.
+    Segmented,
+    /// One call a packet.
+    Single,
+}
+
+/// Prints one JSON line for each way of sending.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let options = Options::parse(arguments)?;
+    let sinks = bind_all(options.receivers)?;
+    let sockets = connect_all(&sinks)?;
+    for (sending, profile) in [
+        (Sending::Segmented, None),
+        (Sending::Segmented, Some(SrtpProfile::AeadAes128Gcm)),
+        (Sending::Segmented, Some(SrtpProfile::AeadAes256Gcm)),
+        (Sending::Single, None),
+    ] {
+        let mut sender = Sender::new(&options, profile);
+        let measured = measure(&options, &sockets, &mut sender, sending)?;
+        println!("{}", report(&options, sending, profile, sender.packet_len(), &measured));
+    }
+    Ok(())
+}
+
+fn bind_all(count: usize) -> Result<Vec<UdpSocket>, String> {
+    (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())).collect()
+}
+
+fn connect_all(sinks: &[UdpSocket]) -> Result<Vec<UdpSocket>, String> {
+    let connect = |sink: &UdpSocket| {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(sink.local_addr()?)?;
+        Ok(socket)
+    };
+    sinks.iter().map(connect).collect::<std::io::Result<_>>().map_err(|error| error.to_string())
+}
+
+/// Builds one frame after the other, the way a forwarder does: rewrite, copy, seal.
+struct Sender {
+    payload: Vec<u8>,
+    ids: ExtensionIds,
+    context: Option<OutboundContext>,
+    streams: Vec<OutboundStream>,
+    sequence_number: u16,
+    frame: Vec<u8>,
+    packet_len: usize,
+    segments: usize,
+}
+
+impl Sender {
+    fn new(options: &Options, profile: Option<SrtpProfile>) -> Self {
+        let mut ids = ExtensionIds::default();
+        ids.set(ExtensionKind::Mid, 4);
+        ids.set(ExtensionKind::TransportCc, 3);
+        ids.set(ExtensionKind::AbsSendTime, 2);
+        let context = profile.and_then(|profile| {
+            OutboundContext::new(profile, &vec![1; profile.key_len()], &vec![2; profile.salt_len()])
+        });
+        let mut sender = Self {
+            payload: vec![0x55; options.bytes],
+            ids,
+            context,
+            streams: vec![OutboundStream::default(); options.receivers],
+            sequence_number: 0,
+            frame: vec![0; 65_536],
+            packet_len: 0,
+            segments: options.segments,
+        };
+        sender.packet_len = sender.build_frame(0) / sender.segments;
+        sender
+    }
+
+    fn packet_len(&self) -> usize {
+        self.packet_len
+    }
+
+    /// Builds the frame for one receiver and returns its length; all packets are equally long.
+    fn build_frame(&mut self, receiver: usize) -> usize {
+        let mut at = 0;
+        for segment in 0..self.segments {
+            let place = &mut self.frame[at..];
+            let sequence_number = self.sequence_number.wrapping_add(segment as u16);
+            let header = OutgoingHeader {
+                marker: segment + 1 == self.segments,
+                payload_type: 96,
+                sequence_number,
+                timestamp: u32::from(self.sequence_number),
+                ssrc: receiver as u32,
+            };
+            let values = ExtensionValues {
+                mid: Some(b"1"),
+                transport_sequence_number: Some(sequence_number),
+                abs_send_time: Some(7),
+                ..ExtensionValues::default()
+            };
+            let header_len = write_header(place, &header, &self.ids, &values).unwrap_or_default();
+            let len = header_len + self.payload.len();
+            place[header_len..len].copy_from_slice(&self.payload);
+            at += match (&self.context, self.streams.get_mut(receiver)) {
+                (Some(context), Some(stream)) => context.protect_rtp(stream, place, len).unwrap_or_default(),
+                _ => len,
+            };
+        }
+        at
+    }
+
+    fn next_round(&mut self) {
+        self.sequence_number = self.sequence_number.wrapping_add(self.segments as u16);
+    }
+
+    fn send(&self, socket: &UdpSocket, len: usize, sending: Sending) -> std::io::Result<()> {
+        let frame = &self.frame[..len];
+        match sending {
+            Sending::Segmented => send_segments(socket, frame, self.packet_len as u16).map(|_| ()),
+            Sending::Single => frame.chunks(self.packet_len).try_for_each(|packet| socket.send(packet).map(|_| ())),
+        }
+    }
+}
+
+struct Measured {
+    packets: u64,
+    cpu: CpuTime,
+    wall: Duration,
+}
+
+fn measure(
+    options: &Options,
+    sockets: &[UdpSocket],
+    sender: &mut Sender,
+    sending: Sending,
+) -> Result<Measured, String> {
+    let start = Instant::now();
+    let before = thread_cpu_time();
+    let mut packets = 0;
+    while start.elapsed().as_secs_f64() < options.seconds {
+        for (receiver, socket) in sockets.iter().enumerate() {
+            let len = sender.build_frame(receiver);
+            sender.send(socket, len, sending).map_err(|error| error.to_string())?;
+            packets += options.segments as u64;
+        }
+        sender.next_round();
+    }
+    let after = thread_cpu_time();
+    let cpu = CpuTime { user: after.user - before.user, system: after.system - before.system };
+    Ok(Measured { packets, cpu, wall: start.elapsed() })
+}
+
+fn report(
+    options: &Options,
+    sending: Sending,
+    profile: Option<SrtpProfile>,
+    packet_len: usize,
+    measured: &Measured,
+) -> serde_json::Value {
+    let cpu_seconds = (measured.cpu.user + measured.cpu.system).as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "packet counts are far below 2^52")]
+    let packets = measured.packets as f64;
+    json!({
+        "sending": match sending { Sending::Segmented => "udp_segment", Sending::Single => "send" },
+        "srtp_profile": profile.map(SrtpProfile::name),
+        "packets_per_cpu_second": (packets / cpu_seconds).round(),
+        "nanoseconds_per_packet": (cpu_seconds * 1e9 / packets).round(),
+        "packets": measured.packets,
+        "cpu_user_seconds": measured.cpu.user.as_secs_f64(),
+        "cpu_system_seconds": measured.cpu.system.as_secs_f64(),
+        "wall_seconds": measured.wall.as_secs_f64(),
+        "conditions": {
+            "interface": "loopback",
+            "receivers": options.receivers,
+            "receivers_read": false,
+            "packets_per_send": if matches!(sending, Sending::Segmented) { options.segments } else { 1 },
+            "payload_bytes": options.bytes,
+            "datagram_bytes": packet_len,
+            "cpu": "getrusage of the sending thread, user and system, with the kernel's receive path of loopback",
+        },
+    })
+}

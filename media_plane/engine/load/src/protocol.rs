@@ -1,0 +1,74 @@
+//! The operations that the driving program writes to stdin, one JSON object a line.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// What is sent on an m-line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Audio,
+    Video,
+}
+
+/// One operation.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub(crate) enum Operation {
+    /// Makes a client and its offer.
+    Offer(Offer),
+    /// Gives the client the answer; it connects.
+    Answer { id: String, sdp: String },
+    /// Begins to send, or changes what is sent.
+    Publish(Publish),
+    /// Ends sending.
+    Unpublish { id: String, kind: Kind, source: Option<String> },
+    /// Sets the audio level that the client's packets state.
+    Level { id: String, level: u8, voice: Option<bool> },
+    /// Asks for a key frame on a receiving m-line.
+    KeyFrame { id: String, mid: String },
+    /// Tells what has happened, of one client or of all.
+    Stats {
+        id: Option<String>,
+        #[serde(default)]
+        reset: bool,
+    },
+    /// Ends a client.
+    Close { id: String },
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Offer {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) send: Vec<Track>,
+    #[serde(default)]
+    pub(crate) audio_slots: usize,
+    #[serde(default)]
+    pub(crate) video_slots: usize,
+    /// What receivers will see as the publisher; counts up from 1 unless given.
+    pub(crate) number: Option<u32>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Track {
+    pub(crate) kind: Kind,
+    pub(crate) source: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Publish {
+    pub(crate) id: String,
+    pub(crate) kind: Kind,
+    /// One of the offer's sources; the first of its kind unless given.
+    pub(crate) source: Option<String>,
+    pub(crate) frames_per_second: Option<f64>,
+    pub(crate) packets_per_frame: Option<usize>,
+    pub(crate) packet_bytes: Option<usize>,
+    /// A VP8 file to send over and over instead of synthetic packets.
+    pub(crate) ivf: Option<PathBuf>,
+    /// 0 is the loudest, 127 silence.
+    pub(crate) level: Option<u8>,
+    pub(crate) voice: Option<bool>,
+}
