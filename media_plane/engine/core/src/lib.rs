@@ -5,7 +5,35 @@
 //!
 //! Nothing here allocates for a packet after warm-up, and no parser panics on any input.
 
+mod audio;
+pub mod clock;
+pub mod command;
+pub mod counters;
+mod directory;
+pub mod dtls;
+pub mod engine;
+pub mod event;
+mod ice;
+mod loss;
+mod munger;
+pub mod net;
+pub mod outbox;
+pub mod params;
 pub mod payload;
+mod picture;
+mod queue;
+mod rate_limit;
+mod reception;
+mod ring;
+mod room;
+mod session;
+pub mod shard;
+mod slab;
+mod slot;
 pub mod srtp;
+pub mod stats;
+mod track;
 pub mod twcc;
+pub mod ufrag;
 pub mod wire;
+mod worker;

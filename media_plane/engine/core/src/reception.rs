@@ -89,6 +89,11 @@ impl Reception {
         self.highest.checked_add_signed(ahead)
     }
 
+    /// Whether the sender has come to this number.
+    pub(crate) fn has_passed(&self, sequence: u64) -> bool {
+        self.started && sequence <= self.highest
+    }
+
     /// Takes note of a packet's timing (appendix A.8).
     pub(crate) fn time(&mut self, timestamp: u32, arrival: Micros, clock_rate: u32) {
         let arrival = (arrival.wrapping_mul(u64::from(clock_rate)) / SECOND) as u32;

@@ -70,7 +70,6 @@ pub(crate) struct Session {
     /// Next transport-wide sequence number.
     pub transport_sequence: u16,
     pub arrivals: FeedbackRecorder,
-    pub next_feedback: Micros,
     pub next_report: Micros,
     measured_round_trip: Option<Micros>,
     /// What to add to the client's NTP time (microseconds) to get the shard's time.
@@ -102,7 +101,6 @@ impl Session {
             control_ssrc: u32::from_be_bytes([a, b, c, d]),
             transport_sequence: u16::from_be_bytes([e, f]),
             arrivals: FeedbackRecorder::default(),
-            next_feedback: now,
             next_report: now + SECOND,
             measured_round_trip: None,
             clock_offset: None,
@@ -140,6 +138,11 @@ impl Session {
     /// Round trip time: the measured one, or a guess.
     pub(crate) fn round_trip(&self) -> Micros {
         self.measured_round_trip.unwrap_or(DEFAULT_ROUND_TRIP)
+    }
+
+    /// Round trip time as far as it is known: zero before it has been measured.
+    pub(crate) fn round_trip_if_measured(&self) -> Micros {
+        self.measured_round_trip.unwrap_or(0)
     }
 
     /// Round trip time, if it has been measured.

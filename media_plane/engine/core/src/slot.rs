@@ -179,6 +179,14 @@ impl Slot {
         Decision::Forward(outgoing)
     }
 
+    /// Whether a packet may carry what differs between sendings (send time, transport-wide number).
+    ///
+    /// A video packet is sent again either as RTX, under a number of its own, or bit by bit as before: under AES-GCM two
+    /// different packets of one number would reveal the authentication key.
+    pub(crate) fn may_vary(&self) -> bool {
+        self.kind == MediaKind::Audio || self.rtx_ssrc.is_some()
+    }
+
     /// Whether a packet may be sent again: not within a round trip of the last time.
     pub(crate) fn may_resend(&mut self, now: Micros, sequence: u16, round_trip: Micros) -> bool {
         let place = usize::from(sequence) % RESENT;

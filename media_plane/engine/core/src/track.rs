@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::loss::LossTracker;
 use crate::params::{Codec, MediaKind, SendTrack};
-use crate::picture::PayloadFormat;
+use crate::payload::VideoFormat;
 use crate::reception::Reception;
 use crate::ring::PacketRing;
 use crate::wire::extension::AudioLevel;
@@ -83,18 +83,23 @@ pub(crate) struct Track {
     pub mid: Arc<str>,
     pub kind: MediaKind,
     pub payload_types: Vec<u8>,
+    /// SSRCs and RTP stream identifiers of its encodings, where the offer names them.
+    ssrcs: Vec<u32>,
+    rids: Vec<String>,
     pub muted: bool,
     pub subscribers: Vec<Subscriber>,
     /// SSRC of its media once known.
     pub ssrc: Option<u32>,
     pub clock_rate: u32,
     /// What the latest packet was encoded with.
-    pub codec: Option<(Codec, PayloadFormat)>,
+    pub codec: Option<(Codec, Option<VideoFormat>)>,
     pub reception: Reception,
     pub loss: LossTracker,
     pub ring: PacketRing,
     pub key_frames: KeyFrameRequests,
     pub anchor: Option<TimestampAnchor>,
+    /// The latest packet, as an anchor for want of a better one.
+    pub last_packet: Option<TimestampAnchor>,
     /// The sender report that the next receiver report answers: middle 32 bits of its NTP time, and its arrival.
     pub last_sender_report: Option<(u32, Micros)>,
     pub audio_level: Option<AudioLevel>,
@@ -115,6 +120,8 @@ impl Track {
             mid: Arc::clone(&track.mid),
             kind: track.kind,
             payload_types: track.payload_types.clone(),
+            ssrcs: track.ssrcs.clone(),
+            rids: track.rids.clone(),
             muted: track.muted,
             subscribers: Vec::new(),
             ssrc: None,
@@ -125,6 +132,7 @@ impl Track {
             ring: PacketRing::new(packets, bytes),
             key_frames: KeyFrameRequests::default(),
             anchor: None,
+            last_packet: None,
             last_sender_report: None,
             audio_level: None,
             packets: 0,
@@ -142,6 +150,11 @@ impl Track {
         let captured = anchor.at.saturating_add_signed(elapsed);
         let plausible = captured <= arrival + 50 * MILLISECOND && captured + MAX_CAPTURE_AGE >= arrival;
         if plausible { captured } else { arrival }
+    }
+
+    /// A timestamp and the time it stands for: from the sender's reports, else from the latest packet's arrival.
+    pub(crate) fn timestamp_anchor(&self) -> Option<TimestampAnchor> {
+        self.anchor.or(self.last_packet)
     }
 
     /// Adds a receiver; its place is freed by [`Track::unsubscribe`].
@@ -166,6 +179,26 @@ impl Track {
     pub(crate) fn note_silence(&mut self, now: Micros) -> bool {
         let silent = self.last_arrival.is_none_or(|at| now.saturating_sub(at) >= INACTIVE_AFTER);
         silent && std::mem::replace(&mut self.active, false)
+    }
+
+    /// Notes that packets have not come; true when they are worth asking for.
+    pub(crate) fn note_gap(&mut self, sequence: u64, gap: u64) -> bool {
+        if self.kind == MediaKind::Audio || self.muted {
+            // Sound that comes a round trip late is of no use; browsers do not offer to repeat it.
+            return false;
+        }
+        let repairable = self.loss.note_gap(sequence, gap);
+        if !repairable {
+            self.key_frames.want();
+        }
+        repairable
+    }
+
+    /// Whether a new SSRC may be this track's stream: that of the first encoding, where several were offered.
+    pub(crate) fn accepts_stream(&self, ssrc: u32, rid: Option<&[u8]>) -> bool {
+        let declared = self.ssrcs.first().is_none_or(|first| *first == ssrc || !self.ssrcs.contains(&ssrc));
+        let layer = self.rids.first().is_none_or(|first| rid.is_none_or(|rid| rid == first.as_bytes()));
+        declared && layer
     }
 
     /// The sender begins a new stream: what is known of the old one is no longer of use.

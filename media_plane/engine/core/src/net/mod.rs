@@ -10,7 +10,7 @@ mod control;
 mod socket;
 mod system;
 
-pub(crate) use socket::{MediaSocket, Received};
+pub(crate) use socket::{MediaSocket, RECEIVE_BUFFER};
 pub(crate) use system::{WakeFd, pin_to_core, thread_cpu_nanoseconds, wait_readable};
 
 /// Whether this kernel segments sent datagrams and coalesces received ones (UDP_SEGMENT, UDP_GRO).

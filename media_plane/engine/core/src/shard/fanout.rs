@@ -4,6 +4,8 @@ use super::Shard;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind, TrackName};
 use crate::outbox::{Outbox, Path, Transmit};
+use crate::payload::VideoFormat;
+use crate::picture::PictureNumbers;
 use crate::ring::StoredPacket;
 use crate::session::Session;
 use crate::slab::Key;
@@ -75,7 +77,6 @@ impl FanOut {
 
 /// Where the datagrams of a batch go, and the time they carry.
 pub(super) struct Departure<'a> {
-    pub(super) now: Micros,
     pub(super) abs_send_time: u32,
     pub(super) outbox: &'a mut Outbox,
     pub(super) network: &'a mut dyn Transmit,
@@ -86,6 +87,9 @@ pub(super) struct Envelope {
     pub(super) header: OutgoingHeader,
     /// The sequence number that a retransmission repairs.
     pub(super) original: Option<u16>,
+    /// Numbers to write into the payload, and its format.
+    pub(super) numbers: Option<PictureNumbers>,
+    pub(super) format: Option<VideoFormat>,
 }
 
 /// What sealing a packet for a receiver needs of its session.
@@ -106,7 +110,6 @@ impl Departure<'_> {
         mid: &str,
         envelope: &Envelope,
         packet: &StoredPacket<'_>,
-        numbers: Option<crate::picture::PictureNumbers>,
     ) -> Option<usize> {
         let values = ExtensionValues {
             mid: Some(mid.as_bytes()),
@@ -127,8 +130,8 @@ impl Departure<'_> {
             plain = at + packet.payload.len();
             let payload = buffer.get_mut(at..plain)?;
             payload.copy_from_slice(packet.payload);
-            if let Some(numbers) = numbers {
-                numbers.write_to(payload);
+            if let Some(numbers) = envelope.numbers {
+                numbers.write_to(envelope.format, payload);
             }
             seal.keys.protect_rtp(seal.stream, buffer, plain).ok()
         })?;
@@ -157,14 +160,17 @@ impl Session {
             timestamp: outgoing.timestamp,
             ssrc: slot.ssrc,
         };
+        let numbered = self.sends_transport_cc && slot.may_vary();
         let seal = Seal {
             path,
             keys: &srtp.outbound,
             extensions: &self.extensions,
             stream: &mut slot.stream,
-            transport_sequence: (self.sends_transport_cc && slot.may_vary()).then_some(&mut self.transport_sequence),
+            transport_sequence: numbered.then_some(&mut self.transport_sequence),
         };
-        let sent = out.send(seal, &slot.mid, &Envelope { header, original: None }, packet, outgoing.numbers);
+        let video_format = track.codec.as_ref().and_then(|(_, format)| *format);
+        let envelope = Envelope { header, original: None, numbers: outgoing.numbers, format: video_format };
+        let sent = out.send(seal, &slot.mid, &envelope, packet);
         if let Some(len) = sent {
             slot.figures.packets += 1;
             slot.figures.bytes += len as u64;
@@ -204,7 +210,7 @@ impl Shard {
         let session = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut);
         let (Some(session), Some(key)) = (session, run.first().map(|pending| pending.track)) else { return };
         let Some(track) = self.tracks.get(key) else { return };
-        let mut out = Departure { now, abs_send_time, outbox: &mut self.outbox, network };
+        let mut out = Departure { abs_send_time, outbox: &mut self.outbox, network };
         let slot = usize::from(receiver.slot);
         let before = session.slots.get(slot).map_or(0, |slot| slot.figures.packets);
         for pending in run {

@@ -4,13 +4,14 @@ use super::Shard;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind};
 use crate::params::MediaKind;
-use crate::picture::{PayloadFormat, inspect};
+use crate::payload::VideoFormat;
+use crate::picture::inspect;
 use crate::reception::Arrival;
 use crate::ring::PacketInfo;
 use crate::session::{ClientStream, MAX_STREAMS, Session, StreamRole};
 use crate::slab::{Key, Slab};
 use crate::srtp::{InboundStream, SrtpError};
-use crate::track::Track;
+use crate::track::{TimestampAnchor, Track};
 use crate::wire::bytes::u16_at;
 use crate::wire::extension::ExtensionValues;
 use crate::wire::rtp::RtpHeader;
@@ -172,7 +173,7 @@ impl Incoming<'_> {
         }
         let current = track.codec.as_ref().map(|(known, _)| known.payload_type);
         if role == StreamRole::Media && current != Some(codec.payload_type) {
-            track.codec = Some((codec.clone(), PayloadFormat::of(&codec.name)));
+            track.codec = Some((codec.clone(), VideoFormat::from_encoding_name(&codec.name)));
             track.clock_rate = codec.clock_rate;
         }
         match role {
@@ -191,6 +192,7 @@ impl Incoming<'_> {
             }
             Arrival::Newest { sequence, gap } => {
                 track.reception.time(self.header.timestamp, self.now, track.clock_rate);
+                track.last_packet = Some(TimestampAnchor { timestamp: self.header.timestamp, at: self.now });
                 arrived.gap = gap > 0 && track.note_gap(sequence, gap);
                 sequence
             }

@@ -1,0 +1,158 @@
+//! What the node has opened, so that a command is checked when it is given: the names of rooms, sessions, tracks and slots,
+//! and where each lives.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::command::SessionKey;
+use crate::engine::CommandError;
+use crate::params::{MediaKind, SessionParameters};
+
+/// Where a session lives, and what it has.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionEntry {
+    pub shard: usize,
+    pub key: SessionKey,
+    pub room: Arc<str>,
+    tracks: Vec<(Arc<str>, MediaKind)>,
+    slots: Vec<(Arc<str>, MediaKind)>,
+}
+
+impl SessionEntry {
+    /// The track with this MID and its kind.
+    pub(crate) fn track(&self, mid: &str) -> Result<(Arc<str>, MediaKind), CommandError> {
+        let track = self.tracks.iter().find(|(known, _)| **known == *mid);
+        track.cloned().ok_or(CommandError::UnknownTrack)
+    }
+
+    /// The video slot with this MID.
+    pub(crate) fn video_slot(&self, mid: &str) -> Result<Arc<str>, CommandError> {
+        let slot = self.slots.iter().find(|(known, _)| **known == *mid).ok_or(CommandError::UnknownTrack)?;
+        if slot.1 == MediaKind::Video { Ok(Arc::clone(&slot.0)) } else { Err(CommandError::Invalid("audio slots belong to the engine")) }
+    }
+}
+
+/// The places of a shard's sessions.
+#[derive(Debug, Default)]
+struct Places {
+    /// How many sessions each place has had.
+    generations: Vec<u32>,
+    free: Vec<u32>,
+    taken: usize,
+}
+
+impl Places {
+    fn take(&mut self, max: usize) -> Option<SessionKey> {
+        if self.taken >= max {
+            return None;
+        }
+        self.taken += 1;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.generations.push(0);
+            self.generations.len() as u32 - 1
+        });
+        Some(SessionKey { index, generation: self.generations[index as usize] })
+    }
+
+    fn give_back(&mut self, key: SessionKey) {
+        let generation = &mut self.generations[key.index as usize];
+        if *generation == key.generation {
+            *generation = generation.wrapping_add(1);
+            self.free.push(key.index);
+            self.taken -= 1;
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    /// Shard of each room.
+    rooms: HashMap<Arc<str>, usize>,
+    sessions: HashMap<Arc<str>, SessionEntry>,
+    places: Vec<Places>,
+}
+
+/// Rooms and sessions by name.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    contents: Mutex<Contents>,
+    max_sessions: usize,
+}
+
+impl Directory {
+    pub(crate) fn new(shards: usize, max_sessions: usize) -> Self {
+        let places = (0..shards).map(|_| Places::default()).collect();
+        Self { contents: Mutex::new(Contents { places, ..Contents::default() }), max_sessions }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a room on the shard with the fewest sessions.
+    pub(crate) fn open_room(&self, room: &str) -> Result<(usize, Arc<str>), CommandError> {
+        let mut contents = self.lock();
+        if contents.rooms.contains_key(room) {
+            return Err(CommandError::RoomExists);
+        }
+        let rooms_of = |shard| contents.rooms.values().filter(|other| **other == shard).count();
+        let shards = 0..contents.places.len();
+        let shard = shards.min_by_key(|shard| (contents.places[*shard].taken, rooms_of(*shard)));
+        let shard = shard.ok_or(CommandError::Stopped)?;
+        let name: Arc<str> = room.into();
+        contents.rooms.insert(Arc::clone(&name), shard);
+        Ok((shard, name))
+    }
+
+    /// Removes a room and its sessions.
+    pub(crate) fn close_room(&self, room: &str) -> Result<(usize, Arc<str>), CommandError> {
+        let mut contents = self.lock();
+        let (name, shard) = contents.rooms.remove_entry(room).ok_or(CommandError::UnknownRoom)?;
+        contents.sessions.retain(|_, session| session.room != name);
+        Ok((shard, name))
+    }
+
+    /// Adds a session to a room.
+    pub(crate) fn open_session(
+        &self,
+        room: &str,
+        session: &str,
+        parameters: &SessionParameters,
+    ) -> Result<(Arc<str>, SessionEntry), CommandError> {
+        let mut contents = self.lock();
+        let (room, shard) = contents.rooms.get_key_value(room).ok_or(CommandError::UnknownRoom)?;
+        let (room, shard) = (Arc::clone(room), *shard);
+        if contents.sessions.contains_key(session) {
+            return Err(CommandError::SessionExists);
+        }
+        let key = contents.places[shard].take(self.max_sessions).ok_or(CommandError::TooMany)?;
+        let entry = SessionEntry {
+            shard,
+            key,
+            room,
+            tracks: parameters.send_tracks.iter().map(|track| (Arc::clone(&track.mid), track.kind)).collect(),
+            slots: parameters.slots.iter().map(|slot| (Arc::clone(&slot.mid), slot.kind)).collect(),
+        };
+        let name: Arc<str> = session.into();
+        contents.sessions.insert(Arc::clone(&name), entry.clone());
+        Ok((name, entry))
+    }
+
+    /// Removes a session's name; its place is free once the shard has released it.
+    pub(crate) fn close_session(&self, session: &str) -> Result<SessionEntry, CommandError> {
+        self.lock().sessions.remove(session).ok_or(CommandError::UnknownSession)
+    }
+
+    pub(crate) fn session(&self, session: &str) -> Result<SessionEntry, CommandError> {
+        self.lock().sessions.get(session).cloned().ok_or(CommandError::UnknownSession)
+    }
+
+    /// Frees the places of sessions that have ended on a shard, and their names where they ended by themselves.
+    pub(crate) fn release(&self, shard: usize, keys: &[SessionKey]) {
+        let mut contents = self.lock();
+        contents.sessions.retain(|_, session| session.shard != shard || !keys.contains(&session.key));
+        for key in keys {
+            contents.places[shard].give_back(*key);
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The engine as the node sees it: shards behind one face. Every call checks its arguments, queues a command and returns.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::command::{Command, OpenSession, SlotRequest};
+use crate::counters::{Counters, SharedCounters};
+use crate::directory::{Directory, SessionEntry};
+use crate::dtls::Identity;
+use crate::event::{CloseReason, Event};
+use crate::net::MediaSocket;
+use crate::params::{MediaKind, SessionParameters};
+use crate::queue::{CommandQueue, EventQueue};
+use crate::shard::{Shard, ShardConfig};
+use crate::stats::SessionStats;
+use crate::ufrag::LocalCredentials;
+use crate::worker::{Shared, Worker};
+
+/// The most shards: as many as an ICE fragment can tell apart.
+const MAX_SHARDS: usize = 4_096;
+/// The longest name of a room or session.
+const MAX_NAME_LEN: usize = 128;
+/// How long figures of a session are waited for.
+const STATS_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Why a command is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandError {
+    /// No such room.
+    UnknownRoom,
+    /// No such session.
+    UnknownSession,
+    /// The session has no such track or slot.
+    UnknownTrack,
+    /// A room of this name is open.
+    RoomExists,
+    /// A session of this name is open.
+    SessionExists,
+    /// The shard is full.
+    TooMany,
+    /// The shard does not keep up with its commands.
+    QueueFull,
+    /// An argument breaks this rule.
+    Invalid(&'static str),
+    /// The engine has been stopped.
+    Stopped,
+}
+
+impl CommandError {
+    /// A word that does not change.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::UnknownRoom => "unknown_room",
+            Self::UnknownSession => "unknown_session",
+            Self::UnknownTrack => "unknown_track",
+            Self::RoomExists => "room_exists",
+            Self::SessionExists => "session_exists",
+            Self::TooMany => "too_many",
+            Self::QueueFull => "queue_full",
+            Self::Invalid(_) => "invalid",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(rule) => write!(formatter, "invalid: {rule}"),
+            other => formatter.write_str(other.reason()),
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+/// How an engine is made.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Address of every socket.
+    pub bind_address: IpAddr,
+    /// One port a shard; 0: any free one.
+    pub ports: Vec<u16>,
+    /// Whether each thread stays on a core of its own.
+    pub pin_cores: bool,
+    /// How many others a participant hears.
+    pub audio_slots_per_room: usize,
+    /// The most sessions of a shard.
+    pub max_sessions_per_shard: usize,
+    /// Events that may wait for the node.
+    pub event_capacity: usize,
+}
+
+/// What a video slot shall show, by name.
+#[derive(Debug, Clone)]
+pub struct NamedSlotRequest {
+    /// The slot.
+    pub mid: String,
+    /// Session and MID of the track; None empties the slot.
+    pub source: Option<(String, String)>,
+    /// Largest useful height in pixels; 0: no limit. For the choice of a simulcast layer.
+    pub max_height: u32,
+    /// Higher first when bandwidth is short.
+    pub priority: i32,
+}
+
+/// The node's half of a session's transport.
+#[derive(Debug, Clone)]
+pub struct LocalTransport {
+    /// ICE credentials.
+    pub credentials: LocalCredentials,
+    /// UDP port.
+    pub port: u16,
+}
+
+enum Threads {
+    Waiting(Vec<Worker>),
+    Running(Vec<JoinHandle<()>>),
+    Stopped,
+}
+
+struct ShardHandle {
+    port: u16,
+    commands: Arc<CommandQueue>,
+    counters: Arc<SharedCounters>,
+}
+
+/// The engine.
+pub struct Engine {
+    shards: Vec<ShardHandle>,
+    threads: Mutex<Threads>,
+    events: Arc<EventQueue>,
+    directory: Arc<Directory>,
+    identity: Arc<Identity>,
+    audio_slots: usize,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Engine").field("ports", &self.ports()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Binds the sockets and makes the certificate.
+    pub fn new(config: &EngineConfig) -> io::Result<Self> {
+        if config.ports.is_empty() || config.ports.len() > MAX_SHARDS {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an engine has 1 to 4096 ports"));
+        }
+        let identity = Arc::new(Identity::generate().map_err(io::Error::other)?);
+        let events = Arc::new(EventQueue::new(config.event_capacity)?);
+        let directory = Arc::new(Directory::new(config.ports.len(), config.max_sessions_per_shard));
+        let mut shards = Vec::new();
+        let mut workers = Vec::new();
+        for (index, port) in config.ports.iter().enumerate() {
+            let socket = MediaSocket::bind(SocketAddr::new(config.bind_address, *port))?;
+            let clock = Clock::start();
+            let shard = ShardConfig {
+                index: index as u16,
+                clock,
+                identity: Arc::clone(&identity),
+                audio_slots: config.audio_slots_per_room,
+            };
+            let shared = Shared {
+                shard: index,
+                commands: Arc::new(CommandQueue::new()?),
+                events: Arc::clone(&events),
+                counters: Arc::new(SharedCounters::default()),
+                directory: Arc::clone(&directory),
+            };
+            shards.push(ShardHandle {
+                port: socket.port(),
+                commands: Arc::clone(&shared.commands),
+                counters: Arc::clone(&shared.counters),
+            });
+            let core = config.pin_cores.then_some(index);
+            workers.push(Worker { shard: Shard::new(shard), socket, clock, shared, core });
+        }
+        let threads = Mutex::new(Threads::Waiting(workers));
+        Ok(Self { shards, threads, events, directory, identity, audio_slots: config.audio_slots_per_room })
+    }
+
+    /// Starts the threads; does nothing when they run.
+    pub fn start(&self) -> Result<(), EngineStartError> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *threads, Threads::Stopped) {
+            Threads::Waiting(workers) => {
+                let mut handles = Vec::new();
+                for (index, worker) in workers.into_iter().enumerate() {
+                    let builder = std::thread::Builder::new().name(format!("shard-{index}"));
+                    handles.push(builder.spawn(move || worker.run()).map_err(EngineStartError::Thread)?);
+                }
+                *threads = Threads::Running(handles);
+                Ok(())
+            }
+            running @ Threads::Running(_) => {
+                *threads = running;
+                Ok(())
+            }
+            Threads::Stopped => Err(EngineStartError::Stopped),
+        }
+    }
+
+    /// Ends every session and the threads, and waits for them. Safe to call again.
+    pub fn stop(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Threads::Running(handles) = std::mem::replace(&mut *threads, Threads::Stopped) {
+            for shard in &self.shards {
+                shard.commands.push(Command::Stop);
+            }
+            for handle in handles {
+                // A thread that panicked has nothing left to say.
+                let _ = handle.join();
+            }
+        }
+    }
+
+    /// UDP port of each shard.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        self.shards.iter().map(|shard| shard.port).collect()
+    }
+
+    /// SHA-256 of the certificate, upper-case hexadecimal with colons.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.identity.fingerprint()
+    }
+
+    /// Takes up to `max` events.
+    #[must_use]
+    pub fn drain_events(&self, max: usize) -> Vec<Event> {
+        self.events.drain(max)
+    }
+
+    /// Opens a room.
+    pub fn open_room(&self, room: &str) -> Result<(), CommandError> {
+        self.check_running()?;
+        check_name(room)?;
+        let (shard, name) = self.directory.open_room(room)?;
+        self.queue(shard, Command::OpenRoom(name)).inspect_err(|_| {
+            // The shard never learnt of it.
+            let _ = self.directory.close_room(room);
+        })
+    }
+
+    /// Ends a room and its sessions.
+    pub fn close_room(&self, room: &str) -> Result<(), CommandError> {
+        self.check_running()?;
+        let (shard, name) = self.directory.close_room(room)?;
+        self.queue(shard, Command::CloseRoom(name))
+    }
+
+    /// Opens a session.
+    pub fn open_session(
+        &self,
+        room: &str,
+        session: &str,
+        parameters: SessionParameters,
+    ) -> Result<LocalTransport, CommandError> {
+        self.check_running()?;
+        check_name(session)?;
+        parameters.validate().map_err(CommandError::Invalid)?;
+        let audio_slots = parameters.slots.iter().filter(|slot| slot.kind == MediaKind::Audio).count();
+        if audio_slots > self.audio_slots {
+            return Err(CommandError::Invalid("more audio slots than the engine fills"));
+        }
+        let (name, entry) = self.directory.open_session(room, session, &parameters)?;
+        let credentials = LocalCredentials::generate(entry.shard as u16, entry.key.index);
+        let transport = LocalTransport { credentials: credentials.clone(), port: self.shards[entry.shard].port };
+        let open = OpenSession { room: entry.room, session: name, key: entry.key, credentials, parameters };
+        self.queue(entry.shard, Command::OpenSession(Box::new(open)))
+            .inspect_err(|_| self.directory.release(entry.shard, &[entry.key]))?;
+        Ok(transport)
+    }
+
+    /// Ends a session.
+    pub fn close_session(&self, session: &str, reason: CloseReason) -> Result<(), CommandError> {
+        self.check_running()?;
+        let entry = self.directory.close_session(session)?;
+        self.queue(entry.shard, Command::CloseSession(entry.key, reason))
+    }
+
+    /// Stops or resumes forwarding a track.
+    pub fn set_track_muted(&self, session: &str, mid: &str, muted: bool) -> Result<(), CommandError> {
+        self.check_running()?;
+        let entry = self.directory.session(session)?;
+        let (mid, _) = entry.track(mid)?;
+        self.queue(entry.shard, Command::SetTrackMuted { key: entry.key, mid, muted })
+    }
+
+    /// Sets what video slots show.
+    pub fn update_slots(&self, session: &str, requests: &[NamedSlotRequest]) -> Result<(), CommandError> {
+        self.check_running()?;
+        let entry = self.directory.session(session)?;
+        let resolve = |request: &NamedSlotRequest| self.resolve(&entry, request);
+        let requests = requests.iter().map(resolve).collect::<Result<_, _>>()?;
+        self.queue(entry.shard, Command::UpdateSlots(entry.key, requests))
+    }
+
+    fn resolve(&self, receiver: &SessionEntry, request: &NamedSlotRequest) -> Result<SlotRequest, CommandError> {
+        let mid = receiver.video_slot(&request.mid)?;
+        let Some((session, track)) = &request.source else { return Ok(SlotRequest { mid, source: None }) };
+        let sender = self.directory.session(session)?;
+        let (track, kind) = sender.track(track)?;
+        if sender.room != receiver.room {
+            return Err(CommandError::UnknownSession);
+        }
+        if kind != MediaKind::Video || sender.key == receiver.key {
+            return Err(CommandError::Invalid("a video slot shows another's video track"));
+        }
+        Ok(SlotRequest { mid, source: Some((sender.key, track)) })
+    }
+
+    /// Asks a track's sender for a key frame.
+    pub fn request_key_frame(&self, session: &str, mid: &str) -> Result<(), CommandError> {
+        self.check_running()?;
+        let entry = self.directory.session(session)?;
+        let (mid, _) = entry.track(mid)?;
+        self.queue(entry.shard, Command::RequestKeyFrame(entry.key, mid))
+    }
+
+    /// Sums of the shards' counters, with their names.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let mut sums = [0; Counters::NAMES.len()];
+        for shard in &self.shards {
+            shard.counters.add_to(&mut sums);
+        }
+        Counters::NAMES.iter().copied().zip(sums).collect()
+    }
+
+    /// Figures of a session; waits for its shard for at most 200 ms.
+    pub fn session_stats(&self, session: &str) -> Result<SessionStats, CommandError> {
+        self.check_running()?;
+        let entry = self.directory.session(session)?;
+        let (reply, answer) = sync_channel(1);
+        self.queue(entry.shard, Command::Stats(entry.key, reply))?;
+        answer.recv_timeout(STATS_TIMEOUT).map_err(|error| match error {
+            // The shard dropped the request: the session has just ended.
+            std::sync::mpsc::RecvTimeoutError::Disconnected => CommandError::UnknownSession,
+            std::sync::mpsc::RecvTimeoutError::Timeout => CommandError::QueueFull,
+        })
+    }
+
+    fn check_running(&self) -> Result<(), CommandError> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*threads, Threads::Stopped) { Err(CommandError::Stopped) } else { Ok(()) }
+    }
+
+    fn queue(&self, shard: usize, command: Command) -> Result<(), CommandError> {
+        if self.shards[shard].commands.push(command) { Ok(()) } else { Err(CommandError::QueueFull) }
+    }
+}
+
+impl AsRawFd for Engine {
+    fn as_raw_fd(&self) -> RawFd {
+        self.events.as_raw_fd()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn check_name(name: &str) -> Result<(), CommandError> {
+    if (1..=MAX_NAME_LEN).contains(&name.len()) { Ok(()) } else { Err(CommandError::Invalid("a name needs 1 to 128 bytes")) }
+}
+
+/// Why the threads did not start.
+#[derive(Debug)]
+pub enum EngineStartError {
+    /// The engine has been stopped; it cannot be started again.
+    Stopped,
+    /// The operating system gave no thread.
+    Thread(io::Error),
+}

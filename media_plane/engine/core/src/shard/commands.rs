@@ -1,0 +1,185 @@
+//! What the node asks for.
+
+use std::sync::Arc;
+
+use super::{Shard, random};
+use crate::clock::Micros;
+use crate::command::{Command, OpenSession, SessionKey};
+use crate::event::CloseReason;
+use crate::outbox::Transmit;
+use crate::params::MediaKind;
+use crate::room::Room;
+use crate::session::{ClientStream, Session, StreamRole};
+use crate::slab::Key;
+use crate::srtp::InboundStream;
+use crate::track::{Subscriber, Track};
+
+impl Shard {
+    /// Carries out a command.
+    pub fn handle_command(&mut self, now: Micros, command: Command, network: &mut dyn Transmit) {
+        match command {
+            Command::OpenRoom(name) => self.open_room(name),
+            Command::CloseRoom(name) => self.close_room(now, &name, network),
+            Command::OpenSession(open) => self.open_session(now, &open, network),
+            Command::CloseSession(key, reason) => {
+                if self.session_by_key(key).is_some() {
+                    self.end_session(now, key.index, reason, network);
+                }
+            }
+            Command::SetTrackMuted { key, mid, muted } => self.set_muted(now, key, &mid, muted, network),
+            Command::UpdateSlots(key, requests) => self.update_slots(now, key, &requests, network),
+            Command::RequestKeyFrame(key, mid) => self.request_key_frame(now, key, &mid, network),
+            Command::Stats(key, reply) => {
+                if let Some(stats) = self.session_stats(key) {
+                    // The caller may have stopped waiting.
+                    let _ = reply.try_send(stats);
+                }
+            }
+            Command::Stop => self.end_all(now, network),
+        }
+        self.outbox.flush(network);
+        self.count_sent();
+    }
+
+    fn open_room(&mut self, name: Arc<str>) {
+        if !self.room_names.contains_key(&name) {
+            let room = self.rooms.insert(Room::new(Arc::clone(&name), self.config.audio_slots));
+            self.room_names.insert(name, room);
+        }
+    }
+
+    fn close_room(&mut self, now: Micros, name: &str, network: &mut dyn Transmit) {
+        let Some(key) = self.room_names.remove(name) else { return };
+        while let Some(index) = self.rooms.get(key).and_then(|room| room.sessions.first().copied()) {
+            self.end_session(now, index, CloseReason::Requested, network);
+        }
+        self.rooms.remove(key);
+    }
+
+    fn end_all(&mut self, now: Micros, network: &mut dyn Transmit) {
+        for index in 0..self.sessions.len() as u32 {
+            if self.session(index).is_some() {
+                self.end_session(now, index, CloseReason::Requested, network);
+            }
+        }
+    }
+
+    fn open_session(&mut self, now: Micros, open: &OpenSession, network: &mut dyn Transmit) {
+        let Some(room) = self.room_names.get(&open.room).copied() else {
+            // The room was closed before the command came: the place is free again.
+            self.released.push(open.key);
+            return;
+        };
+        let index = open.key.index;
+        if self.session(index).is_some() {
+            self.end_session(now, index, CloseReason::Replaced, network);
+        }
+        let identity = Arc::clone(&self.config.identity);
+        let mut session = Box::new(Session::new(now, open, room, identity, &mut random));
+        self.add_tracks(now, &mut session, open);
+        let place = index as usize;
+        if self.sessions.len() <= place {
+            self.sessions.resize_with(place + 1, || None);
+        }
+        self.sessions[place] = Some(session);
+        self.open_sessions += 1;
+        self.counters.sessions_opened += 1;
+        self.next_tick = self.next_tick.max(now);
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.sessions.push(index);
+        }
+        self.emit_state(now, index, None);
+    }
+
+    fn add_tracks(&mut self, now: Micros, session: &mut Session, open: &OpenSession) {
+        for spec in &open.parameters.send_tracks {
+            let key = self.tracks.insert(Track::new(open.key.index, spec));
+            session.tracks.push(key);
+            let declared = [(StreamRole::Media, &spec.ssrcs), (StreamRole::Retransmission, &spec.rtx_ssrcs)];
+            for (role, ssrcs) in declared {
+                if let Some(ssrc) = ssrcs.first() {
+                    session.streams.push(ClientStream { ssrc: *ssrc, track: key, role, state: InboundStream::default() });
+                }
+            }
+            if let Some(track) = self.tracks.get_mut(key) {
+                track.ssrc = spec.ssrcs.first().copied();
+            }
+            if spec.kind == MediaKind::Audio
+                && let Some(room) = self.rooms.get_mut(session.room)
+            {
+                room.loudest.add(key);
+                room.dominant.add(now, key);
+            }
+        }
+    }
+
+    /// Takes a session's tracks and slots out of its room.
+    pub(super) fn leave_room(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        let Some(session) = self.session_mut(index) else { return };
+        let room = session.room;
+        let tracks = std::mem::take(&mut session.tracks);
+        let slots = session.slots.len();
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.sessions.retain(|other| *other != index);
+        }
+        for place in 0..slots {
+            self.unsubscribe_slot(Subscriber { session: index, slot: place as u16 });
+        }
+        for key in tracks {
+            self.remove_track(now, room, key);
+        }
+        self.update_audio_now(now, room);
+        self.outbox.flush(network);
+    }
+
+    fn unsubscribe_slot(&mut self, receiver: Subscriber) {
+        let Some(session) = self.session(receiver.session) else { return };
+        let Some(slot) = session.slots.get(usize::from(receiver.slot)) else { return };
+        for key in [slot.source, slot.target].into_iter().flatten() {
+            if let Some(track) = self.tracks.get_mut(key) {
+                track.unsubscribe(receiver);
+            }
+        }
+    }
+
+    fn remove_track(&mut self, now: Micros, room: Key, key: Key) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.loudest.remove(key);
+            room.dominant.remove(key);
+        }
+        let subscribers = self.tracks.get_mut(key).map(|track| std::mem::take(&mut track.subscribers));
+        for receiver in subscribers.unwrap_or_default() {
+            self.forget_source(now, receiver, key);
+        }
+        self.tracks.remove(key);
+    }
+
+    /// A track that a slot carries, or waits for, is gone.
+    fn forget_source(&mut self, now: Micros, receiver: Subscriber, key: Key) {
+        let Some(session) = self.session_mut(receiver.session) else { return };
+        let Some(slot) = session.slots.get_mut(usize::from(receiver.slot)) else { return };
+        if slot.target == Some(key) {
+            slot.target = None;
+        }
+        if slot.source == Some(key) {
+            slot.source = None;
+            self.emit_slot_source(now, receiver);
+        }
+    }
+
+    /// Reconsiders at once who is heard, because somebody left.
+    fn update_audio_now(&mut self, now: Micros, room: Key) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.next_audio = now;
+        }
+        self.update_audio(now, room);
+    }
+
+    fn request_key_frame(&mut self, now: Micros, owner: SessionKey, mid: &str, network: &mut dyn Transmit) {
+        let Some(key) = self.find_track(owner, mid) else { return };
+        if let Some(track) = self.tracks.get_mut(key) {
+            track.key_frames.want();
+        }
+        self.request_due_key_frame(now, key, network);
+    }
+}

@@ -1,0 +1,192 @@
+//! RTCP to clients: what was lost, key-frame requests, congestion feedback, reports.
+
+use super::Shard;
+use crate::clock::{Micros, SECOND};
+use crate::outbox::{Outbox, Transmit};
+use crate::session::Session;
+use crate::slab::{Key, Slab};
+use crate::slot::Slot;
+use crate::srtp::MAX_OVERHEAD;
+use crate::track::Track;
+use crate::wire::rtcp::{MAX_COUNT, NtpTime, ReportBlock, RtcpWriter, SenderInfo};
+
+/// RTCP packets stay below this, with room for IP, UDP and SRTCP.
+const MAX_COMPOUND: usize = 1_200;
+/// Time between reports; a browser's own interval for video.
+const REPORT_INTERVAL: Micros = SECOND;
+/// What a client without transport-cc may send: more than any of them does, since nothing is estimated for it.
+const REMB_CEILING: u64 = 10_000_000;
+
+impl Shard {
+    /// Asks senders at once for what the packets of this batch showed to be missing.
+    pub(super) fn ask_for_missing(&mut self, now: Micros, network: &mut dyn Transmit) {
+        while let Some(track) = self.fanout.gaps.pop() {
+            self.send_nacks(now, track, network);
+        }
+    }
+
+    /// Sends the NACKs of a track that are due.
+    pub(super) fn send_nacks(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {
+        let Some(track) = self.tracks.get_mut(key).filter(|track| !track.loss.is_empty()) else { return };
+        let Some(session) = self.sessions.get_mut(track.owner as usize).and_then(Option::as_deref_mut) else { return };
+        let Some(ssrc) = track.ssrc else { return };
+        let mut asked = [0_u16; MAX_NACKED];
+        let mut count = 0;
+        let lost = track.loss.poll(now, session.round_trip_if_measured(), |sequence| {
+            if let Some(place) = asked.get_mut(count) {
+                *place = sequence as u16;
+                count += 1;
+            }
+        });
+        self.counters.packets_lost += lost;
+        if lost > 0 {
+            track.key_frames.want();
+        }
+        if count > 0 {
+            self.counters.nacks_sent += 1;
+            let sender = session.control_ssrc;
+            send_control(session, &mut self.outbox, network, |writer, _| writer.nack(sender, ssrc, asked[..count].iter().copied()));
+        }
+    }
+
+    /// Sends a key-frame request to the sender of a track if one is wanted and it is not too early.
+    pub(super) fn request_due_key_frame(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {
+        let Some(track) = self.tracks.get_mut(key).filter(|track| !track.muted) else { return };
+        let Some(session) = self.sessions.get_mut(track.owner as usize).and_then(Option::as_deref_mut) else { return };
+        let Some(ssrc) = track.ssrc.filter(|_| session.is_connected()) else { return };
+        if !track.key_frames.is_due(now) {
+            return;
+        }
+        self.counters.key_frame_requests_sent += 1;
+        let sender = session.control_ssrc;
+        send_control(session, &mut self.outbox, network, |writer, _| writer.picture_loss_indication(sender, ssrc));
+    }
+
+    /// Tells the sender when its packets arrived.
+    pub(super) fn send_transport_feedback(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        while session.arrivals.due_us().is_some_and(|due| now >= due) {
+            let media = session.tracks.iter().find_map(|key| self.tracks.get(*key)?.ssrc).unwrap_or_default();
+            let sender = session.control_ssrc;
+            let sent = send_control(session, &mut self.outbox, network, |writer, session| {
+                session.arrivals.write_report(writer, sender, media, now)
+            });
+            if !sent {
+                return;
+            }
+        }
+    }
+
+    /// Sends reports about everything received and everything sent.
+    pub(super) fn send_reports(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        let ntp = self.config.clock.ntp(now);
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        if now < session.next_report {
+            return;
+        }
+        session.next_report = now + REPORT_INTERVAL;
+        let tracks = &mut self.tracks;
+        send_control(session, &mut self.outbox, network, |writer, session| write_receiver_report(writer, session, tracks, now));
+        let tracks = &self.tracks;
+        let mut slot = 0;
+        while slot < session.slots.len() {
+            send_control(session, &mut self.outbox, network, |writer, session| {
+                while let Some(next) = session.slots.get(slot) {
+                    if let Some(report) = sender_report(next, tracks, now, ntp) {
+                        let before = writer.len();
+                        let fits = writer.sender_report(next.ssrc, &report, &[]).is_some()
+                            && writer.canonical_name(next.ssrc, &session.cname).is_some();
+                        if !fits {
+                            return (before > 0).then_some(());
+                        }
+                    }
+                    slot += 1;
+                }
+                Some(())
+            });
+        }
+    }
+
+    /// Tells a client that everything sent to it ends.
+    pub(super) fn send_bye(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        let tracks = &mut self.tracks;
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        send_control(session, &mut self.outbox, network, |writer, session| {
+            write_receiver_report(writer, session, tracks, now)?;
+            let mut ssrcs = [0; MAX_COUNT];
+            let sent = session.slots.iter().filter(|slot| slot.figures.packets > 0);
+            let count = ssrcs.iter_mut().zip(sent).map(|(place, slot)| *place = slot.ssrc).count();
+            writer.bye(&ssrcs[..count])
+        });
+    }
+}
+
+/// NACKs of one message: as many as a track waits for at most.
+const MAX_NACKED: usize = 256;
+
+/// Writes a compound packet, seals it and sends it; false when nothing was written or the session is not connected.
+fn send_control(
+    session: &mut Session,
+    outbox: &mut Outbox,
+    network: &mut dyn Transmit,
+    write: impl FnOnce(&mut RtcpWriter<'_>, &mut Session) -> Option<()>,
+) -> bool {
+    let Some(path) = session.path().filter(|_| session.srtp.is_some()) else { return false };
+    let sent = outbox.datagram(&path, network, |buffer| {
+        let mut writer = RtcpWriter::new(buffer.get_mut(..MAX_COMPOUND)?);
+        write(&mut writer, session)?;
+        let len = writer.len();
+        let srtp = session.srtp.as_ref().filter(|_| len > 0)?;
+        srtp.outbound.protect_rtcp(&mut session.control_out, buffer.get_mut(..len + MAX_OVERHEAD)?, len).ok()
+    });
+    sent.is_some()
+}
+
+fn write_receiver_report(writer: &mut RtcpWriter<'_>, session: &Session, tracks: &mut Slab<Track>, now: Micros) -> Option<()> {
+    let mut blocks = [ReportBlock::default(); MAX_COUNT];
+    let mut ssrcs = [0; MAX_COUNT];
+    let mut count = 0;
+    for key in session.tracks.iter().take(MAX_COUNT) {
+        let Some(block) = tracks.get_mut(*key).and_then(|track| report_block(track, now)) else { continue };
+        (blocks[count], ssrcs[count]) = (block, block.ssrc);
+        count += 1;
+    }
+    writer.receiver_report(session.control_ssrc, &blocks[..count])?;
+    writer.canonical_name(session.control_ssrc, &session.cname)?;
+    if !session.sends_transport_cc && count > 0 {
+        writer.receiver_estimated_max_bitrate(session.control_ssrc, REMB_CEILING, &ssrcs[..count])?;
+    }
+    Some(())
+}
+
+fn report_block(track: &mut Track, now: Micros) -> Option<ReportBlock> {
+    let ssrc = track.ssrc?;
+    let report = track.reception.report()?;
+    let (last_sender_report, delay_since_last_sender_report) = match track.last_sender_report {
+        Some((middle, arrival)) => (middle, ((now.saturating_sub(arrival) << 16) / SECOND) as u32),
+        None => (0, 0),
+    };
+    Some(ReportBlock {
+        ssrc,
+        fraction_lost: report.fraction_lost,
+        cumulative_lost: report.cumulative_lost,
+        highest_sequence_number: report.extended_highest,
+        jitter: report.jitter,
+        last_sender_report,
+        delay_since_last_sender_report,
+    })
+}
+
+/// The report of a slot that carries something: the source's timestamp of now, in the slot's numbering.
+fn sender_report(slot: &Slot, tracks: &Slab<Track>, now: Micros, ntp_time: NtpTime) -> Option<SenderInfo> {
+    let segment = slot.munger.current().filter(|_| slot.figures.packets > 0)?;
+    let track = tracks.get(segment.source).filter(|_| slot.source == Some(segment.source))?;
+    let anchor = track.timestamp_anchor()?;
+    let elapsed = now.saturating_sub(anchor.at) * Micros::from(track.clock_rate) / SECOND;
+    Some(SenderInfo {
+        ntp_time,
+        rtp_timestamp: segment.timestamp(anchor.timestamp.wrapping_add(elapsed as u32)),
+        packet_count: slot.figures.packets as u32,
+        octet_count: slot.figures.octets as u32,
+    })
+}

@@ -1,0 +1,61 @@
+//! Everything that waits for time to pass: looked at every 20 ms, which is exact enough for all of it.
+
+use super::{Shard, TICK};
+use crate::clock::Micros;
+use crate::event::EventKind;
+use crate::outbox::Transmit;
+use crate::slab::Key;
+
+impl Shard {
+    /// Does what is due. To be called at [`Shard::poll_timeout`] or later.
+    pub fn handle_timeout(&mut self, now: Micros, network: &mut dyn Transmit) {
+        if now < self.next_tick {
+            return;
+        }
+        self.next_tick = now + TICK;
+        for index in 0..self.sessions.len() as u32 {
+            if self.session(index).is_some() && !self.end_if_expired(now, index, network) {
+                self.tick_session(now, index, network);
+            }
+        }
+        self.outbox.flush(network);
+        self.count_sent();
+    }
+
+    fn tick_session(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        self.advance_handshake(now, index, network);
+        let Some(session) = self.session(index).filter(|session| session.is_connected()) else { return };
+        let (tracks, room) = (session.tracks.len(), session.room);
+        for place in 0..tracks {
+            let Some(key) = self.session(index).and_then(|session| session.tracks.get(place).copied()) else { return };
+            self.tick_track(now, key, network);
+        }
+        self.send_transport_feedback(now, index, network);
+        self.send_reports(now, index, network);
+        self.end_waits(now, index);
+        self.update_audio(now, room);
+    }
+
+    fn tick_track(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {
+        self.send_nacks(now, key, network);
+        self.request_due_key_frame(now, key, network);
+        if self.tracks.get_mut(key).is_some_and(|track| track.note_silence(now)) {
+            self.emit_activity_end(now, key);
+        }
+    }
+
+    /// A track has ended by its sender's word.
+    pub(super) fn silence_track(&mut self, now: Micros, key: Key) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        if std::mem::replace(&mut track.active, false) {
+            self.emit_activity_end(now, key);
+        }
+    }
+
+    fn emit_activity_end(&mut self, now: Micros, key: Key) {
+        let Some(track) = self.tracks.get(key) else { return };
+        let Some(session) = self.session(track.owner) else { return };
+        let kind = EventKind::TrackActivity { subject: session.subject.clone(), mid: track.mid.clone(), active: false };
+        self.emit(now, kind);
+    }
+}

@@ -1,0 +1,102 @@
+//! The thread of a shard: waits for datagrams, commands and time, and hands them to the shard.
+
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+use crate::clock::{Clock, MILLISECOND, Micros};
+use crate::command::Command;
+use crate::counters::SharedCounters;
+use crate::directory::Directory;
+use crate::net::{MediaSocket, RECEIVE_BUFFER, pin_to_core, thread_cpu_nanoseconds, wait_readable};
+use crate::queue::{CommandQueue, EventQueue};
+use crate::shard::Shard;
+
+/// Datagrams taken before they are forwarded: more would keep the first one waiting, and all must fit a track's ring.
+const BATCH: usize = 64;
+/// How often the CPU time is read.
+const CPU_INTERVAL: Micros = 100 * MILLISECOND;
+
+/// What a shard's thread shares with the engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub shard: usize,
+    pub commands: Arc<CommandQueue>,
+    pub events: Arc<EventQueue>,
+    pub counters: Arc<SharedCounters>,
+    pub directory: Arc<Directory>,
+}
+
+/// A shard with its socket.
+pub(crate) struct Worker {
+    pub shard: Shard,
+    pub socket: MediaSocket,
+    pub clock: Clock,
+    pub shared: Shared,
+    pub core: Option<usize>,
+}
+
+impl Worker {
+    /// Runs until it is told to stop.
+    pub(crate) fn run(mut self) {
+        if let Some(core) = self.core {
+            pin_to_core(core);
+        }
+        let mut buffer = vec![0; RECEIVE_BUFFER];
+        let mut cpu_read_at = 0;
+        let mut running = true;
+        while running {
+            let now = self.clock.now();
+            let timeout = self.shard.poll_timeout().map(|at| at.saturating_sub(now));
+            wait_readable(&[self.socket.as_raw_fd(), self.shared.commands.as_raw_fd()], timeout);
+            running = self.carry_out_commands();
+            self.receive(&mut buffer);
+            let now = self.clock.now();
+            self.shard.handle_timeout(now, &mut self.socket);
+            if now >= cpu_read_at || !running {
+                self.shard.counters().cpu_nanoseconds = thread_cpu_nanoseconds();
+                cpu_read_at = now + CPU_INTERVAL;
+            }
+            self.publish();
+        }
+    }
+
+    /// False once told to stop.
+    fn carry_out_commands(&mut self) -> bool {
+        for command in self.shared.commands.take() {
+            let last = matches!(command, Command::Stop);
+            self.shard.handle_command(self.clock.now(), command, &mut self.socket);
+            if last {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Takes what has arrived and forwards it, a batch at a time; commands and timers get their turn between two batches.
+    fn receive(&mut self, buffer: &mut [u8]) {
+        let now = self.clock.now();
+        let mut taken = 0;
+        while taken < BATCH {
+            self.shard.counters().receive_calls += 1;
+            // An error of the socket itself would return at once each time; the next wait is as good a moment to try again.
+            let Ok(Some(received)) = self.socket.receive(buffer) else { break };
+            for datagram in buffer[..received.len].chunks_mut(received.segment) {
+                self.shard.handle_datagram(now, &received.path, datagram, &mut self.socket);
+                taken += 1;
+            }
+        }
+        self.shard.flush(now, &mut self.socket);
+    }
+
+    fn publish(&mut self) {
+        self.shared.counters.publish(self.shard.counters());
+        let released = self.shard.take_released();
+        if !released.is_empty() {
+            self.shared.directory.release(self.shared.shard, &released);
+        }
+        let events = self.shard.take_events();
+        if !events.is_empty() {
+            self.shared.events.push(events);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The binding: `media_plane._engine`, whose interface is `media_plane/_engine.pyi`. It converts and does nothing else.
+
+mod engine;
+mod error;
+mod events;
+mod params;
+
+use std::collections::HashMap;
+
+use pyo3::prelude::*;
+
+/// Version of the engine, of the Rust compiler, target and whether GSO and GRO are in use on this kernel.
+#[pyfunction]
+fn build_info() -> HashMap<&'static str, String> {
+    let (gso, gro) = parley_engine_core::net::offload_support();
+    HashMap::from([
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("rustc", env!("PARLEY_RUSTC_VERSION").to_owned()),
+        ("target", env!("PARLEY_TARGET").to_owned()),
+        ("gso", gso.to_string()),
+        ("gro", gro.to_string()),
+    ])
+}
+
+/// The compiled engine.
+#[pymodule]
+fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("EngineError", error::engine_error_type(module.py())?)?;
+    module.add_class::<params::Codec>()?;
+    module.add_class::<params::HeaderExtensions>()?;
+    module.add_class::<params::SendTrack>()?;
+    module.add_class::<params::Slot>()?;
+    module.add_class::<params::SessionParameters>()?;
+    module.add_class::<params::SlotRequest>()?;
+    module.add_class::<events::SessionStateChanged>()?;
+    module.add_class::<events::FirstMedia>()?;
+    module.add_class::<events::SlotSourceChanged>()?;
+    module.add_class::<events::DominantSpeakerChanged>()?;
+    module.add_class::<events::TrackActivityChanged>()?;
+    module.add_class::<engine::LocalTransport>()?;
+    module.add_class::<engine::Engine>()?;
+    module.add_function(wrap_pyfunction!(build_info, module)?)?;
+    Ok(())
+}
