@@ -1,0 +1,1 @@
+"""Entities, state machines and errors: pure, standard library only."""

@@ -1,0 +1,1 @@
+"""Redis: live state and the event log of each meeting."""

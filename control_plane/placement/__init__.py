@@ -1,0 +1,1 @@
+"""Which media node a room is on: node registry, leases with fencing epochs, selectors."""

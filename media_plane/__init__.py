@@ -1,0 +1,1 @@
+"""The media plane: nodes that forward media, and bots that decode it."""
