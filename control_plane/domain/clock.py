@@ -1,16 +1,21 @@
-"""The one clock: everything that needs the time gets a `Clock`, so that tests can set it."""
+"""The one clock. Use cases are given it, so that tests can set the time."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where the time comes from."""
+    """Tells the time."""
 
     def now(self) -> datetime:
-        """Return the time, aware, in UTC."""
+        """The wall clock, with time zone UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never goes back; only differences mean something."""
         ...
 
 
@@ -18,5 +23,9 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Return the time of the machine, in UTC."""
+        """The wall clock, with time zone UTC."""
         return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds since some moment in the past."""
+        return time.monotonic()

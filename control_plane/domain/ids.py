@@ -1,4 +1,4 @@
-"""The one id factory: UUIDs for things, numbers for meetings, digits for passcodes. All of it from the system's CSPRNG."""
+"""The one id factory. All of it comes from the operating system's CSPRNG: nobody shall guess a meeting or a session."""
 
 from __future__ import annotations
 
@@ -7,45 +7,46 @@ import uuid
 from typing import Protocol
 
 MEETING_NUMBER_DIGITS = 11
-PASSCODE_DIGITS = 6
+_LOWEST_MEETING_NUMBER = 10 ** (MEETING_NUMBER_DIGITS - 1)
+_PASSCODE_DIGITS = 6
+_SECRET_BYTES = 32
 
 
-class IdFactory(Protocol):
-    """Where ids come from; tests give a predictable one."""
+class Ids(Protocol):
+    """Makes ids and secrets."""
 
     def uuid(self) -> str:
-        """Return a new UUID in its canonical text form."""
+        """A random UUID (RFC 9562, version 4), lower-case with hyphens."""
         ...
 
     def meeting_number(self) -> str:
-        """Return a candidate for a meeting's number: 11 digits, the first not 0. The store decides whether it is free."""
+        """An 11-digit number that does not begin with 0. The store says whether it is taken."""
         ...
 
     def passcode(self) -> str:
-        """Return a passcode of 6 digits."""
+        """Six digits."""
         ...
 
     def secret(self) -> str:
-        """Return 256 random bits, URL-safe."""
+        """256 random bits in URL-safe base64 (43 characters)."""
         ...
 
 
-class SystemIds:
-    """Ids from the system's CSPRNG."""
+class RandomIds:
+    """Ids from the operating system's CSPRNG."""
 
     def uuid(self) -> str:
-        """Return a random UUID (version 4)."""
-        return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+        """A random UUID."""
+        return str(uuid.uuid4())
 
     def meeting_number(self) -> str:
-        """Return 11 random digits, the first not 0."""
-        lowest = 10 ** (MEETING_NUMBER_DIGITS - 1)
-        return str(lowest + secrets.randbelow(9 * lowest))
+        """One of 9 * 10^10 numbers, each as likely as any other."""
+        return str(_LOWEST_MEETING_NUMBER + secrets.randbelow(9 * _LOWEST_MEETING_NUMBER))
 
     def passcode(self) -> str:
-        """Return 6 random digits."""
-        return f"{secrets.randbelow(10**PASSCODE_DIGITS):0{PASSCODE_DIGITS}d}"
+        """One of 10^6 passcodes, each as likely as any other."""
+        return f"{secrets.randbelow(10**_PASSCODE_DIGITS):0{_PASSCODE_DIGITS}d}"
 
     def secret(self) -> str:
-        """Return 256 random bits, URL-safe base64 without padding."""
-        return secrets.token_urlsafe(32)
+        """256 random bits in URL-safe base64."""
+        return secrets.token_urlsafe(_SECRET_BYTES)
