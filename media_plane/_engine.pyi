@@ -6,7 +6,7 @@ batches: `Engine.fileno` becomes readable, `Engine.drain_events` returns what ha
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, final
+from typing import Literal, Self, final
 
 MediaKind = Literal["audio", "video"]
 SessionState = Literal["connecting", "connected", "closed"]
@@ -23,8 +23,8 @@ class EngineError(Exception):
 class Codec:
     """One payload format that both ends of a session agreed on, with the numbers this session uses (RFC 8866 rtpmap/fmtp)."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         name: str,
         payload_type: int,
@@ -32,7 +32,7 @@ class Codec:
         channels: int = 1,
         rtx_payload_type: int | None = None,
         fmtp: str = "",
-    ) -> None:
+    ) -> Self:
         """Describe a codec.
 
         `name` is the encoding name of the rtpmap ("opus", "VP8", "VP9", "H264", "AV1", "red"); `fmtp` tells two formats of
@@ -43,8 +43,8 @@ class Codec:
 class HeaderExtensions:
     """The identifiers (1 to 14, RFC 8285) this session uses for the extensions that the engine reads or writes; None: not agreed."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         mid: int | None = None,
         rid: int | None = None,
@@ -54,14 +54,14 @@ class HeaderExtensions:
         abs_send_time: int | None = None,
         dependency_descriptor: int | None = None,
         video_orientation: int | None = None,
-    ) -> None: ...
+    ) -> Self: ...
 
 @final
 class SendTrack:
     """A track that the client sends to the node (an m-line the client marked sendonly or sendrecv)."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         mid: str,
         kind: MediaKind,
@@ -70,7 +70,7 @@ class SendTrack:
         rtx_ssrcs: Sequence[int] = (),
         rids: Sequence[str] = (),
         muted: bool = False,
-    ) -> None:
+    ) -> Self:
         """Describe a track; `ssrcs` and `rtx_ssrcs` (paired by position) come from `a=ssrc` lines where the offer has them,
         `rids` from `a=simulcast`; otherwise the engine learns them from the MID and RID extensions."""
 
@@ -78,15 +78,15 @@ class SendTrack:
 class Slot:
     """A place in the client's layout: an m-line the client only receives on, filled by the engine with one source at a time."""
 
-    def __init__(self, *, mid: str, kind: MediaKind, ssrc: int, rtx_ssrc: int | None = None) -> None:
+    def __new__(cls, *, mid: str, kind: MediaKind, ssrc: int, rtx_ssrc: int | None = None) -> Self:
         """Describe a slot; its SSRCs stand in the answer and never change during the session."""
 
 @final
 class SessionParameters:
     """What the client's offer and the node's answer agreed on."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         ice_ufrag: str,
         ice_pwd: str,
@@ -96,7 +96,7 @@ class SessionParameters:
         send_tracks: Sequence[SendTrack],
         slots: Sequence[Slot],
         cname: str,
-    ) -> None:
+    ) -> Self:
         """Describe a session.
 
         `ice_ufrag` and `ice_pwd` are the client's (RFC 8839); `fingerprints` are (hash function, hex with colons) pairs of its
@@ -163,17 +163,17 @@ Event = SessionStateChanged | FirstMedia | SlotSourceChanged | DominantSpeakerCh
 class SlotRequest:
     """What a video slot shall show: a track, or (both None) nothing."""
 
-    def __init__(
-        self, *, mid: str, source_session_id: str | None = None, source_mid: str | None = None, max_height: int = 0, priority: int = 0
-    ) -> None:
+    def __new__(
+        cls, *, mid: str, source_session_id: str | None = None, source_mid: str | None = None, max_height: int = 0, priority: int = 0
+    ) -> Self:
         """`max_height` in pixels (0: no limit) and `priority` (higher first) steer the layer choice when bandwidth is short."""
 
 @final
 class Engine:
     """The forwarding engine: one thread and one UDP port a shard. A room lives on one shard, the one with the fewest sessions."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         bind_address: str,
         ports: Sequence[int],
@@ -181,7 +181,7 @@ class Engine:
         audio_slots_per_room: int = 3,
         max_sessions_per_shard: int = 2000,
         event_capacity: int = 65536,
-    ) -> None:
+    ) -> Self:
         """Bind one UDP socket a port (0: any free port) and make the DTLS certificate; raises OSError when a port is taken."""
 
     def start(self) -> None: ...

@@ -15,7 +15,9 @@ pub(crate) fn engine_error_type(py: Python<'_>) -> PyResult<Py<PyType>> {
         attributes.set_item("reason", "invalid")?;
         let doc = c"A command that the engine refuses; `reason` says why, in a word that does not change.";
         let name = c"media_plane._engine.EngineError";
-        PyErr::new_type(py, name, Some(doc), Some(&py.get_type::<PyException>()), Some(attributes.into_any().unbind()))
+        let base = py.get_type::<PyException>();
+        // `new_type` drops its own reference before Python reads the dictionary: ours must outlive the call.
+        PyErr::new_type(py, name, Some(doc), Some(&base), Some(attributes.clone().into_any().unbind()))
     };
     ENGINE_ERROR.get_or_try_init(py, make).map(|kind| kind.clone_ref(py))
 }
