@@ -1,0 +1,93 @@
+(() => {
+  const { cells: CELLS, counterBits: COUNTER, checkBits: CHECK, contrast: CONTRAST, bright: BRIGHT, dark: DARK } = PARLEY_MARK;
+  const canvas = document.createElement('canvas');
+  canvas.width = CELLS * 4; canvas.height = 16;
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  const luma = (pixels, cell, row) => {
+    let sum = 0;
+    for (const y of [row, row + 1]) for (const x of [cell * 4 + 1, cell * 4 + 2]) {
+      const at = (y * canvas.width + x) * 4;
+      sum += 0.299 * pixels[at] + 0.587 * pixels[at + 1] + 0.114 * pixels[at + 2];
+    }
+    return sum / 4;
+  };
+  const ones = (value) => value.toString(2).replaceAll('0', '').length;
+  const read = (video) => {
+    if (!video || !video.videoWidth || video.readyState < 2) return null;
+    context.drawImage(video, 0, 0, canvas.width, canvas.height);
+    const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
+    let value = 0;
+    for (let cell = 0; cell < CELLS; cell += 1) {
+      const difference = luma(pixels, cell, 5) - luma(pixels, cell, 9);
+      if (Math.abs(difference) < CONTRAST) return null;
+      value = value * 2 + (difference > 0 ? 1 : 0);
+    }
+    const payload = value >> CHECK;
+    if (ones(payload) % 4 !== (value & ((1 << CHECK) - 1))) return null;
+    return { number: payload >> COUNTER, counter: payload & ((1 << COUNTER) - 1) };
+  };
+
+  const paint = (target, number, counter) => {
+    const payload = (number << COUNTER) | counter;
+    const value = (payload << CHECK) | (ones(payload) % 4);
+    const brush = target.getContext('2d');
+    const [width, height] = [target.width / CELLS, target.height / 4];
+    brush.fillStyle = '#246';
+    brush.fillRect(0, 0, target.width, target.height);
+    for (let cell = 0; cell < CELLS; cell += 1) {
+      const bit = (value >> (CELLS - 1 - cell)) & 1;
+      for (const [row, level] of [[1, bit ? BRIGHT : DARK], [2, bit ? DARK : BRIGHT]]) {
+        brush.fillStyle = `rgb(${level}, ${level}, ${level})`;
+        brush.fillRect(cell * width, row * height, width, height);
+      }
+    }
+  };
+
+  const connections = [];
+  const offers = [];
+  const Native = window.RTCPeerConnection;
+  if (Native) {
+    const create = Native.prototype.createOffer;
+    Native.prototype.createOffer = function (...rest) { offers.push(Date.now()); return create.apply(this, rest); };
+    window.RTCPeerConnection = class extends Native {
+      constructor(...rest) { super(...rest); connections.push(this); }
+    };
+  }
+
+  let audio = null;
+  const listeners = new Map();
+  const listen = () => {
+    audio ??= new AudioContext();
+    if (audio.state !== 'running') audio.resume();
+    for (const connection of connections) {
+      if (connection.connectionState === 'closed') continue;
+      for (const { track } of connection.getReceivers()) {
+        if (track.kind !== 'audio' || listeners.has(track.id)) continue;
+        const analyser = audio.createAnalyser();
+        analyser.fftSize = 8192;
+        analyser.smoothingTimeConstant = 0;
+        audio.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+        listeners.set(track.id, analyser);
+      }
+    }
+  };
+  const loudest = (analyser) => {
+    const levels = new Float32Array(analyser.frequencyBinCount);
+    analyser.getFloatFrequencyData(levels);
+    let best = 0;
+    for (let bin = 1; bin < levels.length; bin += 1) if (levels[bin] > levels[best]) best = bin;
+    return { frequency: (best * audio.sampleRate) / analyser.fftSize, level: levels[best] };
+  };
+
+  window.parleyTest = {
+    connections, offers, read, paint,
+    tiles: () => [...document.querySelectorAll('[data-testid=tile]')].map((tile) => ({
+      participant: tile.dataset.participantId, name: tile.dataset.name, picture: read(tile.querySelector('video')),
+      video: tile.querySelector('video') !== null,
+    })),
+    tones: () => {
+      listen();
+      return [...listeners.values()].map(loudest).filter(({ level }) => level > -55).map(({ frequency }) => frequency);
+    },
+  };
+})();
