@@ -85,7 +85,7 @@ class Part(abc.ABC):
             time.sleep(_PROBE_INTERVAL)
 
     def stop(self, grace: float = 10.0) -> int:
-        """Ends the part in good order, or by force after `grace` seconds; returns the exit status (0: it did not run)."""
+        """Ends the part in good order, or by force after `grace` seconds; returns its exit status (0: did not run)."""
         return self._process.stop(grace) if self._process else 0
 
     def kill(self) -> None:

@@ -22,7 +22,7 @@ _STATUS_LINE = 8
 
 
 class PostgresPart(Part):
-    """A PostgreSQL server that keeps its data in a folder and listens on a Unix socket that only the folder's owner can reach.
+    """A PostgreSQL server that keeps its data in a folder and listens on a Unix socket for its owner alone.
 
     Args:
         data_dir: Data goes into its folder `postgres`.
@@ -48,7 +48,7 @@ class PostgresPart(Part):
         return f"postgresql+psycopg://{_USER}@/{database}?host={self.socket_folder}"
 
     def prepare(self) -> None:
-        """Makes the database cluster at the first start; after a crash, ends what is left over and removes its locks."""
+        """Makes the database cluster at the first start; after a crash, ends what is left and removes its locks."""
         folder = self._folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (folder / "PG_VERSION").exists():
@@ -117,8 +117,9 @@ class PostgresPart(Part):
         if not self._durable:
             options.append("--no-sync")
         command = Command([str(_bin() / "initdb"), "-D", str(fresh), *options], unprivileged_in=[fresh])
-        done = subprocess.run(command.launched(), capture_output=True, text=True, errors="replace", check=False)  #
-        noqa: S603 - our own command if done.returncode != 0:
+        argv = command.launched()
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - ours
+        if done.returncode != 0:
             message = f"PostgreSQL could not make its data in {self._folder}: {done.stderr.strip()}"
             raise PartError(message)
         self._folder.rmdir()
