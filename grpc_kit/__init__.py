@@ -1,1 +1,1 @@
-"""What every gRPC server and client of Parley does alike: errors, interceptors, telemetry, start and drain. It knows no plane."""
+"""What every gRPC server and client of Parley does alike. It knows no plane, no contract and no store (ADR 0001)."""

@@ -77,6 +77,47 @@ class ServiceError(Exception):
         return status
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorDetails:
+    """What a client reads from a failed call.
+
+    Attributes:
+        code: gRPC status code.
+        reason: Name of a contract's ErrorReason; empty when the answer holds none (no server was reached, say).
+        message: For people.
+        metadata: Facts for programs.
+        field_violations: Fields that break their rules.
+        retry_after: Seconds after which a retry may succeed; None: no hint.
+    """
+
+    code: grpc.StatusCode
+    reason: str = ""
+    message: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    field_violations: tuple[FieldViolation, ...] = ()
+    retry_after: float | None = None
+
+
+def read_error(error: grpc.aio.AioRpcError) -> ErrorDetails:
+    """Return what a failed call says about itself."""
+    raw = next((value for key, value in error.trailing_metadata() or () if key == "grpc-status-details-bin"), b"")
+    status = status_pb2.Status.FromString(raw if isinstance(raw, bytes) else b"")
+    info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    retry, has_retry = error_details_pb2.RetryInfo(), False
+    for detail in status.details:
+        detail.Unpack(info)
+        detail.Unpack(bad_request)
+        has_retry = detail.Unpack(retry) or has_retry
+    return ErrorDetails(
+        code=error.code(),
+        reason=info.reason,
+        message=error.details() or "",
+        metadata=dict(info.metadata),
+        field_violations=tuple(FieldViolation(each.field, each.description) for each in bad_request.field_violations),
+        retry_after=retry.retry_delay.ToTimedelta().total_seconds() if has_retry else None,
+    )
+
+
 def _add(status: status_pb2.Status, detail: Message) -> None:
     packed = any_pb2.Any()
     packed.Pack(detail)

@@ -1,21 +1,16 @@
-"""The one clock. Use cases are given it, so that tests can set the time."""
+"""The one clock: everything that needs the time gets a `Clock`, so that tests can set it."""
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """Where the time comes from."""
 
     def now(self) -> datetime:
-        """The wall clock, with time zone UTC."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds of a clock that never goes back; only differences mean something."""
+        """Return the time, aware, in UTC."""
         ...
 
 
@@ -23,9 +18,5 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """The wall clock, with time zone UTC."""
+        """Return the time of the machine, in UTC."""
         return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Seconds since some moment in the past."""
-        return time.monotonic()

@@ -1,4 +1,4 @@
-"""The one id factory. All of it comes from the operating system's CSPRNG: nobody shall guess a meeting or a session."""
+"""The one id factory: UUIDs for things, numbers for meetings, digits for passcodes, from the system's CSPRNG."""
 
 from __future__ import annotations
 
@@ -7,46 +7,45 @@ import uuid
 from typing import Protocol
 
 MEETING_NUMBER_DIGITS = 11
-_LOWEST_MEETING_NUMBER = 10 ** (MEETING_NUMBER_DIGITS - 1)
-_PASSCODE_DIGITS = 6
-_SECRET_BYTES = 32
+PASSCODE_DIGITS = 6
 
 
-class Ids(Protocol):
-    """Makes ids and secrets."""
+class IdFactory(Protocol):
+    """Where ids come from; tests give a predictable one."""
 
     def uuid(self) -> str:
-        """A random UUID (RFC 9562, version 4), lower-case with hyphens."""
+        """Return a new UUID in its canonical text form."""
         ...
 
     def meeting_number(self) -> str:
-        """An 11-digit number that does not begin with 0. The store says whether it is taken."""
+        """Return a candidate for a meeting's number: 11 digits, the first not 0. The store says whether it is free."""
         ...
 
     def passcode(self) -> str:
-        """Six digits."""
+        """Return a passcode of 6 digits."""
         ...
 
     def secret(self) -> str:
-        """256 random bits in URL-safe base64 (43 characters)."""
+        """Return 256 random bits, URL-safe."""
         ...
 
 
-class RandomIds:
-    """Ids from the operating system's CSPRNG."""
+class SystemIds:
+    """Ids from the system's CSPRNG."""
 
     def uuid(self) -> str:
-        """A random UUID."""
-        return str(uuid.uuid4())
+        """Return a random UUID (version 4)."""
+        return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
 
     def meeting_number(self) -> str:
-        """One of 9 * 10^10 numbers, each as likely as any other."""
-        return str(_LOWEST_MEETING_NUMBER + secrets.randbelow(9 * _LOWEST_MEETING_NUMBER))
+        """Return 11 random digits, the first not 0."""
+        lowest = 10 ** (MEETING_NUMBER_DIGITS - 1)
+        return str(lowest + secrets.randbelow(9 * lowest))
 
     def passcode(self) -> str:
-        """One of 10^6 passcodes, each as likely as any other."""
-        return f"{secrets.randbelow(10**_PASSCODE_DIGITS):0{_PASSCODE_DIGITS}d}"
+        """Return 6 random digits."""
+        return f"{secrets.randbelow(10**PASSCODE_DIGITS):0{PASSCODE_DIGITS}d}"
 
     def secret(self) -> str:
-        """256 random bits in URL-safe base64."""
-        return secrets.token_urlsafe(_SECRET_BYTES)
+        """Return 256 random bits, URL-safe base64 without padding."""
+        return secrets.token_urlsafe(32)

@@ -6,7 +6,8 @@ import enum
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from control_plane.domain.errors import MeetingEndedError, MeetingStateConflictError
+from control_plane.domain.errors import DomainError
+from control_plane.domain.meeting_errors import meeting_ended, meeting_state_conflict
 
 DEFAULT_DURATION = timedelta(hours=1)
 DEFAULT_MAX_PARTICIPANTS = 100
@@ -136,8 +137,7 @@ def advance(meeting: Meeting, event: MeetingEvent, now: datetime) -> Meeting:
         The meeting after; the same object when nothing changes.
 
     Raises:
-        MeetingEndedError: It was to be started and is over.
-        MeetingStateConflictError: The event can't happen in its state.
+        DomainError: MEETING_ENDED when it is over, MEETING_STATE_CONFLICT when the event can't happen in its state.
     """
     target = _TRANSITIONS.get((meeting.state, event))
     if target is None:
@@ -161,10 +161,10 @@ def changed(meeting: Meeting, now: datetime, **changes: object) -> Meeting:
         The meeting after.
 
     Raises:
-        MeetingEndedError: The meeting is over.
+        DomainError: MEETING_ENDED.
     """
     if meeting.state is MeetingState.ENDED:
-        raise MeetingEndedError
+        raise meeting_ended()
     return _changed(replace(meeting, **changes), now)  # type: ignore[arg-type]
 
 
@@ -172,10 +172,7 @@ def _changed(meeting: Meeting, now: datetime) -> Meeting:
     return replace(meeting, update_time=now, revision=meeting.revision + 1)
 
 
-def _refusal(meeting: Meeting, event: MeetingEvent) -> MeetingEndedError | MeetingStateConflictError:
+def _refusal(meeting: Meeting, event: MeetingEvent) -> DomainError:
     if meeting.state is MeetingState.ENDED:
-        return MeetingEndedError()
-    return MeetingStateConflictError(
-        f"A meeting that is {meeting.state.value} can't take the event {event.value}.",
-        metadata={"state": meeting.state.name, "event": event.name},
-    )
+        return meeting_ended()
+    return meeting_state_conflict(meeting.state.name, event.name)

@@ -6,11 +6,16 @@ from typing import Any
 
 import grpc
 import protovalidate
+from google.protobuf.message import DecodeError
 
 from grpc_kit.errors import FieldViolation, ServiceError
-from grpc_kit.interceptors.base import Call, CallInterceptor
+from grpc_kit.interceptors.base import Call, CallInterceptor, Deserializer
 
 MOST_VIOLATIONS = 20
+
+
+class _Undecodable:
+    """Stands for bytes that are no message. Raising while decoding would end the call outside the chain."""
 
 
 class ValidateInterceptor(CallInterceptor):
@@ -19,8 +24,24 @@ class ValidateInterceptor(CallInterceptor):
     def __init__(self) -> None:
         self._validator = protovalidate.Validator()
 
+    def deserializer(self, inner: Deserializer | None) -> Deserializer | None:
+        """Keep undecodable bytes until it is their turn to be refused: after authentication."""
+        if inner is None:
+            return None
+
+        def decode(data: bytes) -> Any:  # noqa: ANN401 - any message of any contract
+            try:
+                return inner(data)
+            except DecodeError:
+                return _Undecodable()
+
+        return decode
+
     async def check_request(self, call: Call, request: Any) -> None:  # noqa: ANN401 - any message of any contract
         """Check a request message; messages of other packages have no rules of ours."""
+        if isinstance(request, _Undecodable):
+            text = "The request is no message of this method."
+            raise _invalid(text, [])
         if not call.method.startswith("/parley."):
             return
         violations = self._validator.collect_violations(request)
@@ -30,19 +51,18 @@ class ValidateInterceptor(CallInterceptor):
             FieldViolation(_path(violation.proto), violation.proto.message)
             for violation in violations[:MOST_VIOLATIONS]
         ]
-        raise ServiceError(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            "INVALID_ARGUMENT",
-            f"{fields[0].field}: {fields[0].description}",
-            field_violations=fields,
-        )
+        text = f"{fields[0].field}: {fields[0].description}"
+        raise _invalid(text, fields)
+
+
+def _invalid(message: str, fields: list[FieldViolation]) -> ServiceError:
+    return ServiceError(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", message, field_violations=fields)
 
 
 def _path(violation: Any) -> str:  # noqa: ANN401 - protovalidate's generated type has no stub of its own
     """Return the violated field as `meeting.settings.max_participants` or `tracks[2].mid`."""
     parts = []
     for element in violation.field.elements:
-        subscript = getattr(element, "subscript", None)
-        index = "" if subscript is None or subscript.field != "index" else f"[{subscript.value}]"
+        index = f"[{element.index}]" if element.WhichOneof("subscript") == "index" else ""
         parts.append(f"{element.field_name}{index}")
     return ".".join(parts)
