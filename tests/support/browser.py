@@ -1,0 +1,232 @@
+"""People in real Chromium windows, each with a camera and a microphone that others can recognise."""
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import Browser, BrowserContext, Error, Locator, Page, Playwright
+
+from tests.support import media
+from tests.support.media import Mark
+from tests.support.waiting import until
+
+CHROMIUM: Final = "/usr/bin/chromium"
+_FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+    "--allow-loopback-in-peer-connection",
+    "--use-fake-device-for-media-stream",
+    f"--auto-select-tab-capture-source-by-title={media.SLIDES_TITLE}",
+)
+_DESKTOP: Final = (1280, 800)
+_PERMISSIONS: Final = ("camera", "microphone")
+_SLIDES_PATH: Final = "/slides-of-the-test"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """What one tile of the grid shows."""
+
+    participant: str
+    name: str
+    video: bool
+    picture: Mark | None
+
+
+@dataclass(slots=True)
+class Studio:
+    """Starts the browsers: a browser has one camera file for life, so each participant number has its own."""
+
+    playwright: Playwright
+    folder: Path
+    _browsers: dict[int, Browser] = field(default_factory=dict)
+    _people: list["Person"] = field(default_factory=list)
+
+    async def person(
+        self,
+        number: int,
+        *,
+        name: str | None = None,
+        permissions: Sequence[str] = _PERMISSIONS,
+        viewport: tuple[int, int] = _DESKTOP,
+    ) -> "Person":
+        """Open a fresh window (no stored state) for participant `number`."""
+        context = await (await self._browser(number)).new_context(
+            permissions=list(permissions),
+            viewport={"width": viewport[0], "height": viewport[1]},
+            reduced_motion="reduce",
+            ignore_https_errors=True,
+        )
+        context.set_default_timeout(15_000)
+        await context.add_init_script(media.PROBE_SCRIPT)
+        page = await context.new_page()
+        person = Person(number=number, name=name or f"Person {number}", context=context, page=page)
+        page.on("console", lambda message: person.console.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: person.console.append(f"uncaught: {error}"))
+        self._people.append(person)
+        return person
+
+    async def _browser(self, number: int) -> Browser:
+        if number not in self._browsers:
+            camera, microphone = self.folder / f"{number}.y4m", self.folder / f"{number}.wav"
+            if not camera.exists():
+                await asyncio.to_thread(media.write_video, camera, number)
+                await asyncio.to_thread(media.write_tone, microphone, number)
+            self._browsers[number] = await self.playwright.chromium.launch(
+                executable_path=CHROMIUM,
+                args=[
+                    *_FLAGS,
+                    f"--use-file-for-fake-video-capture={camera}",
+                    f"--use-file-for-fake-audio-capture={microphone}",
+                ],
+            )
+        return self._browsers[number]
+
+    async def clear(self, evidence: Path | None) -> None:
+        """Close all windows; with `evidence`, first keep what each showed and said there."""
+        for person in self._people:
+            if evidence is not None:
+                with suppress(Error):
+                    await person.keep_evidence(evidence)
+            with suppress(Error):
+                await person.context.close()
+        self._people.clear()
+
+    async def close(self) -> None:
+        """End all browsers."""
+        for browser in self._browsers.values():
+            await browser.close()
+
+
+@dataclass(slots=True)
+class Person:
+    """Somebody at a window, acting through what the web client shows."""
+
+    number: int
+    name: str
+    context: BrowserContext
+    page: Page
+    console: list[str] = field(default_factory=list)
+
+    async def start_meeting(self, url: str) -> str:
+        """Begin a new meeting from the home page and enter it; return the link for others."""
+        await self.page.goto(url)
+        await self.button("New meeting").click()
+        await self.enter()
+        return self.page.url
+
+    async def join(self, link: str) -> None:
+        """Follow a link, give a name and enter the meeting."""
+        await self.page.goto(link)
+        await self.enter()
+
+    async def enter(self) -> None:
+        """Pass the pre-join screen, and wait for the meeting."""
+        await self.page.get_by_label("Your name").fill(self.name)
+        await self.button("Join now").click()
+        await self.button("Leave").wait_for()
+
+    def button(self, name: str) -> Locator:
+        """Find a button by its whole accessible name."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    async def press(self, name: str) -> None:
+        """Press a button by its whole accessible name."""
+        await self.button(name).click()
+
+    async def tiles(self) -> list[Tile]:
+        """Read all tiles of the grid."""
+        return [
+            Tile(
+                participant=tile["participant"] or "",
+                name=tile["name"] or "",
+                video=tile["video"],
+                picture=Mark(**tile["picture"]) if tile["picture"] else None,
+            )
+            for tile in await self._evaluate("parleyTest.tiles()")
+        ]
+
+    async def names(self) -> set[str]:
+        """Names on the tiles."""
+        return {tile.name for tile in await self.tiles()}
+
+    async def pictures(self) -> dict[int, int]:
+        """Counter of the picture seen of each participant number."""
+        return {tile.picture.number: tile.picture.counter for tile in await self.tiles() if tile.picture}
+
+    async def sees(self, other: "Person", *, within: float = 15) -> None:
+        """Wait until the other's own moving picture stands in the tile with the other's name."""
+        seen: set[int] = set()
+
+        async def moving() -> bool:
+            for tile in await self.tiles():
+                if tile.name == other.name and tile.picture and tile.picture.number == other.number:
+                    seen.add(tile.picture.counter)
+            return len(seen) > 1
+
+        await until(moving, within=within, what=f"{self.name} sees {other.name} move")
+
+    async def sees_number(self, number: int, *, within: float = 15) -> None:
+        """Wait until the moving picture with this number stands in any tile."""
+        seen: set[int] = set()
+
+        async def moving() -> bool:
+            counter = (await self.pictures()).get(number)
+            if counter is not None:
+                seen.add(counter)
+            return len(seen) > 1
+
+        await until(moving, within=within, what=f"{self.name} sees picture {number} move")
+
+    async def hears(self, other: "Person", *, within: float = 15) -> None:
+        """Wait until one of the received audio tracks carries the other's tone."""
+        expected = media.tone_frequency(other.number)
+        await until(
+            self.tones,
+            lambda tones: any(abs(tone - expected) < 20 for tone in tones),
+            within=within,
+            what=f"{self.name} hears {expected} Hz of {other.name}",
+        )
+
+    async def tones(self) -> list[float]:
+        """Hertz of the loudest tone on each received audio track that carries one now."""
+        tones: list[float] = await self._evaluate("parleyTest.tones()")
+        return tones
+
+    async def offers(self) -> int:
+        """How many SDP offers the page has made so far."""
+        count: int = await self._evaluate("parleyTest.offers.length")
+        return count
+
+    async def sees_text(self, pattern: str, *, within: float = 15) -> None:
+        """Wait until a text that matches is visible."""
+        locator = self.page.get_by_text(re.compile(pattern, re.IGNORECASE)).locator("visible=true").first
+        await locator.wait_for(timeout=within * 1000)
+
+    async def open_slides(self) -> None:
+        """Open the page that this person can share, in a second tab."""
+        origin = re.sub(r"^(https?://[^/]+).*", r"\1", self.page.url)
+        await self.context.route(
+            f"{origin}{_SLIDES_PATH}",
+            lambda route: route.fulfill(body=media.SLIDES_PAGE, content_type="text/html"),
+        )
+        slides = await self.context.new_page()
+        await slides.goto(f"{origin}{_SLIDES_PATH}")
+        await self.page.bring_to_front()
+
+    async def keep_evidence(self, folder: Path) -> None:
+        """Save a screenshot, the console and what the probe sees into an existing folder."""
+        seen = {"tiles": [str(tile) for tile in await self.tiles()], "tones": await self.tones()}
+        log = "\n".join([self.page.url, json.dumps(seen), *self.console])
+        await asyncio.to_thread((folder / f"person-{self.number}.log").write_text, log)
+        await self.page.screenshot(path=folder / f"person-{self.number}.png", timeout=5_000)
+
+    async def _evaluate(self, expression: str) -> Any:  # noqa: ANN401 - whatever the page answers
+        return await self.page.evaluate(expression)
