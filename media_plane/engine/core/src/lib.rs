@@ -13,6 +13,8 @@ mod directory;
 pub mod dtls;
 pub mod engine;
 pub mod event;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod ice;
 mod loss;
 mod munger;

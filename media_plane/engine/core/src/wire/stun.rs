@@ -22,6 +22,8 @@ pub const METHOD_BINDING: u16 = 0x001;
 /// A buffer of this size holds every message this module writes.
 pub const MAX_MESSAGE_LEN: usize = 640;
 
+/// Message types below this number are what RFC 7983 lets through as STUN: methods of eight bits.
+const TYPE_END: u16 = 0x0400;
 const HEADER_LEN: usize = 20;
 const ATTRIBUTE_HEADER_LEN: usize = 4;
 const INTEGRITY_LEN: usize = 20;
@@ -162,7 +164,7 @@ impl<'a> Message<'a> {
     fn parse_header(datagram: &'a [u8]) -> Option<Self> {
         let kind = u16_at(datagram, 0)?;
         let length = usize::from(u16_at(datagram, 2)?);
-        let well_formed = kind < 0x4000
+        let well_formed = kind < TYPE_END
             && length % 4 == 0
             && length + HEADER_LEN == datagram.len()
             && u32_at(datagram, 4)? == MAGIC_COOKIE;
@@ -175,7 +177,7 @@ impl<'a> Message<'a> {
                 (_, 0) => Class::Success,
                 _ => Class::Error,
             },
-            method: kind & 0x000f | (kind & 0x00e0) >> 1 | (kind & 0x3e00) >> 2,
+            method: kind & 0x000f | (kind & 0x00e0) >> 1 | (kind & 0x0200) >> 2,
             transaction_id: array_at(datagram, 8)?,
             username: None,
             priority: None,
