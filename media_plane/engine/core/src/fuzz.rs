@@ -2,6 +2,7 @@
 //!
 //! Each takes any bytes, must not panic by itself, and asserts what must hold when the bytes turn out to be valid: what was
 //! parsed can be written and is then read back the same. A failed assertion is a bug in the parser or in its writer.
+#![allow(clippy::missing_panics_doc, reason = "panicking is how a fuzz target tells of a bug")]
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;

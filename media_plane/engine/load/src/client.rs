@@ -197,7 +197,12 @@ impl Client {
     }
 
     fn payload_type(&self, kind: Kind) -> Option<Pt> {
-        self.rtc.codec_config().params().iter().find(|params| params.spec().codec == kind.codec()).map(|p| p.pt())
+        self.rtc
+            .codec_config()
+            .params()
+            .iter()
+            .find(|params| params.spec().codec == kind.codec())
+            .map(str0m::format::PayloadParams::pt)
     }
 
     pub(crate) fn socket(&self) -> &UdpSocket {

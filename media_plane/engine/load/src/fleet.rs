@@ -83,7 +83,7 @@ impl Fleet {
 
     /// Reads and executes what stdin holds; false when it has ended.
     fn read_operations(&mut self) -> io::Result<bool> {
-        let mut chunk = [0; 65_536];
+        let mut chunk = [0; 16_384];
         // Epoll has said that this does not block.
         let len = io::stdin().lock().read(&mut chunk)?;
         self.input.extend_from_slice(&chunk[..len]);

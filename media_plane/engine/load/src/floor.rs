@@ -183,8 +183,7 @@ fn measure(
         sender.next_round();
     }
     let after = thread_cpu_time();
-    let cpu = CpuTime { user: after.user - before.user, system: after.system - before.system };
-    Ok(Measured { packets, cpu, wall: start.elapsed() })
+    Ok(Measured { packets, cpu: after.since(before), wall: start.elapsed() })
 }
 
 fn report(

@@ -73,7 +73,7 @@ fn upper_bound(bucket: usize) -> u64 {
         return bucket;
     }
     let exponent = (bucket >> SUB_BITS) - 1;
-    ((bucket & (SUB_COUNT - 1) | SUB_COUNT) + 1 << exponent) - 1
+    (((bucket & (SUB_COUNT - 1) | SUB_COUNT) + 1) << exponent) - 1
 }
 
 #[cfg(test)]

@@ -35,13 +35,11 @@ impl Content {
             return Ok(Self::Audio { bytes: operation.packet_bytes.unwrap_or(DEFAULT_AUDIO_BYTES) });
         }
         let bytes = operation.packet_bytes.unwrap_or(DEFAULT_VIDEO_BYTES);
-        match &operation.ivf {
-            Some(path) => Ok(Self::File { frames: payload::read_ivf(path)?, next: 0, bytes }),
-            None => {
-                let packets = operation.packets_per_frame.unwrap_or(DEFAULT_PACKETS_PER_FRAME).max(1);
-                Ok(Self::Synthetic { packets, bytes })
-            }
+        if let Some(path) = &operation.ivf {
+            return Ok(Self::File { frames: payload::read_ivf(path)?, next: 0, bytes });
         }
+        let packets = operation.packets_per_frame.unwrap_or(DEFAULT_PACKETS_PER_FRAME).max(1);
+        Ok(Self::Synthetic { packets, bytes })
     }
 }
 

@@ -115,11 +115,13 @@ impl Receiver {
     }
 
     pub(crate) fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
-        totals.packets = self.packets;
-        totals.lost = self.lost();
-        totals.discontinuities = self.discontinuities;
-        totals.late_switches = self.late_switches;
+        let mut totals = Totals {
+            packets: self.packets,
+            lost: self.lost(),
+            discontinuities: self.discontinuities,
+            late_switches: self.late_switches,
+            ..Totals::default()
+        };
         match self.kind {
             Kind::Audio => totals.audio_latency.add(&self.latency),
             Kind::Video => totals.video_latency.add(&self.latency),

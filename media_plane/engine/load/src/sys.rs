@@ -39,12 +39,12 @@ impl Epoll {
     pub(crate) fn wait(&mut self, timeout: Duration) -> io::Result<impl Iterator<Item = u64> + use<'_>> {
         // Rounded up: waking a little late is better than spinning for the rest of a millisecond.
         let milliseconds = i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-        let capacity = self.events.len() as i32;
+        let capacity = i32::try_from(self.events.len()).unwrap_or(i32::MAX);
         // SAFETY: the kernel writes at most `capacity` events, which is the length of the vector.
         let result =
             unsafe { libc::epoll_wait(self.descriptor.as_raw_fd(), self.events.as_mut_ptr(), capacity, milliseconds) };
         let count = match checked(result) {
-            Ok(count) => count as usize,
+            Ok(count) => count.cast_unsigned() as usize,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(error) => return Err(error),
         };
@@ -121,7 +121,7 @@ unsafe fn address_of(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-/// Sends `data` to a connected socket as datagrams of `segment` bytes in one call (UDP_SEGMENT).
+/// Sends `data` to a connected socket as datagrams of `segment` bytes in one call (`UDP_SEGMENT`).
 pub(crate) fn send_segments(socket: &UdpSocket, data: &[u8], segment: u16) -> io::Result<usize> {
     let mut control = ControlBuffer::new();
     // SAFETY: an all-zero msghdr is valid; the control buffer has room for the one header that is written;
@@ -170,6 +170,13 @@ fn nanoseconds(time: &libc::timespec) -> u64 {
 pub(crate) struct CpuTime {
     pub(crate) user: Duration,
     pub(crate) system: Duration,
+}
+
+impl CpuTime {
+    /// What has been used since an earlier reading.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self { user: self.user.saturating_sub(earlier.user), system: self.system.saturating_sub(earlier.system) }
+    }
 }
 
 /// CPU time of the calling thread.
