@@ -49,4 +49,7 @@ def _internal(call: Call, exception: Exception) -> ServiceError:
 
 
 async def _abort(call: Call, error: ServiceError) -> None:
-    await call.context.abort_with_status(rpc_status.to_status(error.to_status()))
+    try:
+        await call.context.abort_with_status(rpc_status.to_status(error.to_status()))
+    except aio.AbortError as abort:
+        raise abort from error  # so that the telemetry around this can tell the reason

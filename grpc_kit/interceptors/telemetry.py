@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 import structlog
+from grpc import aio
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -123,10 +124,7 @@ def _code(call: Call, default: grpc.StatusCode) -> grpc.StatusCode:
     return found if isinstance(found, grpc.StatusCode) else _CODES.get(found, default) if found else default
 
 
-def _reason(error: BaseException | None) -> str:
-    """The reason that the error map gave: grpc's AbortError is raised while the ServiceError is being handled."""
-    while error is not None:
-        if isinstance(error, ServiceError):
-            return error.reason
-        error = error.__context__
-    return ""
+def _reason(error: Exception) -> str:
+    """The reason that the error map gave."""
+    cause = error.__cause__ if isinstance(error, aio.AbortError) else error
+    return cause.reason if isinstance(cause, ServiceError) else ""

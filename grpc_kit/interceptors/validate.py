@@ -63,6 +63,7 @@ def _path(violation: Any) -> str:  # noqa: ANN401 - protovalidate's generated ty
     """Return the violated field as `meeting.settings.max_participants` or `tracks[2].mid`."""
     parts = []
     for element in violation.field.elements:
-        index = f"[{element.index}]" if element.WhichOneof("subscript") == "index" else ""
+        subscript = getattr(element, "subscript", None)
+        index = "" if subscript is None or subscript.field != "index" else f"[{subscript.value}]"
         parts.append(f"{element.field_name}{index}")
     return ".".join(parts)
