@@ -1,0 +1,84 @@
+"""The HTTP filters, in the order in which a request passes them."""
+
+import base64
+
+from gateway.envoy.clusters import CONTROL_PLANE
+from gateway.envoy.contracts import PUBLIC_SERVICES, public_methods, transcoder_descriptors
+from gateway.envoy.json import Json, extension
+from gateway.envoy.routes import CORS, TRANSCODER
+from gateway.settings import GatewaySettings
+
+HEALTH_PATH = "/healthz"
+
+_HTTP = "extensions.filters.http"
+
+
+def http_filters(settings: GatewaySettings) -> list[Json]:
+    """Health, CORS, rate limit, gRPC-Web, JSON transcoding, statistics, router."""
+    return [
+        _health_check(),
+        extension(CORS, f"{_HTTP}.cors.v3.Cors"),
+        _local_rate_limit(settings),
+        extension("envoy.filters.http.grpc_web", f"{_HTTP}.grpc_web.v3.GrpcWeb"),
+        _transcoder(settings),
+        _grpc_stats(),
+        extension("envoy.filters.http.router", f"{_HTTP}.router.v3.Router"),
+    ]
+
+
+def _health_check() -> Json:
+    return extension(
+        "envoy.filters.http.health_check",
+        f"{_HTTP}.health_check.v3.HealthCheck",
+        pass_through_mode=False,
+        headers=[{"name": ":path", "string_match": {"exact": HEALTH_PATH}}],
+        cluster_min_healthy_percentages={CONTROL_PLANE: {"value": 1}},
+    )
+
+
+def _local_rate_limit(settings: GatewaySettings) -> Json:
+    """A bucket for each connection: it stops a client that runs wild; who may do how much is the control plane's."""
+    every = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    # Ten fills a second: finer would cost timers, coarser would let requests come in bursts.
+    return extension(
+        "envoy.filters.http.local_ratelimit",
+        f"{_HTTP}.local_ratelimit.v3.LocalRateLimit",
+        stat_prefix="parley",
+        token_bucket={
+            "max_tokens": settings.connection_request_burst,
+            "tokens_per_fill": max(1, settings.connection_requests_per_second // 10),
+            "fill_interval": "0.1s",
+        },
+        filter_enabled={"runtime_key": "parley.rate_limit.enabled", **every},
+        filter_enforced={"runtime_key": "parley.rate_limit.enforced", **every},
+        local_rate_limit_per_downstream_connection=True,
+        rate_limited_as_resource_exhausted=True,
+    )
+
+
+def _transcoder(settings: GatewaySettings) -> Json:
+    return extension(
+        TRANSCODER,
+        f"{_HTTP}.grpc_json_transcoder.v3.GrpcJsonTranscoder",
+        proto_descriptor_bin=base64.b64encode(transcoder_descriptors()).decode(),
+        services=list(PUBLIC_SERVICES),
+        # Answers are as proto3 JSON says: lowerCamelCase, unset fields left out, enums by name.
+        print_options={},
+        convert_grpc_status=True,
+        max_request_body_size=settings.max_request_bytes,
+        # A misspelt parameter is an error, not a default.
+        request_validation_options={"reject_unknown_query_parameters": True},
+    )
+
+
+def _grpc_stats() -> Json:
+    services: dict[str, list[str]] = {service: [] for service in PUBLIC_SERVICES}
+    for method in public_methods():
+        services[method.service].append(method.name)
+    allowed = [{"name": service, "method_names": names} for service, names in services.items()]
+    return extension(
+        "envoy.filters.http.grpc_stats",
+        f"{_HTTP}.grpc_stats.v3.FilterConfig",
+        individual_method_stats_allowlist={"services": allowed},
+        enable_upstream_stats=True,
+    )

@@ -1,0 +1,137 @@
+"""Which request goes where."""
+
+from collections.abc import Sequence
+
+from gateway.envoy.clusters import CONTROL_PLANE, OTLP_HTTP, STATIC
+from gateway.envoy.contracts import PUBLIC_SERVICES, Method, public_methods
+from gateway.envoy.errors import not_found
+from gateway.envoy.json import Json, typed
+from gateway.settings import GatewaySettings
+
+TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
+CORS = "envoy.filters.http.cors"
+
+# Streams live as long as a meeting. They speak every 15 s (the checkpoint), so a minute of silence is a dead one.
+_STREAM_IDLE = "60s"
+_UNARY_TIMEOUT = "20s"
+
+_STANDARD_SERVICES = (
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+    "grpc.health.v1.Health",
+)
+
+_ALLOWED_HEADERS = (
+    "authorization",
+    "content-type",
+    "grpc-timeout",
+    "traceparent",
+    "tracestate",
+    "x-grpc-web",
+    "x-user-agent",
+)
+_EXPOSED_HEADERS = ("grpc-status", "grpc-message", "grpc-status-details-bin", "retry-after")
+
+
+def route_configuration(settings: GatewaySettings) -> Json:
+    """All routes, in order: contracts, standard services, spans of browsers, what the API has not, the web client."""
+    routes = [
+        *(_method_route(method) for method in public_methods()),
+        *(_service_route(service) for service in PUBLIC_SERVICES),
+        *(_stream_route({"prefix": f"/{service}/"}, service) for service in _STANDARD_SERVICES),
+        _browser_spans_route(settings),
+        *_unknown_api_routes(),
+        _static_route(),
+    ]
+    host = {
+        "name": "parley",
+        "domains": ["*"],
+        "routes": routes,
+        "typed_per_filter_config": {CORS: _cors_policy(settings.cors_origins)},
+    }
+    return {"name": "parley", "virtual_hosts": [host]}
+
+
+def _method_route(method: Method) -> Json:
+    match = {"path": method.path}
+    operation = f"{method.service}/{method.name}"
+    if method.streaming:
+        return _stream_route(match, operation)
+    action: Json = {"cluster": CONTROL_PLANE, "timeout": _UNARY_TIMEOUT}
+    if method.idempotent:
+        action["retry_policy"] = _retry_policy()
+    return {"match": match, "route": action, "decorator": {"operation": operation}}
+
+
+def _service_route(service: str) -> Json:
+    # A method newer than this configuration: the control plane says whether it knows it.
+    action = {"cluster": CONTROL_PLANE, "timeout": _UNARY_TIMEOUT}
+    return {"match": {"prefix": f"/{service}/"}, "route": action, "decorator": {"operation": service}}
+
+
+def _stream_route(match: Json, operation: str) -> Json:
+    action = {"cluster": CONTROL_PLANE, "timeout": "0s", "idle_timeout": _STREAM_IDLE}
+    return {"match": match, "route": action, "decorator": {"operation": operation}}
+
+
+def _retry_policy() -> Json:
+    # Only where no answer came: an answer UNAVAILABLE came from a control plane, whose stores need no more calls then.
+    return {
+        "retry_on": "connect-failure,refused-stream,reset",
+        "num_retries": 3,
+        "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"},
+    }
+
+
+def _browser_spans_route(settings: GatewaySettings) -> Json:
+    route: Json = {
+        "match": {"path": "/v1/traces", "headers": [{"name": ":method", "string_match": {"exact": "POST"}}]},
+        "decorator": {"operation": "traces"},
+        "typed_per_filter_config": {TRANSCODER: _no_transcoding()},
+    }
+    if settings.otlp_http_endpoint:
+        # Spans are no reason to wait; nor is what browsers send about themselves traced in turn.
+        route["route"] = {"cluster": OTLP_HTTP, "timeout": "5s"}
+        route["tracing"] = {"random_sampling": {"numerator": 0}, "client_sampling": {"numerator": 0}}
+        route["request_headers_to_remove"] = ["authorization", "cookie"]
+    else:
+        route["direct_response"] = {"status": 204}
+    return route
+
+
+def _unknown_api_routes() -> Sequence[Json]:
+    json_body = [{"header": {"key": "content-type", "value": "application/json"}}]
+    rest = {"match": {"prefix": "/v1/"}, "direct_response": not_found(), "response_headers_to_add": json_body}
+    services = {"match": {"prefix": "/parley."}, "direct_response": {"status": 404}}
+    grpc = {"match": {"prefix": "/", "grpc": {}}, "direct_response": {"status": 404}}
+    return [rest, services, grpc]
+
+
+def _static_route() -> Json:
+    return {
+        "match": {"prefix": "/"},
+        "route": {"cluster": STATIC, "timeout": "15s", "retry_policy": _retry_policy()},
+        "decorator": {"operation": "web client"},
+        "typed_per_filter_config": {TRANSCODER: _no_transcoding()},
+    }
+
+
+def _no_transcoding() -> Json:
+    return typed(
+        "extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder", proto_descriptor_bin="", services=[]
+    )
+
+
+def _cors_policy(origins: Sequence[str]) -> Json:
+    return typed(
+        "extensions.filters.http.cors.v3.CorsPolicy",
+        allow_origin_string_match=[_origin(origin) for origin in origins],
+        allow_methods="GET, POST, PATCH, DELETE, OPTIONS",
+        allow_headers=", ".join(_ALLOWED_HEADERS),
+        expose_headers=", ".join(_EXPOSED_HEADERS),
+        max_age="86400",
+    )
+
+
+def _origin(origin: str) -> Json:
+    return {"safe_regex": {"regex": ".*"}} if origin == "*" else {"exact": origin}

@@ -1,0 +1,71 @@
+"""The ASGI application that answers with the web client."""
+
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.static.assets import Asset, resolve
+
+# Scripts, workers and connections of this origin alone. Radix sets styles from scripts; previews and pictures of
+# participants come as blobs; a later virtual background needs WebAssembly.
+_SOURCES = {
+    "default-src": "'none'",
+    "script-src": "'self' 'wasm-unsafe-eval'",
+    "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data: blob:",
+    "font-src": "'self'",
+    "media-src": "'self' blob: mediastream:",
+    "connect-src": "'self'",
+    "worker-src": "'self' blob:",
+    "manifest-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
+
+_PERMISSIONS = (
+    "camera",
+    "microphone",
+    "display-capture",
+    "fullscreen",
+    "picture-in-picture",
+    "screen-wake-lock",
+    "autoplay",
+)
+_REFUSED_PERMISSIONS = ("geolocation", "payment", "usb", "serial", "bluetooth", "midi")
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "content-security-policy": "; ".join(f"{kind} {sources}" for kind, sources in _SOURCES.items()),
+    "permissions-policy": ", ".join(
+        [f"{name}=(self)" for name in _PERMISSIONS] + [f"{name}=()" for name in _REFUSED_PERMISSIONS]
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+def create_app(assets: Mapping[str, Asset]) -> Starlette:
+    """The application for these assets; answers GET and HEAD."""
+
+    async def answer(request: Request) -> Response:
+        asset = resolve(assets, request.url.path)
+        if asset is None:
+            return PlainTextResponse("There is no such file.\n", 404, SECURITY_HEADERS)
+        return _response(asset, request)
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "HEAD"])])
+
+
+def _response(asset: Asset, request: Request) -> Response:
+    headers = {**SECURITY_HEADERS, **asset.headers}
+    if asset.headers["etag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if asset.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.compressed, headers={**headers, "content-encoding": "gzip"})
+    return Response(asset.content, headers=headers)
