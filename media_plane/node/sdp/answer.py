@@ -1,0 +1,144 @@
+"""Writes the node's answer: ICE-lite, DTLS server, every slot with its SSRCs (RFC 8829, RFC 8839, RFC 9143)."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from media_plane.node.sdp.formats import Format, MediaKind, parse_fmtp
+from media_plane.node.sdp.negotiation import Agreement
+from media_plane.node.sdp.offer import Direction, OfferedMedia, RejectedMedia
+
+_ANSWER_DIRECTION: Final[dict[Direction, Direction]] = {
+    "sendonly": "recvonly",
+    "sendrecv": "recvonly",
+    "recvonly": "sendonly",
+    "inactive": "inactive",
+}
+"""A m-line that sends and receives is answered as one that sends: what is received comes in slots."""
+_HOST_TYPE_PREFERENCE: Final = 126
+_OPUS_PARAMETERS: Final = ("minptime=10", "useinbandfec=1")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTransport:
+    """The node's half of the transport.
+
+    Attributes:
+        ice_ufrag: Of this session.
+        ice_pwd: Of this session.
+        fingerprint: SHA-256 of the engine's certificate.
+        port: UDP port of the shard.
+        addresses: IP addresses at which clients reach the node, the best first.
+    """
+
+    ice_ufrag: str
+    ice_pwd: str
+    fingerprint: str
+    port: int
+    addresses: Sequence[str]
+
+
+def write_answer(agreement: Agreement, transport: NodeTransport) -> str:
+    """Return the answer to an offer."""
+    accepted = [media.mid for media in agreement.offer.accepted]
+    lines = [
+        "v=0",
+        f"o=- {secrets.randbelow(2**62)} 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=ice-lite",
+        f"a=group:BUNDLE {' '.join(accepted)}",
+        "a=msid-semantic: WMS *",
+    ]
+    for media in agreement.offer.media:
+        if isinstance(media, RejectedMedia):
+            lines.extend(_rejected(media))
+        else:
+            lines.extend(_section(agreement, transport, media, with_candidates=media.mid == accepted[0]))
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _rejected(media: RejectedMedia) -> Iterator[str]:
+    yield f"m={media.kind} 0 {media.protocol} {' '.join(media.formats)}"
+    yield "c=IN IP4 0.0.0.0"
+    yield "a=inactive"
+    if media.mid is not None:
+        yield f"a=mid:{media.mid}"
+
+
+def _section(
+    agreement: Agreement, transport: NodeTransport, media: OfferedMedia, *, with_candidates: bool
+) -> Iterator[str]:
+    numbers = [number for each in media.formats for number in (each.payload_type, each.rtx_payload_type)]
+    yield f"m={media.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(str(number) for number in numbers if number is not None)}"
+    yield "c=IN IP4 0.0.0.0"
+    yield "a=rtcp:9 IN IP4 0.0.0.0"
+    if with_candidates:
+        yield from _candidates(transport)
+    yield f"a=ice-ufrag:{transport.ice_ufrag}"
+    yield f"a=ice-pwd:{transport.ice_pwd}"
+    yield f"a=fingerprint:sha-256 {transport.fingerprint}"
+    yield "a=setup:passive"
+    yield f"a=mid:{media.mid}"
+    for extension in media.extensions:
+        direction = {"sendonly": "/recvonly", "recvonly": "/sendonly"}.get(extension.direction or "", "")
+        yield f"a=extmap:{extension.identifier}{direction} {extension.uri}"
+    yield f"a={_ANSWER_DIRECTION[media.direction]}"
+    yield from _stream(agreement, media)
+    yield "a=rtcp-mux"
+    if media.reduced_size_rtcp:
+        yield "a=rtcp-rsize"
+    for each in media.formats:
+        yield from _format(each, media.kind)
+    yield from _ssrcs(agreement, media)
+
+
+def _candidates(transport: NodeTransport) -> Iterator[str]:
+    """Host candidates; an address's place in the list is its local preference (RFC 8445 section 5.1.2)."""
+    for index, address in enumerate(transport.addresses):
+        priority = (_HOST_TYPE_PREFERENCE << 24) + ((65_535 - index) << 8) + 255
+        text = ipaddress.ip_address(address).compressed
+        yield f"a=candidate:{index + 1} 1 udp {priority} {text} {transport.port} typ host"
+    yield "a=end-of-candidates"
+
+
+def _stream(agreement: Agreement, media: OfferedMedia) -> Iterator[str]:
+    """Each slot is a stream of its own, so that players do not wait for each other to be in sync."""
+    if media.mid in agreement.slots:
+        yield f"a=msid:slot-{media.mid} slot-{media.mid}"
+
+
+def _format(each: Format, kind: MediaKind) -> Iterator[str]:
+    channels = f"/{each.channels}" if kind == "audio" else ""
+    yield f"a=rtpmap:{each.payload_type} {each.name}/{each.clock_rate}{channels}"
+    for feedback in each.feedback:
+        yield f"a=rtcp-fb:{each.payload_type} {feedback}"
+    fmtp = _opus_fmtp(each) if kind == "audio" else each.fmtp
+    if fmtp:
+        yield f"a=fmtp:{each.payload_type} {fmtp}"
+    if each.rtx_payload_type is not None:
+        yield f"a=rtpmap:{each.rtx_payload_type} rtx/{each.clock_rate}"
+        yield f"a=fmtp:{each.rtx_payload_type} apt={each.payload_type}"
+
+
+def _opus_fmtp(each: Format) -> str:
+    """In-band FEC always: lost audio can't be asked for in time. Stereo where the client speaks of it (RFC 7587)."""
+    offered = parse_fmtp(each.fmtp)
+    stereo = "1" in {offered.get("stereo"), offered.get("sprop-stereo")}
+    return ";".join((*_OPUS_PARAMETERS, *(("stereo=1",) if stereo else ())))
+
+
+def _ssrcs(agreement: Agreement, media: OfferedMedia) -> Iterator[str]:
+    slot = agreement.slots.get(media.mid)
+    if slot is None:
+        return
+    if slot.rtx_ssrc is not None:
+        yield f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}"
+    for ssrc in (slot.ssrc, slot.rtx_ssrc):
+        if ssrc is not None:
+            yield f"a=ssrc:{ssrc} cname:{agreement.cname}"
+            yield f"a=ssrc:{ssrc} msid:slot-{media.mid} slot-{media.mid}"

@@ -1,0 +1,234 @@
+"""What an offer says, checked and in types: sections with their formats, and the transport of the BUNDLE group."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from media_plane.node.sdp.errors import SdpInvalidError, SdpNotAcceptableError
+from media_plane.node.sdp.formats import Extension, Format, MediaKind, read_extensions, read_formats
+from media_plane.node.sdp.grammar import Attribute, Description, Part, Section, read_lines
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+_DIRECTIONS: Final[tuple[Direction, ...]] = ("sendrecv", "sendonly", "recvonly", "inactive")
+_MID: Final = re.compile(r"[A-Za-z0-9_-]{1,16}")
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,64}")
+_ICE_UFRAG: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
+_ICE_PWD: Final = re.compile(r"[A-Za-z0-9+/]{22,256}")
+_SHA256: Final = re.compile(r"(?:[0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}")
+_SSRC: Final = re.compile(r"([0-9]{1,10})(?: .*)?")
+_MAX_SSRC: Final = 0xFFFF_FFFF
+_PROTOCOL: Final = "UDP/TLS/RTP/SAVPF"
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """The client's half of ICE and DTLS."""
+
+    ice_ufrag: str
+    ice_pwd: str
+    fingerprints: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedMedia:
+    """An audio or video m-line that can be agreed on.
+
+    Attributes:
+        mid: Its `a=mid`.
+        kind: Audio or video.
+        direction: As the client sees it.
+        formats: Those the node forwards, the most preferred first; never empty.
+        extensions: Those the engine knows.
+        ssrc: SSRC of the (first) encoding that the client declares; None: it declares none.
+        rtx_ssrc: SSRC of its retransmissions, where an FID group (RFC 5576) names it.
+        reduced_size_rtcp: Whether reduced-size RTCP (RFC 5506) is offered.
+        line: Where its m-line stands.
+    """
+
+    mid: str
+    kind: MediaKind
+    direction: Direction
+    formats: tuple[Format, ...]
+    extensions: tuple[Extension, ...]
+    ssrc: int | None
+    rtx_ssrc: int | None
+    reduced_size_rtcp: bool
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedMedia:
+    """An m-line that the node answers with port 0: data channels, or one that the client itself has switched off."""
+
+    mid: str | None
+    kind: str
+    protocol: str
+    formats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An offer that can be answered."""
+
+    media: tuple[OfferedMedia | RejectedMedia, ...]
+    transport: Transport
+
+    @property
+    def accepted(self) -> tuple[OfferedMedia, ...]:
+        """The m-lines that are not rejected."""
+        return tuple(media for media in self.media if isinstance(media, OfferedMedia))
+
+
+def read_offer(text: str) -> Offer:
+    """Read an offer.
+
+    Raises:
+        SdpInvalidError: It is not SDP, too large, or contradicts itself.
+        SdpNotAcceptableError: It lacks BUNDLE, rtcp-mux, ICE, DTLS or a codec that the node forwards.
+    """
+    description = read_lines(text)
+    if not description.sections:
+        raise SdpNotAcceptableError("the offer has no m-line")
+    _check_mids(description)
+    bundled = _bundled_mids(description)
+    media = tuple(_read_section(section, bundled) for section in description.sections)
+    accepted = {each.mid for each in media if isinstance(each, OfferedMedia)}
+    if not accepted:
+        raise SdpNotAcceptableError("the offer has no audio or video m-line")
+    tagged = next(mid for mid in bundled if mid in accepted)
+    section = next(section for section in description.sections if _value(section, "mid") == tagged)
+    return Offer(media=media, transport=_read_transport(section, description.session))
+
+
+def _check_mids(description: Description) -> None:
+    seen: set[str] = set()
+    for section in description.sections:
+        attribute = section.first("mid")
+        if attribute is None:
+            raise SdpNotAcceptableError("an m-line without a=mid", section.line)
+        if not _MID.fullmatch(attribute.value):
+            raise SdpNotAcceptableError("a=mid must be 1 to 16 letters, digits, - or _", attribute.line)
+        if attribute.value in seen:
+            raise SdpInvalidError("two m-lines with the same a=mid", attribute.line)
+        seen.add(attribute.value)
+
+
+def _bundled_mids(description: Description) -> tuple[str, ...]:
+    for attribute in description.session.all("group"):
+        semantics, *mids = attribute.value.split()[: len(description.sections) + 1] or [""]
+        if semantics == "BUNDLE":
+            return tuple(mids)
+    raise SdpNotAcceptableError("the offer has no a=group:BUNDLE; all m-lines must share one transport")
+
+
+def _value(part: Part, name: str) -> str | None:
+    attribute = part.first(name)
+    return attribute.value if attribute else None
+
+
+def _read_section(section: Section, bundled: tuple[str, ...]) -> OfferedMedia | RejectedMedia:
+    mid = _value(section, "mid") or ""
+    switched_off = section.port == 0 and not section.has("bundle-only")
+    if section.kind not in {"audio", "video"} or switched_off:
+        tokens = tuple(text for text in section.formats if _TOKEN.fullmatch(text))[:1] or ("0",)
+        return RejectedMedia(mid, section.kind, section.protocol, tokens)
+    if mid not in bundled:
+        raise SdpNotAcceptableError("an m-line that is not in the BUNDLE group", section.line)
+    if section.protocol != _PROTOCOL:
+        raise SdpNotAcceptableError(f"an m-line whose protocol is not {_PROTOCOL}", section.line)
+    if not section.has("rtcp-mux"):
+        raise SdpNotAcceptableError("an m-line without a=rtcp-mux", section.line)
+    kind: MediaKind = "audio" if section.kind == "audio" else "video"
+    formats = read_formats(section, kind)
+    if not formats:
+        known = "Opus (opus/48000/2)" if kind == "audio" else "VP8, VP9, H264 (constrained baseline) or AV1"
+        raise SdpNotAcceptableError(f"an m-line without a codec that the node forwards: {known}", section.line)
+    ssrc, rtx_ssrc = _read_ssrcs(section)
+    return OfferedMedia(
+        mid=mid,
+        kind=kind,
+        direction=_direction(section),
+        formats=formats,
+        extensions=read_extensions(section, kind),
+        ssrc=ssrc,
+        rtx_ssrc=rtx_ssrc,
+        reduced_size_rtcp=section.has("rtcp-rsize"),
+        line=section.line,
+    )
+
+
+def _direction(section: Section) -> Direction:
+    found = [direction for direction in _DIRECTIONS if section.has(direction)]
+    if len(found) > 1:
+        raise SdpInvalidError("an m-line with two directions", section.line)
+    return found[0] if found else "sendrecv"
+
+
+def _read_ssrcs(section: Section) -> tuple[int | None, int | None]:
+    """Return the SSRC of the first encoding and that of its retransmissions."""
+    declared = list(dict.fromkeys(_ssrc(attribute) for attribute in section.all("ssrc")))
+    repairs: dict[int, int] = {}
+    for attribute in section.all("ssrc-group"):
+        semantics, *members = attribute.value.split(" ", 8)
+        if semantics != "FID":
+            continue
+        numbers = [_number(text, attribute) for text in members]
+        if len(numbers) != 2 or numbers[0] == numbers[1]:  # noqa: PLR2004 - a stream and its repair
+            raise SdpInvalidError("an FID group names two SSRCs", attribute.line)
+        repairs.setdefault(numbers[0], numbers[1])
+    primary = next((ssrc for ssrc in declared if ssrc not in repairs.values()), None)
+    return primary, repairs.get(primary) if primary is not None else None
+
+
+def _ssrc(attribute: Attribute) -> int:
+    match = _SSRC.fullmatch(attribute.value)
+    if match is None:
+        raise SdpInvalidError("a=ssrc begins with an SSRC", attribute.line)
+    return _number(match[1], attribute)
+
+
+def _number(text: str, attribute: Attribute) -> int:
+    number = int(text) if re.fullmatch(r"[0-9]{1,10}", text) else 0
+    if not 0 < number <= _MAX_SSRC:
+        raise SdpInvalidError("an SSRC is a number from 1 to 4294967295", attribute.line)
+    return number
+
+
+def _read_transport(section: Section, session: Part) -> Transport:
+    """Read the transport of the m-line that stands for the BUNDLE group (RFC 9143 section 7.1)."""
+    return Transport(
+        ice_ufrag=_ice(section, session, "ice-ufrag", _ICE_UFRAG),
+        ice_pwd=_ice(section, session, "ice-pwd", _ICE_PWD),
+        fingerprints=_fingerprints(section, session),
+    )
+
+
+def _ice(section: Section, session: Part, name: str, pattern: re.Pattern[str]) -> str:
+    attribute = section.first(name) or session.first(name)
+    if attribute is None:
+        raise SdpNotAcceptableError(f"an m-line without a={name}", section.line)
+    if not pattern.fullmatch(attribute.value):
+        raise SdpInvalidError(f"a={name} breaks the rules of RFC 8839", attribute.line)
+    return attribute.value
+
+
+def _fingerprints(section: Section, session: Part) -> tuple[tuple[str, str], ...]:
+    setup = section.first("setup") or session.first("setup")
+    if setup is None or setup.value not in {"actpass", "active"}:
+        line = setup.line if setup else section.line
+        raise SdpNotAcceptableError("a=setup must be actpass or active: the node is the DTLS server", line)
+    attributes = section.all("fingerprint") or session.all("fingerprint")
+    fingerprints = []
+    for attribute in attributes:
+        algorithm, _, value = attribute.value.partition(" ")
+        if algorithm.lower() != "sha-256":
+            continue
+        if not _SHA256.fullmatch(value.strip()):
+            raise SdpInvalidError("a sha-256 fingerprint is 32 bytes in hexadecimal with colons", attribute.line)
+        fingerprints.append(("sha-256", value.strip().upper()))
+    if not fingerprints:
+        raise SdpNotAcceptableError("an m-line without a sha-256 a=fingerprint", section.line)
+    return tuple(dict.fromkeys(fingerprints))
