@@ -23,6 +23,7 @@ const RELEASE: f32 = 0.05;
 #[derive(Debug, Clone, Copy)]
 struct Source {
     track: Key,
+    /// Smoothed loudness of its voice: pauses do not count, or each would cost the place.
     loudness: f32,
     last_voice: Option<Micros>,
     selected_at: Micros,
@@ -69,9 +70,9 @@ impl Loudest {
         let Some(source) = self.sources.iter_mut().find(|source| source.track == track) else { return };
         let level = level.unwrap_or(UNKNOWN);
         let loudness = loudness(level.level);
-        let weight = if f32::from(loudness) > source.loudness { ATTACK } else { RELEASE };
-        source.loudness += (f32::from(loudness) - source.loudness) * weight;
         if level.voice || loudness >= VOICE_LOUDNESS {
+            let weight = if f32::from(loudness) > source.loudness { ATTACK } else { RELEASE };
+            source.loudness += (f32::from(loudness) - source.loudness) * weight;
             source.last_voice = Some(now);
         }
     }

@@ -1,0 +1,390 @@
+//! A client: ICE, DTLS and SRTP as a browser does them, with the engine's own wire modules and dimpl as the active side.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dimpl::{Config, Dtls, DtlsCertificate, Output};
+use parley_engine_core::clock::{Clock, MILLISECOND, Micros, SECOND};
+use parley_engine_core::params::{Codec, HeaderExtensions, MediaKind, SendTrack, SessionParameters, SlotSpec};
+use parley_engine_core::srtp::{
+    DtlsRole, InboundContext, InboundControl, InboundStream, MAX_OVERHEAD, OutboundContext, OutboundControl,
+    OutboundStream, SrtpProfile, contexts_from_dtls, rtcp_sender_ssrc,
+};
+use parley_engine_core::ufrag::LocalCredentials;
+use parley_engine_core::wire::demux::{DatagramKind, classify};
+use parley_engine_core::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues};
+use parley_engine_core::wire::rtcp::{RtcpPacket, RtcpWriter, SenderInfo, packets};
+use parley_engine_core::wire::rtp::RtpHeader;
+use parley_engine_core::wire::stun::{BindingRequest, Class, IntegrityKey, Message, write_binding_request};
+
+use super::receiver::{Received, SlotReceiver};
+use super::sender::{AUDIO_TYPE, RTX_TYPE, Sender, VIDEO_TYPE};
+use super::{AUDIO_SLOTS, CAMERA, MICROPHONE, VIDEO_SLOTS};
+
+const FIRST_CHECKS: Micros = 50 * MILLISECOND;
+const LATER_CHECKS: Micros = 2 * SECOND;
+const REPORT_INTERVAL: Micros = SECOND;
+
+/// What the node told a client by RTCP.
+#[derive(Debug, Default, Clone)]
+pub struct Heard {
+    pub key_frame_requests: Vec<Micros>,
+    pub nacked: usize,
+    pub transport_feedback: usize,
+    pub packets_reported: usize,
+    pub receiver_reports: usize,
+    pub sender_reports: Vec<(u32, SenderInfo)>,
+    pub byes: usize,
+    pub closed: bool,
+}
+
+/// A client.
+pub struct Client {
+    pub name: String,
+    pub address: SocketAddr,
+    pub outgoing: Vec<Vec<u8>>,
+    pub sender: Sender,
+    pub slots: HashMap<String, SlotReceiver>,
+    pub heard: Heard,
+    /// Whether it asks again for what is missing.
+    pub repairs: bool,
+    /// Whether it sends connectivity checks.
+    pub checks: bool,
+    pub profile: Option<SrtpProfile>,
+    number: usize,
+    clock: Clock,
+    username: String,
+    node_key: IntegrityKey,
+    ice_connected: bool,
+    next_check: Micros,
+    dtls: Dtls,
+    dtls_wake: Micros,
+    certificate: DtlsCertificate,
+    keys: Option<(InboundContext, OutboundContext)>,
+    inbound: HashMap<u32, InboundStream>,
+    outbound: HashMap<u32, OutboundStream>,
+    control_in: HashMap<u32, InboundControl>,
+    control_out: OutboundControl,
+    next_report: Micros,
+    transaction: u8,
+}
+
+impl Client {
+    pub fn name_of(number: usize) -> String {
+        format!("client-{number}")
+    }
+
+    pub fn number_of(name: &str) -> usize {
+        name.trim_start_matches("client-").parse().unwrap()
+    }
+
+    pub fn new(number: usize, now: Micros, clock: Clock, node: &LocalCredentials) -> Self {
+        let certificate = dimpl::certificate::generate_self_signed_certificate().unwrap();
+        let config = Arc::new(Config::builder().build().unwrap());
+        let mut dtls = Dtls::new_12(config, certificate.clone(), clock.instant(now));
+        dtls.set_active(true);
+        let mut ids = ExtensionIds::default();
+        // Every client numbers its extensions in its own way.
+        let shift = (number % 5) as u8;
+        ids.set(ExtensionKind::Mid, 1 + shift);
+        ids.set(ExtensionKind::AudioLevel, 6 + shift);
+        ids.set(ExtensionKind::TransportCc, 11 + (shift & 1));
+        Self {
+            name: Self::name_of(number),
+            address: format!("10.0.1.{}:{}", number + 1, 40_000 + number).parse().unwrap(),
+            outgoing: Vec::new(),
+            sender: Sender::new(number, ids),
+            slots: HashMap::new(),
+            heard: Heard::default(),
+            repairs: true,
+            checks: true,
+            profile: None,
+            number,
+            clock,
+            username: format!("{}:{}", node.ufrag, "client"),
+            node_key: IntegrityKey::new(&node.pwd),
+            ice_connected: false,
+            next_check: now,
+            dtls,
+            dtls_wake: 0,
+            certificate,
+            keys: None,
+            inbound: HashMap::new(),
+            outbound: HashMap::new(),
+            control_in: HashMap::new(),
+            control_out: OutboundControl::default(),
+            next_report: now,
+            transaction: 0,
+        }
+    }
+
+    /// What the node knows of this client.
+    pub fn parameters(&self) -> SessionParameters {
+        let ids = self.sender.ids;
+        let codec = |name: &str, payload_type, clock_rate, rtx_payload_type| Codec {
+            name: name.into(),
+            payload_type,
+            clock_rate,
+            channels: 1,
+            rtx_payload_type,
+            fmtp: String::new(),
+        };
+        let track = |mid: &str, kind, payload_type| SendTrack {
+            mid: mid.into(),
+            kind,
+            payload_types: vec![payload_type],
+            ssrcs: Vec::new(),
+            rtx_ssrcs: Vec::new(),
+            rids: Vec::new(),
+            muted: false,
+        };
+        let slots = AUDIO_SLOTS.iter().map(|mid| (mid, MediaKind::Audio)).chain(VIDEO_SLOTS.iter().map(|mid| (mid, MediaKind::Video)));
+        SessionParameters {
+            ice_ufrag: "client".into(),
+            ice_pwd: "p".repeat(24),
+            fingerprints: vec![("sha-256".into(), self.certificate.fingerprint_str())],
+            codecs: vec![codec("opus", AUDIO_TYPE, 48_000, None), codec("VP8", VIDEO_TYPE, 90_000, Some(RTX_TYPE))],
+            extensions: HeaderExtensions {
+                mid: ids.id(ExtensionKind::Mid),
+                audio_level: ids.id(ExtensionKind::AudioLevel),
+                transport_cc: ids.id(ExtensionKind::TransportCc),
+                ..HeaderExtensions::default()
+            },
+            send_tracks: vec![
+                track(MICROPHONE, MediaKind::Audio, AUDIO_TYPE),
+                track(CAMERA, MediaKind::Video, VIDEO_TYPE),
+            ],
+            slots: slots
+                .map(|(mid, kind)| SlotSpec {
+                    mid: (*mid).into(),
+                    kind,
+                    ssrc: self.slot_ssrc(mid),
+                    rtx_ssrc: (kind == MediaKind::Video).then_some(self.slot_ssrc(mid) + 100),
+                })
+                .collect(),
+            cname: "node".into(),
+        }
+    }
+
+    fn slot_ssrc(&self, mid: &str) -> u32 {
+        900_000 + 1_000 * self.number as u32 + mid.parse::<u32>().unwrap()
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    pub fn slot(&self, mid: &str) -> &SlotReceiver {
+        self.slots.get(mid).expect("something came in the slot")
+    }
+
+    pub fn receive(&mut self, now: Micros, datagram: &mut [u8]) {
+        match classify(datagram) {
+            DatagramKind::Stun => {
+                let message = Message::parse(datagram).unwrap();
+                self.ice_connected |= message.class == Class::Success && message.verify(&self.node_key);
+            }
+            DatagramKind::Dtls => {
+                let handled = self.dtls.handle_timeout(self.clock.instant(now)).and_then(|()| self.dtls.handle_packet(datagram));
+                handled.expect("the node's records are right");
+                self.drain_dtls(now);
+            }
+            DatagramKind::Rtp => self.receive_media(now, datagram),
+            DatagramKind::Rtcp => self.receive_control(now, datagram),
+            DatagramKind::Noise => panic!("the node sends no noise"),
+        }
+    }
+
+    pub fn tick(&mut self, now: Micros) {
+        if self.checks && now >= self.next_check {
+            self.next_check = now + if self.ice_connected { LATER_CHECKS } else { FIRST_CHECKS };
+            self.check();
+        }
+        if self.ice_connected && now >= self.dtls_wake {
+            self.dtls.handle_timeout(self.clock.instant(now)).expect("the handshake goes on");
+            self.drain_dtls(now);
+        }
+        if self.keys.is_none() {
+            return;
+        }
+        for packet in self.sender.tick(now) {
+            self.send_media(packet);
+        }
+        self.send_control(now);
+    }
+
+    /// Sends a connectivity check that nominates the present address.
+    pub fn check(&mut self) {
+        self.transaction = self.transaction.wrapping_add(1);
+        let request = BindingRequest {
+            transaction_id: [self.transaction; 12],
+            username: &self.username,
+            priority: 1,
+            use_candidate: true,
+            controlling: true,
+            tie_breaker: 7,
+        };
+        let mut buffer = [0; 640];
+        let len = write_binding_request(&mut buffer, &request, &self.node_key).unwrap();
+        self.outgoing.push(buffer[..len].to_vec());
+    }
+
+    fn drain_dtls(&mut self, now: Micros) {
+        let mut buffer = [0; 2_048];
+        loop {
+            match self.dtls.poll_output(&mut buffer) {
+                Output::Packet(record) => self.outgoing.push(record.to_vec()),
+                Output::Timeout(at) => {
+                    let wait = at.saturating_duration_since(self.clock.instant(now));
+                    self.dtls_wake = now + (wait.as_micros() as Micros).max(MILLISECOND);
+                    return;
+                }
+                Output::KeyingMaterial(material, profile) => {
+                    let profile = match profile {
+                        dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
+                        dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
+                        _ => SrtpProfile::Aes128CmSha1_80,
+                    };
+                    self.profile = Some(profile);
+                    self.keys = contexts_from_dtls(profile, &material, DtlsRole::Client);
+                }
+                Output::CloseNotify => self.heard.closed = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// Encrypts and sends an RTP packet.
+    pub fn send_media(&mut self, mut packet: Vec<u8>) {
+        let Some((_, keys)) = &self.keys else { return };
+        let len = packet.len();
+        let ssrc = RtpHeader::parse(&packet).unwrap().ssrc;
+        packet.resize(len + MAX_OVERHEAD, 0);
+        let len = keys.protect_rtp(self.outbound.entry(ssrc).or_default(), &mut packet, len).unwrap();
+        packet.truncate(len);
+        self.outgoing.push(packet);
+    }
+
+    fn send_control(&mut self, now: Micros) {
+        let mut nacks = Vec::new();
+        if self.repairs {
+            for mid in VIDEO_SLOTS {
+                let ssrc = self.slot_ssrc(mid);
+                let lost = self.slots.get_mut(mid).map(|slot| slot.nacks(now)).unwrap_or_default();
+                if !lost.is_empty() {
+                    nacks.push((ssrc, lost));
+                }
+            }
+        }
+        let reports = now >= self.next_report;
+        if reports {
+            self.next_report = now + REPORT_INTERVAL;
+        }
+        let (audio, video) = (self.sender.audio_ssrc, self.sender.video_ssrc);
+        let ntp_time = self.clock.ntp(now);
+        self.write_control(|writer| {
+            if reports {
+                let info = |rate: u64| SenderInfo { ntp_time, rtp_timestamp: (now * rate / 1_000) as u32, ..SenderInfo::default() };
+                writer.sender_report(audio, &info(48), &[]).unwrap();
+                writer.sender_report(video, &info(90), &[]).unwrap();
+            }
+            for (ssrc, lost) in nacks {
+                writer.nack(1, ssrc, lost).unwrap();
+            }
+        });
+    }
+
+    /// Asks for a key frame in a slot.
+    pub fn request_key_frame(&mut self, mid: &str) {
+        let ssrc = self.slot_ssrc(mid);
+        self.write_control(|writer| writer.picture_loss_indication(1, ssrc).unwrap());
+    }
+
+    /// Says that it stops sending its camera.
+    pub fn say_bye(&mut self) {
+        let ssrc = self.sender.video_ssrc;
+        self.write_control(|writer| writer.bye(&[ssrc]).unwrap());
+    }
+
+    /// Closes the DTLS association, as a browser does when the page goes.
+    pub fn close(&mut self, now: Micros) {
+        self.dtls.close().unwrap();
+        self.drain_dtls(now);
+    }
+
+    fn write_control(&mut self, write: impl FnOnce(&mut RtcpWriter<'_>)) {
+        let Some((_, keys)) = &self.keys else { return };
+        let mut buffer = vec![0; 1_400];
+        let mut writer = RtcpWriter::new(&mut buffer[..1_200]);
+        write(&mut writer);
+        let len = writer.len();
+        if len > 0 {
+            let len = keys.protect_rtcp(&mut self.control_out, &mut buffer, len).unwrap();
+            buffer.truncate(len);
+            self.outgoing.push(buffer);
+        }
+    }
+
+    fn receive_media(&mut self, now: Micros, datagram: &mut [u8]) {
+        let Some((keys, _)) = &self.keys else { return };
+        let ssrc = RtpHeader::parse(datagram).unwrap().ssrc;
+        let len = keys.unprotect_rtp(self.inbound.entry(ssrc).or_default(), datagram).expect("no packet is sent twice as it was");
+        let packet = &datagram[..len];
+        let header = RtpHeader::parse(packet).unwrap();
+        let values = ExtensionValues::read(&header, packet, &self.sender.ids);
+        let payload = header.payload(packet).unwrap();
+        let mids = AUDIO_SLOTS.iter().chain(&VIDEO_SLOTS);
+        let (mid, by_retransmission) = mids
+            .map(|mid| (*mid, ssrc.wrapping_sub(self.slot_ssrc(mid))))
+            .find_map(|(mid, offset)| (offset == 0 || offset == 100).then_some((mid, offset == 100)))
+            .expect("an SSRC of the answer");
+        assert_eq!(by_retransmission, header.payload_type == RTX_TYPE);
+        let (sequence, payload) = if by_retransmission {
+            (u16::from_be_bytes([payload[0], payload[1]]), &payload[2..])
+        } else {
+            (header.sequence_number, payload)
+        };
+        let received = Received {
+            at: now,
+            timestamp: header.timestamp,
+            payload_type: header.payload_type,
+            marker: header.marker,
+            mid: values.mid.map(|mid| String::from_utf8_lossy(mid).into_owned()),
+            payload: payload.to_vec(),
+            by_retransmission,
+        };
+        self.slots.entry(mid.to_owned()).or_default().insert(sequence, received);
+    }
+
+    fn receive_control(&mut self, now: Micros, datagram: &mut [u8]) {
+        let Some((keys, _)) = &self.keys else { return };
+        let state = self.control_in.entry(rtcp_sender_ssrc(datagram).unwrap()).or_default();
+        let len = keys.unprotect_rtcp(state, datagram).expect("the node's RTCP is right");
+        let mut again = Vec::new();
+        for packet in packets(&datagram[..len]) {
+            match packet.expect("well-formed") {
+                RtcpPacket::PictureLossIndication { media_ssrc, .. } => {
+                    assert_eq!(media_ssrc, self.sender.video_ssrc);
+                    self.heard.key_frame_requests.push(now);
+                    self.sender.want_key_frame();
+                }
+                RtcpPacket::Nack { media_ssrc, lost, .. } => {
+                    assert_eq!(media_ssrc, self.sender.video_ssrc);
+                    again.extend(lost);
+                }
+                RtcpPacket::TransportFeedback(feedback) => {
+                    self.heard.transport_feedback += 1;
+                    self.heard.packets_reported += feedback.packets().filter(|packet| packet.arrival_us.is_some()).count();
+                }
+                RtcpPacket::ReceiverReport { .. } => self.heard.receiver_reports += 1,
+                RtcpPacket::SenderReport { sender_ssrc, info, .. } => self.heard.sender_reports.push((sender_ssrc, info)),
+                RtcpPacket::Bye(_) => self.heard.byes += 1,
+                _ => {}
+            }
+        }
+        self.heard.nacked += again.len();
+        let packets: Vec<_> = again.into_iter().filter_map(|sequence| self.sender.retransmission(sequence)).collect();
+        packets.into_iter().for_each(|packet| self.send_media(packet));
+    }
+}

@@ -1,0 +1,190 @@
+//! A meeting in a simulated network: one shard, clients that speak real STUN, DTLS and SRTP, and a network that loses and
+//! delays by a seeded generator. Time is a number that the meeting advances; nothing sleeps.
+#![allow(dead_code, unused_imports, unreachable_pub, missing_docs, reason = "several test programs share this module and use parts of it")]
+
+mod client;
+mod network;
+mod picture;
+mod receiver;
+mod sender;
+
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use parley_engine_core::clock::{Clock, MILLISECOND, Micros};
+use parley_engine_core::command::{Command, OpenSession, SessionKey, SlotRequest};
+use parley_engine_core::dtls::Identity;
+use parley_engine_core::event::{CloseReason, Event, EventKind};
+use parley_engine_core::outbox::Path;
+use parley_engine_core::shard::{Shard, ShardConfig};
+use parley_engine_core::stats::SessionStats;
+use parley_engine_core::ufrag::LocalCredentials;
+
+pub use client::Client;
+pub use network::{Conditions, Network, Random};
+pub use picture::{Mark, decode};
+
+pub const ROOM: &str = "room";
+/// Where the shard is.
+pub const NODE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5_000);
+/// What the simulated clients send and show: one microphone, one camera; three voices, two pictures.
+pub const MICROPHONE: &str = "0";
+pub const CAMERA: &str = "1";
+pub const AUDIO_SLOTS: [&str; 3] = ["2", "3", "4"];
+pub const VIDEO_SLOTS: [&str; 2] = ["5", "6"];
+
+thread_local! {
+    /// Whether this thread is inside the shard, and not in what simulates its surroundings.
+    pub static IN_SHARD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A shard, its clients and the network between them.
+pub struct Meeting {
+    pub now: Micros,
+    pub clock: Clock,
+    pub shard: Shard,
+    pub network: Network,
+    pub clients: Vec<Client>,
+    pub events: Vec<Event>,
+    identity: Arc<Identity>,
+}
+
+impl Meeting {
+    /// An empty room.
+    pub fn new(seed: u64, conditions: Conditions) -> Self {
+        let clock = Clock::start();
+        let identity = Arc::new(Identity::generate().unwrap());
+        let config = ShardConfig { index: 0, clock, identity: Arc::clone(&identity), audio_slots: 3 };
+        let mut meeting = Self {
+            now: 0,
+            clock,
+            shard: Shard::new(config),
+            network: Network::new(seed, conditions),
+            clients: Vec::new(),
+            events: Vec::new(),
+            identity,
+        };
+        meeting.command(Command::OpenRoom(ROOM.into()));
+        meeting
+    }
+
+    /// Carries out a command.
+    pub fn command(&mut self, command: Command) {
+        self.shard.handle_command(self.now, command, &mut self.network.outgoing);
+        self.network.accept(self.now);
+    }
+
+    /// A client joins; returns its number.
+    pub fn join(&mut self) -> usize {
+        self.join_with(|_| {})
+    }
+
+    /// A client joins with parameters that `change` has its way with.
+    pub fn join_with(&mut self, change: impl FnOnce(&mut OpenSession)) -> usize {
+        let number = self.clients.len();
+        let key = SessionKey { index: number as u32, generation: 0 };
+        let credentials = LocalCredentials::generate(0, key.index);
+        let client = Client::new(number, self.now, self.clock, &credentials);
+        let mut open = OpenSession {
+            room: ROOM.into(),
+            session: client.name.as_str().into(),
+            key,
+            credentials,
+            parameters: client.parameters(),
+        };
+        change(&mut open);
+        self.clients.push(client);
+        self.command(Command::OpenSession(Box::new(open)));
+        number
+    }
+
+    pub fn key(number: usize) -> SessionKey {
+        SessionKey { index: number as u32, generation: 0 }
+    }
+
+    pub fn leave(&mut self, number: usize) {
+        self.command(Command::CloseSession(Self::key(number), CloseReason::Requested));
+    }
+
+    /// Shows the camera of one client in a slot of another.
+    pub fn show(&mut self, viewer: usize, slot: &str, sender: Option<usize>) {
+        let source = sender.map(|sender| (Self::key(sender), CAMERA.into()));
+        self.command(Command::UpdateSlots(Self::key(viewer), vec![SlotRequest { mid: slot.into(), source }]));
+    }
+
+    pub fn mute(&mut self, number: usize, mid: &str, muted: bool) {
+        self.command(Command::SetTrackMuted { key: Self::key(number), mid: mid.into(), muted });
+    }
+
+    pub fn stats(&mut self, number: usize) -> SessionStats {
+        let (reply, answer) = sync_channel(1);
+        self.command(Command::Stats(Self::key(number), reply));
+        answer.try_recv().expect("the session is open")
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, duration: Micros) {
+        let end = self.now + duration;
+        while self.now < end {
+            self.now += MILLISECOND;
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        for (from, to, mut datagram) in self.network.due(now) {
+            if to == NODE {
+                let path = Path { remote: from, local: NODE.ip() };
+                IN_SHARD.set(true);
+                self.shard.handle_datagram(now, &path, &mut datagram, &mut self.network.outgoing);
+                IN_SHARD.set(false);
+            } else if let Some(client) = self.clients.iter_mut().find(|client| client.address == to) {
+                client.receive(now, &mut datagram);
+            }
+        }
+        IN_SHARD.set(true);
+        self.shard.flush(now, &mut self.network.outgoing);
+        if self.shard.poll_timeout().is_some_and(|at| at <= now) {
+            self.shard.handle_timeout(now, &mut self.network.outgoing);
+        }
+        IN_SHARD.set(false);
+        for client in &mut self.clients {
+            client.tick(now);
+            for datagram in client.outgoing.drain(..) {
+                self.network.send(now, client.address, NODE, datagram);
+            }
+        }
+        self.network.accept(now);
+        self.events.extend(self.shard.take_events());
+    }
+
+    /// Everyone is connected within a few seconds, or the test has failed.
+    pub fn connect(&mut self) {
+        for _ in 0..100 {
+            if self.clients.iter().all(Client::is_connected) {
+                return;
+            }
+            self.run(100 * MILLISECOND);
+        }
+        panic!("clients do not connect");
+    }
+
+    /// Events of one sort, in order.
+    pub fn events<T>(&self, pick: impl Fn(&EventKind) -> Option<T>) -> Vec<T> {
+        self.events.iter().filter_map(|event| pick(&event.kind)).collect()
+    }
+
+    /// What a slot has carried, in order: numbers of clients, None when it was emptied.
+    pub fn sources_of(&self, viewer: usize, slot: &str) -> Vec<Option<usize>> {
+        let viewer = Client::name_of(viewer);
+        self.events(|kind| match kind {
+            EventKind::SlotSource { subject, mid, source } if *subject.session == *viewer && **mid == *slot => {
+                Some(source.as_ref().map(|source| Client::number_of(&source.session)))
+            }
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! A network that loses, delays and reorders datagrams by a seeded generator.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+
+use parley_engine_core::clock::{MILLISECOND, Micros};
+use parley_engine_core::outbox::{Path, Transmit};
+
+use super::{IN_SHARD, NODE};
+
+/// A generator whose whole state is a number (SplitMix64).
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut value = self.0;
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ (value >> 31)
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit.max(1)
+    }
+
+    /// True in so many of a thousand cases.
+    pub fn permille(&mut self, chance: u64) -> bool {
+        self.below(1_000) < chance
+    }
+}
+
+/// What happens to datagrams.
+#[derive(Debug, Clone, Copy)]
+pub struct Conditions {
+    /// How many of a thousand are lost.
+    pub loss: u64,
+    pub delay: Micros,
+    /// Up to this much is added to the delay of each, which also reorders them.
+    pub jitter: Micros,
+}
+
+impl Conditions {
+    pub const IDEAL: Self = Self { loss: 0, delay: 2 * MILLISECOND, jitter: 0 };
+}
+
+/// Datagrams that the shard sends, still to be given to the network.
+#[derive(Debug, Default)]
+pub struct Outgoing(Vec<(SocketAddr, Vec<u8>)>);
+
+impl Transmit for Outgoing {
+    fn transmit(&mut self, path: &Path, segment: usize, bytes: &[u8]) -> bool {
+        let inside = IN_SHARD.replace(false);
+        assert_eq!(path.local, NODE.ip(), "answers leave from the address that was asked");
+        self.0.extend(bytes.chunks(segment).map(|datagram| (path.remote, datagram.to_vec())));
+        IN_SHARD.set(inside);
+        true
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Flight {
+    arrival: Micros,
+    order: u64,
+    from: SocketAddr,
+    to: SocketAddr,
+    datagram: Vec<u8>,
+}
+
+/// The network.
+#[derive(Debug)]
+pub struct Network {
+    pub outgoing: Outgoing,
+    pub conditions: Conditions,
+    pub random: Random,
+    flights: BinaryHeap<Reverse<Flight>>,
+    order: u64,
+    /// Everything sent to the shard, when it is to be kept.
+    pub recorded: Option<Vec<(SocketAddr, Vec<u8>)>>,
+}
+
+impl Network {
+    pub fn new(seed: u64, conditions: Conditions) -> Self {
+        Self {
+            outgoing: Outgoing::default(),
+            conditions,
+            random: Random(seed),
+            flights: BinaryHeap::new(),
+            order: 0,
+            recorded: None,
+        }
+    }
+
+    pub fn send(&mut self, now: Micros, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
+        if let Some(recorded) = self.recorded.as_mut().filter(|_| to == NODE) {
+            recorded.push((from, datagram.clone()));
+        }
+        if self.random.permille(self.conditions.loss) {
+            return;
+        }
+        let arrival = now + self.conditions.delay + self.random.below(self.conditions.jitter + 1);
+        self.order += 1;
+        self.flights.push(Reverse(Flight { arrival, order: self.order, from, to, datagram }));
+    }
+
+    /// Takes what the shard has sent.
+    pub fn accept(&mut self, now: Micros) {
+        for (to, datagram) in std::mem::take(&mut self.outgoing.0) {
+            self.send(now, NODE, to, datagram);
+        }
+    }
+
+    /// What arrives by now: sender, receiver, datagram.
+    pub fn due(&mut self, now: Micros) -> Vec<(SocketAddr, SocketAddr, Vec<u8>)> {
+        let mut due = Vec::new();
+        while self.flights.peek().is_some_and(|Reverse(flight)| flight.arrival <= now) {
+            let Some(Reverse(flight)) = self.flights.pop() else { break };
+            due.push((flight.from, flight.to, flight.datagram));
+        }
+        due
+    }
+}
