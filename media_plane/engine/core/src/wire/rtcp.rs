@@ -207,8 +207,8 @@ impl<'a> RtcpPackets<'a> {
         }
         let mut body = packet.get(HEADER_LEN..)?;
         if flags & 0x20 != 0 {
-            // Only the last packet of a compound may be padded.
-            let padding = usize::from(*body.last().filter(|_| rest.is_empty())?);
+            // RFC 3550 lets only the last packet be padded, but libwebrtc and str0m pad transport-cc feedback anywhere.
+            let padding = usize::from(*body.last()?);
             body = body.get(..body.len().checked_sub(padding).filter(|_| padding > 0)?)?;
         }
         parse_body(packet_type, flags & 0x1f, body)
