@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from datetime import datetime
 
 from control_plane.domain.participant import ParticipantRole
 
@@ -40,6 +41,7 @@ class Caller:
         meeting_id: The only meeting that the token is good for (MEETING_GUEST, PARTICIPANT).
         participant_id: Who they are in it (PARTICIPANT).
         role: What they may do in it (PARTICIPANT).
+        token_life: When the token was made and when it expires; None: it does not.
     """
 
     kind: CallerKind
@@ -50,3 +52,4 @@ class Caller:
     meeting_id: str = ""
     participant_id: str = ""
     role: ParticipantRole | None = None
+    token_life: tuple[datetime, datetime] | None = None

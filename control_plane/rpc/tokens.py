@@ -1,4 +1,4 @@
-"""Signed tokens: JSON Web Tokens (RFC 7519) with EdDSA (RFC 8037); the key lies in a file that its owner alone reads."""
+"""Signed tokens: JSON Web Tokens (RFC 7519) with EdDSA (RFC 8037); the key lies in a file that its owner reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hmac
 import os
 import tempfile
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,10 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
             return Caller(kind, subject, meeting_id=str(claims["mtg"]))
         case CallerKind.PARTICIPANT, ["meetings", meeting_id, "participants", participant_id]:
             role = ParticipantRole(claims["role"])
-            return Caller(kind, subject, meeting_id=meeting_id, participant_id=participant_id, role=role)
+            life = (datetime.fromtimestamp(claims["iat"], UTC), datetime.fromtimestamp(claims["exp"], UTC))
+            return Caller(
+                kind, subject, meeting_id=meeting_id, participant_id=participant_id, role=role, token_life=life
+            )
         case _:
             raise token_invalid()
 

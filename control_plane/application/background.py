@@ -1,0 +1,62 @@
+"""Work that nobody waits for: kept alive, logged when it fails, finished before the process ends; and loops that go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from control_plane.domain.errors import DomainError
+
+_log = structlog.get_logger(__name__)
+
+
+class Background:
+    """Tasks of the process that belong to no call."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self, what: str, work: Coroutine[Any, Any, object]) -> None:
+        """Does work without anybody waiting; a failure is logged."""
+        task = asyncio.create_task(_logged(what, work), name=what)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self, seconds: float) -> None:
+        """Waits for what is under way, and drops what takes longer."""
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+
+async def _logged(what: str, work: Coroutine[Any, Any, object]) -> None:
+    try:
+        await work
+    except DomainError as error:
+        _log.warning("background work failed", work=what, reason=error.reason)
+    except Exception:
+        _log.exception("background work failed", work=what)
+
+
+async def repeat(what: str, work: Callable[[], Awaitable[object]], seconds: float) -> None:
+    """Does work again and again with a pause, whatever becomes of it, until it is cancelled."""
+    failing = False
+    while True:
+        try:
+            await work()
+            failing = False
+        except DomainError as error:
+            # A store that is away says so once, not once a tick.
+            if not failing:
+                _log.warning("periodic work failed", work=what, reason=error.reason)
+            failing = True
+        except Exception:
+            _log.exception("periodic work failed", work=what)
+            failing = True
+        await asyncio.sleep(seconds)

@@ -1,0 +1,569 @@
+"""What being in a meeting needs from outside: live state with its event log, media nodes, a few things of other parts."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from control_plane.application.ports import SignedToken
+from control_plane.domain.event import Event, LeaveReason, SlotAssignment
+from control_plane.domain.media import MediaOffer, OpenedSession, SlotSelection
+from control_plane.domain.meeting import Meeting
+from control_plane.domain.participant import Participant, ParticipantRole, Track
+from control_plane.placement.model import Placement
+
+# ---------------------------------------------------------------- live state
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """A meeting's live state at one moment.
+
+    Attributes:
+        meeting_id: The meeting's number.
+        meeting: Its own fields; None when nothing is known of it here.
+        participants: Everyone in it, by join time.
+        slots: What the slots of the asking participant carry.
+        dominant_speaker: Who speaks; empty: nobody.
+        epoch: Fencing epoch that its participants know of; 0: none yet.
+        ended: Whether it is over.
+        empty_since: Since when nobody is in it; None when somebody is, or nobody ever was.
+        cursor: Where the log goes on after this moment.
+        operation: Result of the operation that was asked about; None: it was not done.
+    """
+
+    meeting_id: str
+    meeting: Meeting | None
+    participants: tuple[Participant, ...]
+    slots: tuple[SlotAssignment, ...]
+    dominant_speaker: str
+    epoch: int
+    ended: bool
+    empty_since: datetime | None
+    cursor: str
+    operation: str | None = None
+
+    def participant(self, participant_id: str) -> Participant | None:
+        """Returns somebody who is in the meeting."""
+        return next((one for one in self.participants if one.id == participant_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event in a meeting's log.
+
+    Attributes:
+        position: Its stream id.
+        event: What happened; None for a kind that this version does not know.
+        recipient: Whom it is for; empty: everyone.
+        time: When it happened.
+        traceparent: What caused it.
+    """
+
+    position: str
+    event: Event | None
+    recipient: str
+    time: datetime
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodePosition:
+    """An event's place in the sequence of a node's process; an event is applied once however often it arrives."""
+
+    instance_id: str
+    sequence: int
+
+
+class LiveMeetings(Protocol):
+    """Live state and event log of meetings: every change is one step, with the events that tell of it.
+
+    All methods raise STORE_UNAVAILABLE when the store does not answer in time.
+    """
+
+    async def view(self, meeting_id: str, participant_id: str = "", *, operation: str = "") -> LiveView:
+        """Returns the live state, with the slots of one participant and the result of an operation."""
+        ...
+
+    async def participant(self, meeting_id: str, participant_id: str) -> Participant:
+        """Returns somebody who is in the meeting.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND.
+        """
+        ...
+
+    async def counts(self, meeting_ids: Sequence[str]) -> Mapping[str, int]:
+        """Returns how many people are in each meeting."""
+        ...
+
+    async def reserve(self, meeting_id: str, participant_id: str, session_id: str, limit: int) -> None:
+        """Keeps a place for somebody about to join, for a short time.
+
+        Raises:
+            DomainError: MEETING_FULL, MEETING_ENDED.
+        """
+        ...
+
+    async def withdraw(self, meeting_id: str, participant_id: str, session_id: str) -> None:
+        """Gives a kept place back."""
+        ...
+
+    async def join(self, joining: Joining) -> None:
+        """Puts somebody in the place that was kept, and tells everyone.
+
+        Raises:
+            DomainError: MEETING_FULL, MEETING_ENDED.
+        """
+        ...
+
+    async def change(
+        self,
+        meeting_id: str,
+        participant_id: str,
+        change: Callable[[Participant], Participant],
+        *,
+        source: NodePosition | None = None,
+        traceparent: str | None = None,
+    ) -> Participant:
+        """Changes a participant and tells everyone what they can see of it.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND.
+        """
+        ...
+
+    async def begin_session(self, meeting_id: str, participant_id: str, session_id: str) -> None:
+        """A new session of a participant is about to be opened: what its node tells of it counts from now.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND.
+        """
+        ...
+
+    async def replace_session(
+        self, meeting_id: str, participant: Participant, slots: Sequence[SlotAssignment], epoch: int
+    ) -> None:
+        """A participant's new session is open: it is their only one now, and they are told what its slots carry.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND.
+        """
+        ...
+
+    async def leave(
+        self, meeting_id: str, participant_id: str, reason: LeaveReason, *, silent_since: datetime | None = None
+    ) -> Participant | None:
+        """Takes somebody out, and tells everyone.
+
+        Args:
+            meeting_id: The meeting.
+            participant_id: Who.
+            reason: Why.
+            silent_since: Only if there was no sign of life after this.
+
+        Returns:
+            Who left; None when they were not in it (any more).
+        """
+        ...
+
+    async def heartbeat(self, meeting_id: str, participant_id: str, expire_time: datetime) -> None:
+        """Notes a sign of life.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND.
+        """
+        ...
+
+    async def silent(self, meeting_id: str, now: datetime) -> tuple[Sequence[str], datetime | None]:
+        """Returns who has given no sign of life in time, and when the next one's time ends."""
+        ...
+
+    async def react(self, meeting_id: str, participant_id: str, emoji: str, request_id: str) -> None:
+        """Shows everyone an emoji.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND, RATE_LIMITED.
+        """
+        ...
+
+    async def slots_changed(
+        self,
+        meeting_id: str,
+        session: SessionKey,
+        slots: Sequence[SlotAssignment],
+        *,
+        source: NodePosition | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        """A node says what slots carry; its participant is told if the session is theirs."""
+        ...
+
+    async def dominant_speaker(
+        self, meeting_id: str, participant_id: str, *, source: NodePosition | None = None
+    ) -> None:
+        """A node says who speaks."""
+        ...
+
+    async def owns(self, meeting_id: str, session: SessionKey) -> bool:
+        """Whether a session is a participant's, or is about to be."""
+        ...
+
+    async def media_moved(self, meeting_id: str, epoch: int) -> None:
+        """The room is served under this epoch now: everyone is told, once."""
+        ...
+
+    async def set_meeting(self, meeting: Meeting, *, operation: str) -> None:
+        """The meeting's own fields changed: those who are in it are told."""
+        ...
+
+    async def end(self, meeting_id: str, participant_id: str, *, operation: str) -> None:
+        """The meeting is over: everyone is told, once, and is out."""
+        ...
+
+    async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:
+        """A participant watches by this stream alone from now on; returns the position of the entry that says so.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND.
+        """
+        ...
+
+    async def due(self, now: datetime, limit: int) -> Sequence[str]:
+        """Returns meetings that have to be looked at now."""
+        ...
+
+    async def look_again(self, meeting_id: str, when: datetime | None) -> None:
+        """Says when a meeting has to be looked at next; None: not any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKey:
+    """A media session and whose it is."""
+
+    session_id: str
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """Somebody whose media session is open and who is to be in the meeting now.
+
+    Attributes:
+        meeting: The meeting as it is now.
+        participant: Who they are.
+        slots: What their slots carried when the session was opened.
+        epoch: Fencing epoch of the room.
+        expire_time: When their presence ends without a heartbeat.
+        operation: Id of the operation; a retry has the same.
+        fingerprint: What the operation was about; kept as its result.
+    """
+
+    meeting: Meeting
+    participant: Participant
+    slots: tuple[SlotAssignment, ...]
+    epoch: int
+    expire_time: datetime
+    operation: str
+    fingerprint: str
+
+
+class Subscription(Protocol):
+    """One watcher's view of a meeting's log."""
+
+    async def next(self, timeout: float) -> Entry | SubscriptionEnd | None:  # noqa: ASYNC109 -- a checkpoint is due then
+        """Returns the next entry, why there are no more, or None when none came in time (seconds)."""
+        ...
+
+    @property
+    def cursor(self) -> str:
+        """Where the log goes on after the last entry that was returned or passed over."""
+        ...
+
+    def close(self) -> None:
+        """Ends it."""
+        ...
+
+
+class SubscriptionEnd(enum.Enum):
+    """Why a subscription has no more entries."""
+
+    TOO_SLOW = "too_slow"
+    """The watcher did not keep up."""
+    LOST = "lost"
+    """The log was lost or cut in between: only a snapshot helps."""
+    SHUTTING_DOWN = "shutting_down"
+    """This process ends."""
+
+
+class EventLog(Protocol):
+    """Watching meetings' logs."""
+
+    async def subscribe(self, meeting_id: str, participant_id: str, cursor: str) -> Subscription | None:
+        """Returns what happens after a cursor, what is private to others left out.
+
+        None: the log does not reach back so far, so a snapshot is needed.
+
+        Raises:
+            DomainError: CURSOR_INVALID, STORE_UNAVAILABLE.
+        """
+        ...
+
+
+# ---------------------------------------------------------------- media nodes
+
+
+class NodeUnreachableError(Exception):
+    """The node does not answer at its control address."""
+
+
+class StaleJoinError(Exception):
+    """What a join was built on is no longer so: its reservation ran out, or the room has moved. It may be tried again."""
+
+
+class RoomNotServedError(Exception):
+    """The node does not serve the room (any more): wrong epoch, no such room or session, draining, or full.
+
+    Attributes:
+        reason: Name of the node's ErrorReason.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the node answered {reason}")
+
+
+class MediaNodes(Protocol):
+    """Telling media nodes what to do.
+
+    All methods raise `NodeUnreachableError`, `RoomNotServedError`, or a `DomainError` for the caller: SDP_INVALID,
+    SDP_NOT_ACCEPTABLE, MID_UNKNOWN.
+    """
+
+    async def open_room(self, placement: Placement) -> None:
+        """Opens a room or takes over its newer epoch."""
+        ...
+
+    async def close_room(self, address: str, room_id: str, epoch: int) -> None:
+        """Closes a room and all its sessions."""
+        ...
+
+    async def open_session(self, placement: Placement, session: SessionKey, offer: MediaOffer) -> OpenedSession:
+        """Opens a session from an offer."""
+        ...
+
+    async def close_session(self, placement: Placement, session: SessionKey) -> None:
+        """Closes a session."""
+        ...
+
+    async def update_slots(self, placement: Placement, participant_id: str, slots: Sequence[SlotSelection]) -> None:
+        """Sets what slots show."""
+        ...
+
+    async def update_tracks(self, placement: Placement, participant_id: str, tracks: Sequence[Track]) -> None:
+        """Sets state and source of tracks."""
+        ...
+
+    def watch(self, address: str, position: NodePosition | None) -> AsyncIterator[NodeMessage]:
+        """Streams what happens on a node, from a position on."""
+        ...
+
+    async def reachable(self, address: str) -> bool:
+        """Whether anything listens at a control address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStarted:
+    """Beginning of a node's event stream; `from_state`: the state of all rooms follows."""
+
+    position: NodePosition
+    from_state: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSession:
+    """A session by its node's word."""
+
+    key: SessionKey
+    connected: bool
+    closed: bool
+    slots: tuple[SlotAssignment, ...]
+    tracks: tuple[Track, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRoom:
+    """A room by its node's word."""
+
+    room_id: str
+    epoch: int
+    sessions: tuple[NodeSession, ...]
+    dominant_speaker: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStateEvent:
+    """A session's transport connected or closed."""
+
+    session: SessionKey
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlotStatesEvent:
+    """Slots of a session carry other tracks."""
+
+    session: SessionKey
+    slots: tuple[SlotAssignment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerEvent:
+    """Somebody else speaks."""
+
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomClosedEvent:
+    """A room closed by itself."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHappening:
+    """An event of a node; `what` is None for those that the control plane needs not."""
+
+    position: NodePosition
+    room_id: str
+    epoch: int
+    traceparent: str
+    what: MediaStateEvent | SlotStatesEvent | SpeakerEvent | RoomClosedEvent | None
+
+
+NodeMessage = WatchStarted | NodeRoom | NodeHappening
+
+
+# ---------------------------------------------------------------- other parts of the control plane
+
+
+class MeetingDirectory(Protocol):
+    """Meetings as they were planned."""
+
+    async def find(self, meeting_id: str) -> Meeting | None:
+        """Returns a meeting.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        ...
+
+    async def start(self, meeting_id: str) -> Meeting:
+        """Makes a meeting ACTIVE, since its host came.
+
+        Raises:
+            DomainError: MEETING_ENDED, STORE_UNAVAILABLE.
+        """
+        ...
+
+    async def end_empty(self, meeting_id: str) -> None:
+        """Ends a meeting that has been empty for too long.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        ...
+
+    async def check_passcode(self, meeting: Meeting, passcode: str, address: str) -> None:
+        """Compares a passcode, and counts wrong ones.
+
+        Raises:
+            DomainError: PASSCODE_WRONG, PASSCODE_ATTEMPTS_EXCEEDED.
+        """
+        ...
+
+
+class ParticipantTokens(Protocol):
+    """Making participant tokens."""
+
+    def issue(self, meeting_id: str, participant_id: str, role: ParticipantRole) -> SignedToken:
+        """Returns a new token."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Somebody's time in a meeting, for the history in the database; `leave_time` is None while they are in it."""
+
+    meeting_id: str
+    participant: Participant
+    leave_time: datetime | None = None
+    reason: LeaveReason | None = None
+
+
+class StayRepository(Protocol):
+    """The history of who was in which meeting."""
+
+    async def record(self, stays: Sequence[Stay]) -> None:
+        """Writes stays; writing one twice, or its end before its beginning, comes to the same.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        ...
+
+
+class StayOutbox(Protocol):
+    """Stays that have happened and are not in the database yet."""
+
+    async def read(self, meeting_id: str, limit: int) -> Sequence[tuple[str, Stay]]:
+        """Returns the oldest, with their positions."""
+        ...
+
+    async def remove(self, meeting_id: str, positions: Sequence[str]) -> None:
+        """Forgets those that are in the database."""
+        ...
+
+
+class Observer(Protocol):
+    """Measures and traces."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Measures a stage of a join: `authorize`, `meeting`, `place`, `open_session`, `commit`."""
+        ...
+
+    def joined(self, outcome: str, seconds: float) -> None:
+        """A join ended: `ok` or the reason of its failure."""
+        ...
+
+    def counted(self, name: str, amount: float = 1) -> None:
+        """Something happened: `participants_left_expired`, `media_moved`, ..."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SignalingTimes:
+    """The periods of being in a meeting, in seconds.
+
+    Attributes:
+        presence: Without a heartbeat for so long somebody is taken to have left.
+        heartbeat: How often clients send one.
+        checkpoint: A stream says at least so often that it lives.
+        linger: A room that nobody is in is released after this.
+        end_empty: An instant meeting that nobody is in ends after this.
+        node_wait: How long a join tries to get an answer of a node.
+    """
+
+    presence: float = 60.0
+    heartbeat: float = 10.0
+    checkpoint: float = 15.0
+    linger: float = 60.0
+    end_empty: float = 900.0
+    node_wait: float = field(default=4.0)

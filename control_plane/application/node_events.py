@@ -1,0 +1,256 @@
+"""What happens on media nodes becomes what happens in meetings: once, by one replica a node, from where the last one was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Protocol
+
+import structlog
+
+from control_plane.application.background import Background
+from control_plane.application.live_ports import (
+    LiveMeetings,
+    LiveView,
+    MediaNodes,
+    MediaStateEvent,
+    NodeHappening,
+    NodePosition,
+    NodeRoom,
+    NodeSession,
+    NodeUnreachableError,
+    Observer,
+    RoomClosedEvent,
+    RoomNotServedError,
+    SessionKey,
+    SlotStatesEvent,
+    SpeakerEvent,
+    WatchStarted,
+)
+from control_plane.application.rooms import Rooms
+from control_plane.domain.errors import DomainError
+from control_plane.domain.participant import Participant, ParticipantEvent, ParticipantState, advance
+from control_plane.placement.model import NodeStatus, Placement
+from control_plane.placement.registry import NodeRegistry
+
+_log = structlog.get_logger(__name__)
+_SAVE_EVERY: Final = 0.5
+_RETRY_FIRST: Final = 0.1
+_RETRY_MOST: Final = 1.0
+
+
+class ConsumerLeases(Protocol):
+    """Which replica listens to which node, and up to where it has."""
+
+    async def hold(self, node_id: str) -> bool:
+        """Takes or renews the lease; False: another replica has it."""
+        ...
+
+    async def let_go(self, node_id: str) -> None:
+        """Gives the lease back, if it is held here."""
+        ...
+
+    async def position(self, node_id: str) -> NodePosition | None:
+        """Returns up to where events were applied."""
+        ...
+
+    async def save(self, node_id: str, position: NodePosition) -> None:
+        """Notes up to where events were applied."""
+        ...
+
+
+class NodeEventConsumers:
+    """Listens to every node whose lease this replica can get."""
+
+    def __init__(
+        self, registry: NodeRegistry, leases: ConsumerLeases, nodes: MediaNodes, rooms: Rooms, applier: NodeEventApplier
+    ) -> None:
+        self._registry = registry
+        self._leases = leases
+        self._nodes = nodes
+        self._rooms = rooms
+        self._applier = applier
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    async def tend(self) -> None:
+        """Starts, renews and ends listening; to be called more often than leases run out."""
+        serving = {
+            (node.registration.node_id, node.registration.control_address): node
+            for node in await self._registry.nodes()
+            if node.state.serves
+        }
+        for key in [key for key in self._tasks if key not in serving]:
+            await self._stop(key)
+        for key, node in serving.items():
+            if not await self._leases.hold(node.registration.node_id):
+                await self._stop(key)
+            elif key not in self._tasks or self._tasks[key].done():
+                self._tasks[key] = asyncio.create_task(self._listen(node), name=f"events of {key[0]}")
+
+    async def stop(self) -> None:
+        """Ends listening and gives the leases back."""
+        for key in list(self._tasks):
+            await self._stop(key)
+            try:
+                await self._leases.let_go(key[0])
+            except DomainError:
+                _log.info("consumer lease not given back, it runs out", node=key[0])
+
+    async def _stop(self, key: tuple[str, str]) -> None:
+        task = self._tasks.pop(key, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _listen(self, node: NodeStatus) -> None:
+        who = node.registration
+        retry = _RETRY_FIRST
+        while True:
+            try:
+                position = await self._leases.position(who.node_id)
+                retry = await self._follow(who.node_id, who.control_address, position) or retry
+            except NodeUnreachableError:
+                await self._probe(node)
+            except (DomainError, RoomNotServedError) as error:
+                _log.info("events of a node interrupted", node=who.node_id, error=str(error))
+            except Exception:
+                _log.exception("events of a node interrupted", node=who.node_id)
+            await asyncio.sleep(retry)
+            retry = min(_RETRY_MOST, retry * 2)
+
+    async def _probe(self, node: NodeStatus) -> None:
+        who = node.registration
+        try:
+            await self._rooms.stream_broken(who.node_id, who.instance_id, who.control_address)
+        except DomainError as error:
+            _log.info("node not probed", node=who.node_id, reason=error.reason)
+
+    async def _follow(self, node_id: str, address: str, position: NodePosition | None) -> float:
+        """Applies events until the stream ends; returns the pause before the next."""
+        saved = asyncio.get_running_loop().time()
+        latest = position
+        try:
+            async for message in self._nodes.watch(address, position):
+                latest = await self._applier.apply(node_id, address, message, latest)
+                now = asyncio.get_running_loop().time()
+                if latest is not None and now - saved > _SAVE_EVERY:
+                    await self._leases.save(node_id, latest)
+                    saved = now
+        finally:
+            if latest is not None and latest != position:
+                await self._leases.save(node_id, latest)
+        return _RETRY_FIRST
+
+
+class NodeEventApplier:
+    """Applies a node's messages to live state."""
+
+    def __init__(
+        self, live: LiveMeetings, nodes: MediaNodes, rooms: Rooms, observer: Observer, background: Background
+    ) -> None:
+        self._live = live
+        self._nodes = nodes
+        self._rooms = rooms
+        self._observer = observer
+        self._background = background
+
+    async def apply(
+        self,
+        node_id: str,
+        address: str,
+        message: WatchStarted | NodeRoom | NodeHappening,
+        latest: NodePosition | None,
+    ) -> NodePosition | None:
+        """Applies a message; returns up to where the node's events are applied then."""
+        if isinstance(message, WatchStarted):
+            if message.from_state:
+                _log.info("reading a node's state anew", node=node_id, instance=message.position.instance_id)
+            return message.position
+        if isinstance(message, NodeRoom):
+            await self._reconcile(node_id, address, message)
+            return latest
+        if message.what is not None:
+            self._observer.counted("node_events_applied")
+            await self._happened(message)
+        return message.position
+
+    async def _happened(self, event: NodeHappening) -> None:
+        what, room = event.what, event.room_id
+        if isinstance(what, MediaStateEvent):
+            await self._media_state(room, what.session, connected=what.connected, event=event)
+        elif isinstance(what, SlotStatesEvent):
+            await self._live.slots_changed(
+                room, what.session, what.slots, source=event.position, traceparent=event.traceparent
+            )
+        elif isinstance(what, SpeakerEvent):
+            await self._live.dominant_speaker(room, what.participant_id, source=event.position)
+        elif isinstance(what, RoomClosedEvent):
+            await self._rooms.closed_by_node(room, event.epoch)
+
+    async def _media_state(
+        self, room: str, session: SessionKey, *, connected: bool, event: NodeHappening | None
+    ) -> None:
+        try:
+            await self._live.change(
+                room,
+                session.participant_id,
+                _media_changed(session, connected=connected),
+                source=event.position if event else None,
+                traceparent=event.traceparent if event else None,
+            )
+        except DomainError as error:
+            if error.reason != "PARTICIPANT_NOT_FOUND":
+                raise
+
+    # ------------------------------------------------------------ state instead of events
+
+    async def _reconcile(self, node_id: str, address: str, room: NodeRoom) -> None:
+        """Makes live state what a node says that it is; what only the control plane decides is told to the node."""
+        view = await self._live.view(room.room_id)
+        if room.epoch < view.epoch:
+            return  # the room is elsewhere by now; the node's next report fences it
+        placement = await self._rooms.find(room.room_id)
+        if placement is None or placement.control_address != address:
+            return
+        for session in room.sessions:
+            await self._reconcile_session(view, placement, session)
+        here = {session.key.session_id for session in room.sessions if not session.closed}
+        for participant in view.participants:
+            if participant.session_id not in here and participant.state is ParticipantState.CONNECTED:
+                key = SessionKey(participant.session_id, participant.id)
+                await self._media_state(room.room_id, key, connected=False, event=None)
+        if room.dominant_speaker != view.dominant_speaker:
+            await self._live.dominant_speaker(room.room_id, room.dominant_speaker)
+
+    async def _reconcile_session(self, view: LiveView, placement: Placement, session: NodeSession) -> None:
+        participant = view.participant(session.key.participant_id)
+        if participant is None or participant.session_id != session.key.session_id:
+            if not await self._live.owns(view.meeting_id, session.key):
+                self._background.run("close orphan", self._rooms.close_session(placement, session.key))
+            return
+        if session.connected or session.closed:
+            await self._media_state(view.meeting_id, session.key, connected=session.connected, event=None)
+        await self._live.slots_changed(view.meeting_id, session.key, session.slots)
+        await self._restore_tracks(placement, participant, session)
+
+    async def _restore_tracks(self, placement: Placement, participant: Participant, session: NodeSession) -> None:
+        known = {track.mid: track for track in session.tracks}
+        different = [track for track in participant.tracks if known.get(track.mid, track) != track]
+        if not different:
+            return
+        try:
+            await self._nodes.update_tracks(placement, participant.id, different)
+        except (NodeUnreachableError, RoomNotServedError) as error:
+            _log.info("tracks not restored on their node", node=placement.node_id, error=str(error))
+
+
+def _media_changed(session: SessionKey, *, connected: bool) -> Callable[[Participant], Participant]:
+    event = ParticipantEvent.MEDIA_CONNECTED if connected else ParticipantEvent.MEDIA_LOST
+
+    def change(participant: Participant) -> Participant:
+        if participant.session_id != session.session_id or participant.state is ParticipantState.WAITING:
+            return replace(participant)
+        return advance(participant, event)[0]
+
+    return change

@@ -1,0 +1,112 @@
+"""Presence: who has given no sign of life is taken to have left; what nobody is in any more is put away."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from control_plane.application.background import Background
+from control_plane.application.history import StayKeeper
+from control_plane.application.live_ports import (
+    LiveMeetings,
+    LiveView,
+    MeetingDirectory,
+    Observer,
+    SessionKey,
+    SignalingTimes,
+)
+from control_plane.application.rooms import Rooms
+from control_plane.domain.clock import Clock
+from control_plane.domain.errors import DomainError
+from control_plane.domain.event import LeaveReason
+from control_plane.domain.meeting import MeetingState, MeetingType
+
+_log = structlog.get_logger(__name__)
+_BATCH = 100
+_RETRY = timedelta(seconds=5)
+
+
+class PresenceSweeper:
+    """Looks at meetings when something in them may be over. Every replica does; each departure happens once."""
+
+    def __init__(
+        self,
+        live: LiveMeetings,
+        rooms: Rooms,
+        meetings: MeetingDirectory,
+        stays: StayKeeper,
+        clock: Clock,
+        times: SignalingTimes,
+        observer: Observer,
+        background: Background,
+    ) -> None:
+        self._live = live
+        self._rooms = rooms
+        self._meetings = meetings
+        self._stays = stays
+        self._clock = clock
+        self._times = times
+        self._observer = observer
+        self._background = background
+
+    async def sweep(self) -> None:
+        """Looks once at all meetings that are due."""
+        for meeting_id in await self._live.due(self._clock.now(), _BATCH):
+            try:
+                await self._look(meeting_id)
+            except DomainError as error:
+                if error.metadata.get("store") == "live state":
+                    raise
+                # The database is away: the meeting is looked at again, and the others now.
+                _log.warning("meeting not put away, trying again", meeting=meeting_id, reason=error.reason)
+                await self._live.look_again(meeting_id, self._clock.now() + _RETRY)
+
+    async def _look(self, meeting_id: str) -> None:
+        now = self._clock.now()
+        silent, following = await self._live.silent(meeting_id, now)
+        for participant_id in silent:
+            await self._expire(meeting_id, participant_id, now)
+        view = await self._live.view(meeting_id)
+        if view.participants:
+            await self._live.look_again(meeting_id, following or now + timedelta(seconds=self._times.presence))
+            await self._stays.flush(meeting_id)
+            return
+        following = await self._put_away(view, now)
+        await self._live.look_again(meeting_id, following)
+        if not await self._stays.flush(meeting_id):
+            await self._live.look_again(meeting_id, now + _RETRY)
+
+    async def _expire(self, meeting_id: str, participant_id: str, now: datetime) -> None:
+        left = await self._live.leave(meeting_id, participant_id, LeaveReason.PRESENCE_EXPIRED, silent_since=now)
+        if left is not None:
+            self._observer.counted("participants_expired")
+            key = SessionKey(left.session_id, left.id)
+            self._background.run("close session", self._rooms.close_session_of(meeting_id, key))
+
+    async def _put_away(self, view: LiveView, now: datetime) -> datetime | None:
+        """Returns when an empty meeting has to be looked at again."""
+        if view.ended:
+            await self._rooms.release(view.meeting_id)
+            return None
+        since = view.empty_since
+        if since is None:
+            # Nobody ever came in: a join that failed, or one that is under way.
+            await self._rooms.release(view.meeting_id)
+            return None
+        release = since + timedelta(seconds=self._times.linger)
+        if now < release:
+            return release
+        await self._rooms.release(view.meeting_id)
+        if not _ends_when_empty(view):
+            return None
+        end = since + timedelta(seconds=self._times.end_empty)
+        if now < end:
+            return end
+        await self._meetings.end_empty(view.meeting_id)
+        return None
+
+
+def _ends_when_empty(view: LiveView) -> bool:
+    meeting = view.meeting
+    return meeting is not None and meeting.type is MeetingType.INSTANT and meeting.state is MeetingState.ACTIVE

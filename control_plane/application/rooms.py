@@ -1,0 +1,204 @@
+"""Rooms of meetings on media nodes: placed when needed, moved when their node is lost, released when nobody is left."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from control_plane.application.background import Background
+from control_plane.application.live_ports import (
+    LiveMeetings,
+    MediaNodes,
+    NodeUnreachableError,
+    Observer,
+    RoomNotServedError,
+    SessionKey,
+)
+from control_plane.domain.clock import Clock
+from control_plane.domain.errors import DomainError
+from control_plane.domain.node import NodeEvent
+from control_plane.domain.participant import ParticipantEvent, advance
+from control_plane.domain.signaling_errors import no_media_node
+from control_plane.placement.leases import Released, RoomLeases
+from control_plane.placement.model import Placement, PlacementRequest
+from control_plane.placement.registry import NodeRegistry
+
+_log = structlog.get_logger(__name__)
+_RECENT: Final = timedelta(seconds=1)
+
+
+class Rooms:
+    """What the rest of the control plane asks about rooms."""
+
+    def __init__(
+        self,
+        leases: RoomLeases,
+        registry: NodeRegistry,
+        nodes: MediaNodes,
+        live: LiveMeetings,
+        clock: Clock,
+        observer: Observer,
+        background: Background,
+    ) -> None:
+        self._leases = leases
+        self._registry = registry
+        self._nodes = nodes
+        self._live = live
+        self._clock = clock
+        self._observer = observer
+        self._background = background
+        self._move_now = asyncio.Event()
+
+    async def place(self, meeting_id: str, region: str, session_id: str = "") -> Placement:
+        """Returns where a meeting's room is, and places it if it is nowhere.
+
+        Raises:
+            DomainError: NO_MEDIA_NODE, STORE_UNAVAILABLE.
+        """
+        try:
+            return await self._leases.place(PlacementRequest(meeting_id, region), session_id=session_id)
+        except DomainError as error:
+            if error.reason == "NO_NODE_AVAILABLE":
+                raise no_media_node() from error
+            raise
+
+    async def find(self, meeting_id: str) -> Placement | None:
+        """Returns where a meeting's room is."""
+        return await self._leases.find(meeting_id)
+
+    async def abandon(self, placement: Placement, session: SessionKey) -> None:
+        """A session that was to be opened there will not be: nothing of it stays."""
+        await self._leases.settle(placement.node_id, session.session_id)
+        await self.close_session(placement, session)
+
+    async def unreachable(self, placement: Placement) -> bool:
+        """A node did not answer. If its reports have stopped too, it is lost.
+
+        Returns:
+            Whether the room will be placed anew now.
+        """
+        node = next((n for n in await self._registry.nodes() if n.registration.node_id == placement.node_id), None)
+        if node is None or node.registration.instance_id != placement.instance_id or not node.state.serves:
+            return True
+        if self._clock.now() - node.last_report_time < _RECENT and await self._nodes.reachable(
+            placement.control_address
+        ):
+            return False
+        return await self.node_lost(placement.node_id, placement.instance_id)
+
+    async def void(self, placement: Placement) -> None:
+        """A room's node serves it no more: it is placed anew, at once if somebody is in it."""
+        await self._leases.invalidate(placement.room_id, placement.epoch)
+        self.move_soon()
+
+    async def closed_by_node(self, room_id: str, epoch: int) -> None:
+        """A node says that it closed a room under this epoch."""
+        await self._leases.invalidate(room_id, epoch)
+        self.move_soon()
+
+    async def node_lost(self, node_id: str, instance_id: str) -> bool:
+        """A node can't be reached by any way."""
+        moved = await self._registry.transition(node_id, NodeEvent.UNREACHABLE, instance_id=instance_id)
+        if moved:
+            _log.warning("media node lost", node=node_id, instance=instance_id)
+            self.move_soon()
+        return moved
+
+    async def stream_broken(self, node_id: str, instance_id: str, address: str) -> None:
+        """A node's report stream broke without a good-bye: it is gone, or only the stream is."""
+        if not await self._nodes.reachable(address):
+            await self.node_lost(node_id, instance_id)
+
+    async def close_session(self, placement: Placement, session: SessionKey) -> None:
+        """Closes a session, if its node still has it."""
+        try:
+            await self._nodes.close_session(placement, session)
+        except (NodeUnreachableError, RoomNotServedError) as error:
+            # The node closes a session by itself when its client is silent for 30 s.
+            _log.info("session not closed on its node", node=placement.node_id, error=str(error))
+
+    async def close_session_of(self, meeting_id: str, session: SessionKey) -> None:
+        """Closes a session wherever the meeting's room is."""
+        placement = await self._leases.find(meeting_id)
+        if placement is not None and session.session_id:
+            await self.close_session(placement, session)
+
+    async def release(self, meeting_id: str) -> None:
+        """Gives a meeting's node back."""
+        released = await self._leases.release(meeting_id)
+        if released is not None:
+            self._background.run("close room", self.close(released))
+
+    async def close(self, released: Released) -> None:
+        """Closes a room whose placement has ended; its node's next report would fence it anyway."""
+        try:
+            await self._nodes.close_room(released.control_address, released.room_id, released.epoch)
+        except (NodeUnreachableError, RoomNotServedError) as error:
+            _log.info("room not closed on its node", node=released.node_id, error=str(error))
+
+    def move_soon(self) -> None:
+        """Rooms have to be placed anew: not at the next tick but now."""
+        self._move_now.set()
+
+    async def wait_for_move(self, seconds: float) -> None:
+        """Waits until rooms have to be moved, or for so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._move_now.wait()
+        except TimeoutError:
+            pass
+        self._move_now.clear()
+
+    async def move_void(self) -> int:
+        """Places live meetings anew whose lease is void, and tells their participants.
+
+        Returns:
+            How many were moved.
+        """
+        moved = 0
+        for room_id in await self._leases.void_rooms():
+            view = await self._live.view(room_id)
+            if not view.participants:
+                await self._leases.release(room_id)
+                continue
+            region = view.meeting.settings.preferred_region if view.meeting else ""
+            try:
+                placement = await self.place(room_id, region)
+            except DomainError as error:
+                if error.reason != "NO_MEDIA_NODE":
+                    raise
+                break  # nor is there one for the others; they are looked at again in a moment
+            moved += 1
+            await self._announce(placement)
+        return moved
+
+    async def _announce(self, placement: Placement) -> None:
+        self._observer.counted("media_moved")
+        _log.info("room moved", room=placement.room_id, node=placement.node_id, epoch=placement.epoch)
+        await self._live.media_moved(placement.room_id, placement.epoch)
+        # Opened ahead, the room is there when its participants come.
+        self._background.run("open moved room", self._open(placement))
+        view = await self._live.view(placement.room_id)
+        for participant in view.participants:
+            self._background.run("mark reconnecting", self._reconnecting(placement.room_id, participant.id))
+
+    async def _open(self, placement: Placement) -> None:
+        try:
+            await self._nodes.open_room(placement)
+        except NodeUnreachableError:
+            if await self.unreachable(placement):
+                self.move_soon()
+        except RoomNotServedError as error:
+            _log.warning("moved room not opened", node=placement.node_id, reason=error.reason)
+
+    async def _reconnecting(self, meeting_id: str, participant_id: str) -> None:
+        try:
+            await self._live.change(
+                meeting_id, participant_id, lambda one: advance(one, ParticipantEvent.MEDIA_LOST)[0]
+            )
+        except DomainError as error:
+            if error.reason != "PARTICIPANT_NOT_FOUND":
+                raise

@@ -1,0 +1,196 @@
+"""Being in a meeting: renegotiating media, saying what is shown and sent, reacting, staying, leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from control_plane.application.admission import check_offer, check_slots, check_tracks
+from control_plane.application.background import Background
+from control_plane.application.history import StayKeeper
+from control_plane.application.joining import session_id_of
+from control_plane.application.live_ports import (
+    LiveMeetings,
+    MediaNodes,
+    NodeUnreachableError,
+    Observer,
+    ParticipantTokens,
+    RoomNotServedError,
+    SessionKey,
+    SignalingTimes,
+)
+from control_plane.application.ports import SignedToken
+from control_plane.application.rooms import Rooms
+from control_plane.application.sessions import SessionOpener
+from control_plane.domain.clock import Clock
+from control_plane.domain.event import LeaveReason
+from control_plane.domain.media import IceServer, MediaAnswer, MediaOffer, SlotSelection
+from control_plane.domain.participant import Participant, ParticipantEvent, Track, advance
+from control_plane.domain.signaling_errors import media_node_unavailable, mid_unknown
+from control_plane.placement.model import Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Attendee:
+    """The calling participant, by their token.
+
+    Attributes:
+        meeting_id: The meeting.
+        participant_id: Who they are in it.
+        token_life: When their token was made and when it expires; None: unknown.
+    """
+
+    meeting_id: str
+    participant_id: str
+    token_life: tuple[datetime, datetime] | None = None
+
+
+class Signaling:
+    """The use cases of somebody who is in a meeting."""
+
+    def __init__(  # noqa: PLR0913 -- wiring
+        self,
+        live: LiveMeetings,
+        rooms: Rooms,
+        nodes: MediaNodes,
+        sessions: SessionOpener,
+        tokens: ParticipantTokens,
+        stays: StayKeeper,
+        clock: Clock,
+        times: SignalingTimes,
+        observer: Observer,
+        background: Background,
+        ice_servers: tuple[IceServer, ...] = (),
+    ) -> None:
+        self._live = live
+        self._rooms = rooms
+        self._nodes = nodes
+        self._sessions = sessions
+        self._tokens = tokens
+        self._stays = stays
+        self._clock = clock
+        self._times = times
+        self._observer = observer
+        self._background = background
+        self._ice_servers = ice_servers
+
+    async def renegotiate(self, who: Attendee, offer: MediaOffer, request_id: str) -> MediaAnswer:
+        """Exchanges a new offer for a new answer; the old media session ends.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND, and what opening a session can fail with.
+        """
+        participant = await self._live.participant(who.meeting_id, who.participant_id)
+        check_offer(offer, participant.role)
+        key = SessionKey(session_id_of(participant.id, request_id), participant.id)
+        await self._live.begin_session(who.meeting_id, participant.id, key.session_id)
+        placement, opened = await self._sessions.open(who.meeting_id, "", key, offer, [])
+        state = participant.state
+        if key.session_id != participant.session_id:
+            state = advance(participant, ParticipantEvent.MEDIA_RENEGOTIATED)[0].state
+        renewed = replace(participant, session_id=key.session_id, tracks=offer.tracks, state=state)
+        await self._live.replace_session(who.meeting_id, renewed, opened.slots, placement.epoch)
+        self._observer.counted("sessions_renegotiated")
+        return MediaAnswer(opened.sdp, opened.slots, placement.epoch, self._ice_servers)
+
+    async def update_slots(self, who: Attendee, slots: Sequence[SlotSelection]) -> None:
+        """Says what the layout shows.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND, MID_UNKNOWN, MEDIA_NODE_UNAVAILABLE.
+        """
+        check_slots(tuple(slots), "slots")
+        await self._live.participant(who.meeting_id, who.participant_id)
+        placement = await self._placement(who.meeting_id)
+        try:
+            await self._nodes.update_slots(placement, who.participant_id, slots)
+        except NodeUnreachableError:
+            await self._rooms.unreachable(placement)
+            raise media_node_unavailable() from None
+        except RoomNotServedError as error:
+            # The room is moving; the offer that follows names the slots again.
+            raise media_node_unavailable() from error
+
+    async def update_tracks(self, who: Attendee, tracks: Sequence[Track]) -> Participant:
+        """Mutes, unmutes or changes the source of the caller's tracks.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND, MID_UNKNOWN, PUBLISH_NOT_ALLOWED.
+        """
+        check_tracks(tuple(tracks), "tracks")
+        participant = await self._live.participant(who.meeting_id, who.participant_id)
+        _check_mids(participant, tracks)
+        placement = await self._rooms.find(who.meeting_id)
+        if placement is not None:
+            await self._tell_node(placement, who.participant_id, tracks)
+        return await self._live.change(who.meeting_id, who.participant_id, lambda one: _with_tracks(one, tracks))
+
+    async def _tell_node(self, placement: Placement, participant_id: str, tracks: Sequence[Track]) -> None:
+        # A node that is away is told when it is back: by the next offer, or when its state is compared with ours.
+        try:
+            await self._nodes.update_tracks(placement, participant_id, tracks)
+        except NodeUnreachableError:
+            await self._rooms.unreachable(placement)
+        except RoomNotServedError:
+            self._observer.counted("track_updates_deferred")
+
+    async def react(self, who: Attendee, emoji: str, request_id: str) -> None:
+        """Shows everyone an emoji.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND, RATE_LIMITED.
+        """
+        await self._live.react(who.meeting_id, who.participant_id, emoji, request_id)
+
+    async def leave(self, who: Attendee) -> None:
+        """Leaves; leaving twice is harmless."""
+        left = await self._live.leave(who.meeting_id, who.participant_id, LeaveReason.LEFT)
+        if left is None:
+            return
+        self._observer.counted("participants_left")
+        key = SessionKey(left.session_id, left.id)
+        self._background.run("close session", self._rooms.close_session_of(who.meeting_id, key))
+        self._background.run("record stay", self._stays.flush(who.meeting_id))
+
+    async def heartbeat(self, who: Attendee) -> SignedToken | None:
+        """Says that the participant is still there.
+
+        Returns:
+            A new token when the old one has less than half of its life left.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND.
+        """
+        now = self._clock.now()
+        expire = now + timedelta(seconds=self._times.presence)
+        await self._live.heartbeat(who.meeting_id, who.participant_id, expire)
+        if not _half_spent(who, now):
+            return None
+        participant = await self._live.participant(who.meeting_id, who.participant_id)
+        return self._tokens.issue(who.meeting_id, participant.id, participant.role)
+
+    async def _placement(self, meeting_id: str) -> Placement:
+        placement = await self._rooms.find(meeting_id)
+        if placement is None:
+            raise media_node_unavailable()
+        return placement
+
+
+def _half_spent(who: Attendee, now: datetime) -> bool:
+    if who.token_life is None:
+        return True
+    made, expires = who.token_life
+    return (expires - now) * 2 < expires - made
+
+
+def _check_mids(participant: Participant, tracks: Sequence[Track]) -> None:
+    known = {track.mid: track for track in participant.tracks}
+    for index, track in enumerate(tracks):
+        if track.mid not in known or known[track.mid].kind is not track.kind:
+            raise mid_unknown(f"tracks[{index}].mid", track.mid)
+
+
+def _with_tracks(participant: Participant, tracks: Sequence[Track]) -> Participant:
+    new = {track.mid: track for track in tracks}
+    return replace(participant, tracks=tuple(new.get(track.mid, track) for track in participant.tracks))

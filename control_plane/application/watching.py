@@ -1,0 +1,213 @@
+"""WatchSession: a snapshot, then what happens, as one participant sees it; resumed by cursor, alive by checkpoints."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from control_plane.application.live_ports import (
+    Entry,
+    EventLog,
+    LiveMeetings,
+    LiveView,
+    Observer,
+    SignalingTimes,
+    Subscription,
+    SubscriptionEnd,
+)
+from control_plane.domain.clock import Clock
+from control_plane.domain.errors import DomainError, ErrorKind
+from control_plane.domain.event import MeetingEnded, ParticipantLeft, StreamOpened
+from control_plane.domain.ids import IdFactory
+from control_plane.domain.signaling_errors import participant_not_found
+
+_SNAPSHOTS: Final = 5
+
+
+class GoAwayReason(enum.Enum):
+    """Why a stream ends."""
+
+    SHUTTING_DOWN = "shutting_down"
+    TOO_SLOW = "too_slow"
+    LEFT = "left"
+    REPLACED = "replaced"
+
+
+_ENDS: Final = {
+    SubscriptionEnd.TOO_SLOW: GoAwayReason.TOO_SLOW,
+    SubscriptionEnd.SHUTTING_DOWN: GoAwayReason.SHUTTING_DOWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotMessage:
+    """Replaces all that the client knows."""
+
+    view: LiveView
+
+
+@dataclass(frozen=True, slots=True)
+class EventMessage:
+    """Happened after what came before."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointMessage:
+    """Nothing happened; the stream lives."""
+
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GoAwayMessage:
+    """The stream is about to end."""
+
+    reason: GoAwayReason
+
+
+@dataclass(frozen=True, slots=True)
+class WatchMessage:
+    """A message of a stream, and where to resume after it."""
+
+    message: SnapshotMessage | EventMessage | CheckpointMessage | GoAwayMessage
+    cursor: str
+
+
+class SessionWatcher:
+    """The use case WatchSession."""
+
+    def __init__(
+        self,
+        live: LiveMeetings,
+        log: EventLog,
+        clock: Clock,
+        ids: IdFactory,
+        times: SignalingTimes,
+        observer: Observer,
+    ) -> None:
+        self._live = live
+        self._log = log
+        self._clock = clock
+        self._ids = ids
+        self._times = times
+        self._observer = observer
+
+    async def watch(self, meeting_id: str, participant_id: str, cursor: str) -> AsyncIterator[WatchMessage]:
+        """Streams a meeting to one of its participants.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND, CURSOR_INVALID, STORE_UNAVAILABLE; TOO_MANY_STREAMS after another stream of the
+                same participant has replaced this one.
+        """
+        subscription = await self._log.subscribe(meeting_id, participant_id, cursor) if cursor else None
+        stream_id = self._ids.uuid()
+        try:
+            view = None
+            if subscription is None:
+                view, subscription = await self._begin(meeting_id, participant_id)
+            try:
+                # After the subscription has begun, so that of two streams opened at once one sees the other.
+                await self._live.open_stream(meeting_id, participant_id, stream_id)
+            except DomainError as error:
+                if error.reason != "PARTICIPANT_NOT_FOUND" or view is not None:
+                    raise
+                async for message in _farewell(subscription, participant_id, self._clock, error):
+                    yield message
+                return
+            own_seen = False
+            while True:
+                if view is not None:
+                    yield WatchMessage(SnapshotMessage(view), view.cursor)
+                stream = _Stream(subscription, participant_id, self._clock, self._times.checkpoint)
+                async for message in stream.messages(stream_id, own_seen=own_seen):
+                    yield message
+                if not stream.lost:
+                    break
+                subscription.close()
+                view, subscription = await self._begin(meeting_id, participant_id)
+                own_seen = True
+            if stream.replaced:
+                raise _too_many_streams()
+        finally:
+            if subscription is not None:
+                subscription.close()
+
+    async def _begin(self, meeting_id: str, participant_id: str) -> tuple[LiveView, Subscription]:
+        for _ in range(_SNAPSHOTS):
+            view = await self._live.view(meeting_id, participant_id)
+            if view.participant(participant_id) is None:
+                raise participant_not_found()
+            subscription = await self._log.subscribe(meeting_id, participant_id, view.cursor)
+            if subscription is not None:
+                self._observer.counted("snapshots_sent")
+                return view, subscription
+        message = "a log was trimmed faster than it could be read"
+        raise RuntimeError(message)
+
+
+async def _farewell(
+    subscription: Subscription, participant_id: str, clock: Clock, error: DomainError
+) -> AsyncIterator[WatchMessage]:
+    """Tells somebody who is out how that came, as far as the log still knows."""
+    async for message in _Stream(subscription, participant_id, clock, 0.0).messages("", own_seen=False):
+        if isinstance(message.message, CheckpointMessage):
+            raise error
+        yield message
+
+
+class _Stream:
+    """From a subscription's entries to the messages of a stream."""
+
+    def __init__(self, subscription: Subscription, participant_id: str, clock: Clock, checkpoint: float) -> None:
+        self._subscription = subscription
+        self._participant_id = participant_id
+        self._clock = clock
+        self._checkpoint = checkpoint
+        self.lost = False
+        self.replaced = False
+
+    async def messages(self, stream_id: str, *, own_seen: bool) -> AsyncIterator[WatchMessage]:
+        """Streams until the watcher has to go away; streams that were opened before this one don't matter."""
+        while True:
+            item = await self._subscription.next(self._checkpoint)
+            if item is None:
+                yield self._message(CheckpointMessage(self._clock.now()))
+            elif isinstance(item, SubscriptionEnd):
+                self.lost = item is SubscriptionEnd.LOST
+                if not self.lost:
+                    yield self._go_away(_ENDS[item])
+                return
+            elif isinstance(item.event, StreamOpened):
+                self.replaced = own_seen and item.event.stream_id != stream_id
+                own_seen = own_seen or item.event.stream_id == stream_id
+                if self.replaced:
+                    yield self._go_away(GoAwayReason.REPLACED)
+                    return
+            elif item.event is not None:
+                yield self._message(EventMessage(item))
+                if self._is_out(item):
+                    yield self._go_away(GoAwayReason.LEFT)
+                    return
+
+    def _is_out(self, entry: Entry) -> bool:
+        event = entry.event
+        if isinstance(event, ParticipantLeft):
+            return event.participant_id == self._participant_id
+        return isinstance(event, MeetingEnded)
+
+    def _message(self, message: EventMessage | CheckpointMessage | GoAwayMessage) -> WatchMessage:
+        return WatchMessage(message, self._subscription.cursor)
+
+    def _go_away(self, reason: GoAwayReason) -> WatchMessage:
+        return self._message(GoAwayMessage(reason))
+
+
+def _too_many_streams() -> DomainError:
+    return DomainError(
+        ErrorKind.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS", "Another stream of the same participant was opened."
+    )

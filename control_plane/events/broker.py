@@ -1,0 +1,303 @@
+"""Watching meetings: one blocking read a process for all their logs, fanned out to bounded queues.
+
+A thousand watchers cost one connection to Redis. Nothing is lost or doubled between what a watcher reads of the past and what
+the loop brings, since a watcher is registered before it reads its past and passes over what it has had, by position.
+
+When Redis is away, watchers stay: the loop tries again, and goes on from the same positions. When it comes back without a position
+that was read before (it lost data), the watchers of that meeting are told that the log is lost and take a new snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from control_plane.application.live_ports import Entry, SubscriptionEnd
+from control_plane.domain.signaling_errors import cursor_invalid
+from control_plane.events.codec import decode_event
+from control_plane.events.commands import prefix
+from control_plane.events.cursor import BEGINNING, Cursor, order, parse
+from control_plane.redis_store import RedisClient, answer, from_milliseconds, store_failures
+
+BLOCK_MS: Final = 5_000
+_BATCH: Final = 200
+_QUEUE: Final = 256
+_PAST: Final = 2_000
+_RETRY_FIRST: Final = 0.1
+_RETRY_MOST: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class RedisEventLog:
+    """Implements `EventLog`.
+
+    Args:
+        client: For commands that answer at once.
+        blocking: For the loop alone; its command timeout is longer than `BLOCK_MS`.
+        queue: Entries that a watcher may be behind before it is told to take a snapshot.
+    """
+
+    def __init__(self, client: RedisClient, blocking: RedisClient, *, queue: int = _QUEUE) -> None:
+        self._client = client
+        self._blocking = blocking
+        self._queue = queue
+        self._rooms: dict[str, _Room] = {}
+        self._wake = f"parley:broker:{uuid.uuid4()}"
+        self._wake_position = BEGINNING
+        self._closing = False
+
+    async def subscribe(self, meeting_id: str, participant_id: str, cursor: str) -> RedisSubscription | None:
+        """Returns what happens after a cursor, what is private to others left out."""
+        place = parse(cursor, meeting_id)
+        last = await self._reach(place)
+        if last is None:
+            return None
+        subscription = RedisSubscription(self, meeting_id, participant_id, place, self._queue)
+        new = self._register(subscription, last)
+        try:
+            past = await self._past(meeting_id, place.position)
+            if new:
+                await self._wake_up()
+        except BaseException:
+            subscription.close()
+            raise
+        if past is None:
+            subscription.close()
+            return None
+        subscription.remember(past)
+        if self._closing:
+            subscription.end(SubscriptionEnd.SHUTTING_DOWN)
+        return subscription
+
+    async def run(self) -> None:
+        """Reads all watched logs for as long as the process lives."""
+        retry = _RETRY_FIRST
+        broken = False
+        while True:
+            try:
+                if broken:
+                    await self._check_positions()
+                    broken = False
+                await self._read()
+                retry = _RETRY_FIRST
+            except (RedisError, OSError, TimeoutError) as error:
+                if not broken:
+                    _log.warning("event log not readable, trying again", error=type(error).__name__)
+                broken = True
+                await asyncio.sleep(retry)
+                retry = min(_RETRY_MOST, retry * 2)
+
+    def shut_down(self) -> None:
+        """Tells all watchers that this process ends."""
+        self._closing = True
+        for room in list(self._rooms.values()):
+            room.end(SubscriptionEnd.SHUTTING_DOWN)
+
+    @property
+    def watchers(self) -> int:
+        """How many watch."""
+        return sum(len(group) for room in self._rooms.values() for group in room.watchers.values())
+
+    def position(self, meeting_id: str) -> str:
+        """Returns up to where a watched log was read."""
+        room = self._rooms.get(meeting_id)
+        return room.position if room else BEGINNING
+
+    def unregister(self, subscription: RedisSubscription) -> None:
+        """A watcher has gone."""
+        room = self._rooms.get(subscription.meeting_id)
+        if room is not None and room.remove(subscription):
+            del self._rooms[subscription.meeting_id]
+
+    def _register(self, subscription: RedisSubscription, last: str) -> bool:
+        room = self._rooms.get(subscription.meeting_id)
+        new = room is None
+        if room is None:
+            room = self._rooms[subscription.meeting_id] = _Room(last, subscription.generation)
+        room.watchers[subscription.participant_id].append(subscription)
+        return new
+
+    async def _reach(self, place: Cursor) -> str | None:
+        """Returns the log's last position if everything after the cursor is still there."""
+        with store_failures():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hmget(f"{prefix(place.meeting_id)}meta", "generation", "last")
+            pipe.xrange(f"{prefix(place.meeting_id)}log", place.position, place.position)
+            (generation, last), entry = await pipe.execute()
+        if generation != place.generation:
+            return None
+        last = last or BEGINNING
+        if order(place.position) > order(last):
+            raise cursor_invalid()
+        return str(last) if entry or place.position == last else None
+
+    async def _past(self, meeting_id: str, position: str) -> list[Entry] | None:
+        """Returns the entries after a position; None when they are so many that a snapshot is less."""
+        with store_failures():
+            raw = await answer(self._client.xrange(f"{prefix(meeting_id)}log", f"({position}", "+", count=_PAST + 1))
+        return None if len(raw) > _PAST else [_entry(*one) for one in raw]
+
+    async def _wake_up(self) -> None:
+        """Makes the blocked read return, so that it takes up a new log."""
+        with store_failures():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.xadd(self._wake, {"w": "1"}, maxlen=1, approximate=False)
+            pipe.expire(self._wake, 3600)
+            await pipe.execute()
+
+    async def _read(self) -> None:
+        streams = {f"{prefix(meeting_id)}log": room.position for meeting_id, room in self._rooms.items()}
+        names = dict(zip(streams, self._rooms, strict=True))
+        streams[self._wake] = self._wake_position
+        reply = await answer(self._blocking.xread(streams, count=_BATCH, block=BLOCK_MS))
+        for stream, raw in _streams(reply):
+            if stream == self._wake:
+                self._wake_position = raw[-1][0]
+                continue
+            room = self._rooms.get(names[stream])
+            if room is not None:
+                room.deliver([_entry(*one) for one in raw])
+
+    async def _check_positions(self) -> None:
+        """After an outage: are the logs still those that were read?"""
+        for meeting_id, room in list(self._rooms.items()):
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hmget(f"{prefix(meeting_id)}meta", "generation", "last")
+            pipe.xrange(f"{prefix(meeting_id)}log", room.position, room.position)
+            (generation, last), entry = await pipe.execute()
+            if generation != room.generation or not (entry or (last or BEGINNING) == room.position):
+                room.end(SubscriptionEnd.LOST)
+                self._rooms.pop(meeting_id, None)
+
+
+class _Room:
+    """The watchers of one meeting by participant, and up to where its log was read."""
+
+    def __init__(self, position: str, generation: str) -> None:
+        self.position = position
+        self.generation = generation
+        self.watchers: dict[str, list[RedisSubscription]] = defaultdict(list)
+
+    def deliver(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if order(entry.position) <= order(self.position):
+                continue
+            groups: Iterable[list[RedisSubscription]] = (
+                [self.watchers.get(entry.recipient, [])] if entry.recipient else list(self.watchers.values())
+            )
+            for group in groups:
+                for watcher in list(group):
+                    watcher.put(entry)
+            self.position = entry.position
+
+    def end(self, reason: SubscriptionEnd) -> None:
+        for group in self.watchers.values():
+            for watcher in list(group):
+                watcher.end(reason)
+
+    def remove(self, subscription: RedisSubscription) -> bool:
+        """Returns whether nobody is left."""
+        group = self.watchers.get(subscription.participant_id, [])
+        if subscription in group:
+            group.remove(subscription)
+        if not group:
+            self.watchers.pop(subscription.participant_id, None)
+        return not self.watchers
+
+
+class RedisSubscription:
+    """Implements `Subscription`: a bounded queue that the loop fills."""
+
+    def __init__(self, log: RedisEventLog, meeting_id: str, participant_id: str, place: Cursor, most: int) -> None:
+        self.meeting_id = meeting_id
+        self.participant_id = participant_id
+        self.generation = place.generation
+        self._log = log
+        self._last = place.position
+        self._most = most
+        self._past: deque[Entry] = deque()
+        self._queue: deque[Entry] = deque()
+        self._end: SubscriptionEnd | None = None
+        self._ready = asyncio.Event()
+
+    async def next(self, timeout: float) -> Entry | SubscriptionEnd | None:  # noqa: ASYNC109 -- a checkpoint is due then
+        """Returns the next entry, why there are no more, or None when none came in time (seconds)."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    entry = self._take()
+                    if entry is not None:
+                        return entry
+                    if self._end is not None:
+                        return self._end
+                    self._ready.clear()
+                    await self._ready.wait()
+        except TimeoutError:
+            return None
+
+    @property
+    def cursor(self) -> str:
+        """Where the log goes on after the last entry that was returned or passed over."""
+        if not self._past and not self._queue and self._end is None:
+            self._last = max(self._last, self._log.position(self.meeting_id), key=order)
+        return str(Cursor(self.meeting_id, self.generation, self._last))
+
+    def close(self) -> None:
+        """Ends it."""
+        self._log.unregister(self)
+
+    def remember(self, past: Iterable[Entry]) -> None:
+        """Takes what happened before the loop brings entries."""
+        self._past.extend(past)
+
+    def put(self, entry: Entry) -> None:
+        """Takes what happens now."""
+        if self._end is not None:
+            return
+        if len(self._queue) >= self._most:
+            self.end(SubscriptionEnd.TOO_SLOW)
+            return
+        self._queue.append(entry)
+        self._ready.set()
+
+    def end(self, reason: SubscriptionEnd) -> None:
+        """There will be no more."""
+        self._end = reason
+        if reason is not SubscriptionEnd.SHUTTING_DOWN:
+            self._past.clear()
+            self._queue.clear()
+        self._ready.set()
+
+    def _take(self) -> Entry | None:
+        while self._past or self._queue:
+            entry = self._past.popleft() if self._past else self._queue.popleft()
+            if order(entry.position) <= order(self._last):
+                continue
+            self._last = entry.position
+            if entry.recipient in {"", self.participant_id}:
+                return entry
+        return None
+
+
+def _streams(reply: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:
+    """Returns streams with their entries, from either form of redis-py's answers (RESP2: pairs; RESP3: a mapping)."""
+    if isinstance(reply, dict):
+        return [(name, [one for part in parts for one in part]) for name, parts in reply.items()]
+    return [(name, entries) for name, entries in reply or ()]  # type: ignore[attr-defined]
+
+
+def _entry(position: str, fields: dict[str, str]) -> Entry:
+    return Entry(
+        position=position,
+        event=decode_event(fields["k"], fields["d"]),
+        recipient=fields["r"],
+        time=from_milliseconds(fields["t"]),
+        traceparent=fields["p"],
+    )

@@ -1,0 +1,394 @@
+"""The live state of meetings in Redis: every change is one atomic step together with the events that tell of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, NoReturn
+
+from control_plane.application.live_ports import Joining, LiveView, NodePosition, SessionKey, StaleJoinError
+from control_plane.domain import event as events
+from control_plane.domain.clock import Clock
+from control_plane.domain.errors import DomainError, rate_limited
+from control_plane.domain.event import LeaveReason, SlotAssignment
+from control_plane.domain.meeting import Meeting
+from control_plane.domain.meeting_errors import meeting_ended
+from control_plane.domain.participant import Participant
+from control_plane.domain.signaling_errors import meeting_full, participant_not_found
+from control_plane.events import codec
+from control_plane.events.commands import KEEP_EMPTY_MS, KEEP_ENDED_MS, Command, Committer, prefix
+from control_plane.events.cursor import BEGINNING, Cursor
+from control_plane.redis_store import (
+    RedisClient,
+    Script,
+    answer,
+    from_milliseconds,
+    milliseconds,
+    pairs,
+    store_failures,
+)
+
+_DUE: Final = "parley:live"
+_RESERVATION: Final = timedelta(seconds=15)
+_ATTEMPTS: Final = 12
+_REACTIONS_PER_SECOND: Final = 5
+_REACTION_GAP_MS: Final = 1000 // _REACTIONS_PER_SECOND
+_TOO_MANY_REACTIONS: Final = f"At most {_REACTIONS_PER_SECOND} reactions a second."
+
+
+class RedisLiveMeetings:
+    """Implements `LiveMeetings`."""
+
+    def __init__(self, client: RedisClient, clock: Clock, commit: Committer, presence: timedelta) -> None:
+        self._client = client
+        self._clock = clock
+        self._commit = commit
+        self._presence = presence
+        self._snapshot = Script.load(client, "control_plane.events", "snapshot")
+
+    # ------------------------------------------------------------ reading
+
+    async def view(self, meeting_id: str, participant_id: str = "", *, operation: str = "") -> LiveView:
+        """Returns the live state, with the slots of one participant and the result of an operation."""
+        meta_flat, people, slots, done = await self._snapshot([prefix(meeting_id)], [participant_id, operation])
+        meta = pairs(meta_flat)
+        participants = sorted(
+            (codec.decode(Participant, text) for text in pairs(people).values()), key=lambda p: (p.join_time, p.id)
+        )
+        return LiveView(
+            meeting_id=meeting_id,
+            meeting=codec.decode(Meeting, meta["meeting"]) if "meeting" in meta else None,
+            participants=tuple(participants),
+            slots=tuple(_slot(mid, value) for mid, value in sorted(pairs(slots).items())),
+            dominant_speaker=meta.get("dominant", ""),
+            epoch=int(meta.get("epoch", 0)),
+            ended="ended" in meta,
+            empty_since=from_milliseconds(meta["empty_since"]) if "empty_since" in meta and not participants else None,
+            cursor=str(Cursor(meeting_id, meta.get("generation", "0" * 8), meta.get("last", BEGINNING))),
+            operation=done[0] if done else None,
+        )
+
+    async def participant(self, meeting_id: str, participant_id: str) -> Participant:
+        """Returns somebody who is in the meeting."""
+        text = await self._document(meeting_id, participant_id)
+        return codec.decode(Participant, text)
+
+    async def counts(self, meeting_ids: Sequence[str]) -> Mapping[str, int]:
+        """Returns how many people are in each meeting."""
+        if not meeting_ids:
+            return {}
+        with store_failures():
+            pipe = self._client.pipeline(transaction=False)
+            for meeting_id in meeting_ids:
+                pipe.hlen(f"{prefix(meeting_id)}participants")
+            return dict(zip(meeting_ids, await pipe.execute(), strict=True))
+
+    # ------------------------------------------------------------ coming and going
+
+    async def reserve(self, meeting_id: str, participant_id: str, session_id: str, limit: int) -> None:
+        """Keeps a place for somebody about to join, for a short time."""
+        now = self._clock.now()
+        await self.look_soon(meeting_id)
+        command = (
+            Command()
+            .check("live")
+            .check("capacity", participant_id, limit, str(milliseconds(now)))
+            .step("reserve", participant_id, str(milliseconds(now + _RESERVATION)))
+            .step("session", session_id, participant_id)
+        )
+        outcome = await self._commit(meeting_id, command)
+        if outcome.status != "ok":
+            _refuse(outcome.status, meeting_id, limit)
+
+    async def withdraw(self, meeting_id: str, participant_id: str, session_id: str) -> None:
+        """Gives a kept place back."""
+        command = Command().step("unreserve", participant_id).step("drop_session", session_id)
+        await self._commit(meeting_id, command)
+
+    async def join(self, joining: Joining) -> None:
+        """Puts somebody in the place that was kept, and tells everyone."""
+        person, meeting = joining.participant, joining.meeting
+        limit = meeting.settings.max_participants
+        command = (
+            Command()
+            .check("live")
+            .check("epoch", str(joining.epoch))
+            .check("session", person.session_id, person.id)
+            .check("capacity", person.id, limit, str(milliseconds(self._clock.now())))
+        )
+        _set_meeting(command, meeting, known="")
+        _move_media(command, joining.epoch)
+        command.step("put", person.id, codec.encode(person))
+        command.step("presence", person.id, str(milliseconds(joining.expire_time)))
+        command.step("slots", person.session_id, "fill", _slot_values(joining.slots))
+        command.tell(events.ParticipantJoined(person)).history(person, None, "")
+        outcome = await self._commit(meeting.number, command, operation=joining.operation, result=joining.fingerprint)
+        if outcome.status not in {"ok", "done"}:
+            _refuse(outcome.status, meeting.number, limit)
+        await self.look_soon(meeting.number)
+
+    async def leave(
+        self, meeting_id: str, participant_id: str, reason: LeaveReason, *, silent_since: datetime | None = None
+    ) -> Participant | None:
+        """Takes somebody out, and tells everyone."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                document = await self._document(meeting_id, participant_id)
+            except DomainError as error:
+                if error.reason == "PARTICIPANT_NOT_FOUND":
+                    return None
+                raise
+            person = codec.decode(Participant, document)
+            command = Command().check("document", participant_id, document)
+            if silent_since is not None:
+                command.check("expired", participant_id, str(milliseconds(silent_since)))
+            command.tell(events.ParticipantLeft(participant_id, reason))
+            command.step("remove", participant_id, KEEP_EMPTY_MS)
+            command.history(person, self._clock.now(), reason.value)
+            status = (await self._commit(meeting_id, command)).status
+            if status == "ok":
+                return person
+            if status == "expired":
+                return None
+            await _back_off(attempt)
+        raise _contended(participant_id)
+
+    async def heartbeat(self, meeting_id: str, participant_id: str, expire_time: datetime) -> None:
+        """Notes a sign of life."""
+        command = (
+            Command().check("present", participant_id).step("presence", participant_id, str(milliseconds(expire_time)))
+        )
+        if (await self._commit(meeting_id, command)).status != "ok":
+            raise participant_not_found()
+
+    async def silent(self, meeting_id: str, now: datetime) -> tuple[Sequence[str], datetime | None]:
+        """Returns who has given no sign of life in time, and when the next one's time ends."""
+        name = f"{prefix(meeting_id)}presence"
+        with store_failures():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.zrangebyscore(name, "-inf", milliseconds(now))
+            pipe.zrangebyscore(name, f"({milliseconds(now)}", "+inf", start=0, num=1, withscores=True)
+            silent, following = await pipe.execute()
+        return silent, from_milliseconds(following[0][1]) if following else None
+
+    # ------------------------------------------------------------ changing
+
+    async def change(
+        self,
+        meeting_id: str,
+        participant_id: str,
+        change: Callable[[Participant], Participant],
+        *,
+        source: NodePosition | None = None,
+        traceparent: str | None = None,
+    ) -> Participant:
+        """Changes a participant and tells everyone what they can see of it."""
+        for attempt in range(_ATTEMPTS):
+            document = await self._document(meeting_id, participant_id)
+            before = codec.decode(Participant, document)
+            after = change(before)
+            if after == before and source is None:
+                return before
+            command = Command().check("document", participant_id, document).once(source)
+            if after != before:
+                command.step("put", participant_id, codec.encode(after))
+            if _visible(after) != _visible(before):
+                command.tell(events.ParticipantUpdated(after))
+            status = (await self._commit(meeting_id, command, traceparent=traceparent)).status
+            if status in {"ok", "node_event"}:
+                return after
+            await _back_off(attempt)
+        raise _contended(participant_id)
+
+    async def begin_session(self, meeting_id: str, participant_id: str, session_id: str) -> None:
+        """A new session of a participant is about to be opened: what its node tells of it counts from now."""
+        command = Command().check("present", participant_id).step("session", session_id, participant_id)
+        if (await self._commit(meeting_id, command)).status != "ok":
+            raise participant_not_found()
+
+    async def replace_session(
+        self, meeting_id: str, participant: Participant, slots: Sequence[SlotAssignment], epoch: int
+    ) -> None:
+        """A participant's new session is open: it is their only one now, and they are told what its slots carry."""
+        for attempt in range(_ATTEMPTS):
+            document = await self._document(meeting_id, participant.id)
+            before = codec.decode(Participant, document)
+            after = replace(
+                before, session_id=participant.session_id, state=participant.state, tracks=participant.tracks
+            )
+            command = Command().check("document", participant.id, document)
+            _move_media(command, epoch)
+            command.step("put", participant.id, codec.encode(after))
+            command.step("session", after.session_id, participant.id)
+            command.step("only_session", after.session_id, participant.id)
+            command.step("slots", after.session_id, "fill", _slot_values(slots))
+            command.step("tell_slots", after.session_id, participant.id)
+            if _visible(after) != _visible(before):
+                command.tell(events.ParticipantUpdated(after))
+            if (await self._commit(meeting_id, command)).status == "ok":
+                return
+            await _back_off(attempt)
+        raise _contended(participant.id)
+
+    async def react(self, meeting_id: str, participant_id: str, emoji: str, request_id: str) -> None:
+        """Shows everyone an emoji."""
+        now = str(milliseconds(self._clock.now()))
+        command = (
+            Command()
+            .check("present", participant_id)
+            .check("rate", f"reaction:{participant_id}", now, _REACTION_GAP_MS, _REACTIONS_PER_SECOND)
+            .tell(events.ReactionSent(participant_id, emoji))
+        )
+        outcome = await self._commit(meeting_id, command, operation=f"react:{participant_id}:{request_id}")
+        if outcome.status == "present":
+            raise participant_not_found()
+        if outcome.status == "rate":
+            raise rate_limited(_TOO_MANY_REACTIONS, _REACTION_GAP_MS / 1000)
+
+    # ------------------------------------------------------------ what nodes say
+
+    async def slots_changed(
+        self,
+        meeting_id: str,
+        session: SessionKey,
+        slots: Sequence[SlotAssignment],
+        *,
+        source: NodePosition | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        """A node says what slots carry; its participant is told if the session is theirs."""
+        event = events.SlotsChanged(tuple(slots))
+        command = (
+            Command()
+            .check("session", session.session_id, session.participant_id)
+            .once(source)
+            .step("slots", session.session_id, "set", _slot_values(slots))
+            .step("tell_if_current", session.session_id, session.participant_id, codec.encode(event))
+        )
+        await self._commit(meeting_id, command, traceparent=traceparent)
+
+    async def dominant_speaker(
+        self, meeting_id: str, participant_id: str, *, source: NodePosition | None = None
+    ) -> None:
+        """A node says who speaks."""
+        event = events.DominantSpeakerChanged(participant_id)
+        command = Command().check("live")
+        if participant_id:
+            command.check("present", participant_id)
+        command.once(source).step("dominant", participant_id, codec.encode(event))
+        await self._commit(meeting_id, command, traceparent="")
+
+    async def owns(self, meeting_id: str, session: SessionKey) -> bool:
+        """Whether a session is a participant's, or is about to be."""
+        with store_failures():
+            owner = await answer(self._client.hget(f"{prefix(meeting_id)}sessions", session.session_id))
+        return bool(owner == session.participant_id)
+
+    async def media_moved(self, meeting_id: str, epoch: int) -> None:
+        """The room is served under this epoch now: everyone is told, once."""
+        command = Command().check("live")
+        _move_media(command, epoch)
+        await self._commit(meeting_id, command)
+
+    # ------------------------------------------------------------ the meeting itself
+
+    async def set_meeting(self, meeting: Meeting, *, operation: str) -> None:
+        """The meeting's own fields changed: those who are in it are told."""
+        command = Command().check("live")
+        _set_meeting(command, meeting, known="known")
+        await self._commit(meeting.number, command, operation=operation)
+
+    async def end(self, meeting_id: str, participant_id: str, *, operation: str) -> None:
+        """The meeting is over: everyone is told, once, and is out."""
+        command = (
+            Command()
+            .check("live")
+            .tell(events.MeetingEnded(participant_id))
+            .step("clear", KEEP_ENDED_MS, LeaveReason.MEETING_ENDED.value)
+        )
+        await self.look_soon(meeting_id, now=True)
+        await self._commit(meeting_id, command, operation=operation)
+
+    async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:
+        """A participant watches from now on by this stream and by no other; returns the position of that entry."""
+        command = Command().check("present", participant_id).tell(events.StreamOpened(stream_id), participant_id)
+        outcome = await self._commit(meeting_id, command)
+        if outcome.status != "ok":
+            raise participant_not_found()
+        return outcome.position
+
+    # ------------------------------------------------------------ what has to be looked at
+
+    async def due(self, now: datetime, limit: int) -> Sequence[str]:
+        """Returns meetings that have to be looked at now."""
+        with store_failures():
+            found: list[str] = await answer(
+                self._client.zrangebyscore(_DUE, "-inf", milliseconds(now), start=0, num=limit)
+            )
+        return found
+
+    async def look_again(self, meeting_id: str, when: datetime | None) -> None:
+        """Says when a meeting has to be looked at next; None: not any more."""
+        with store_failures():
+            if when is not None:
+                await answer(self._client.zadd(_DUE, {meeting_id: milliseconds(when)}))
+                return
+            await answer(self._client.zrem(_DUE, meeting_id))
+            # Somebody may have come in between the look and here.
+            if await answer(self._client.hlen(f"{prefix(meeting_id)}participants")):
+                await self.look_soon(meeting_id)
+
+    async def look_soon(self, meeting_id: str, *, now: bool = False) -> None:
+        """Sees to it that a meeting is looked at when its first presence can have expired, or at once."""
+        score = milliseconds(self._clock.now() + (timedelta() if now else self._presence))
+        with store_failures():
+            await answer(self._client.zadd(_DUE, {meeting_id: score}, nx=not now))
+
+    async def _document(self, meeting_id: str, participant_id: str) -> str:
+        with store_failures():
+            text: str | None = await answer(self._client.hget(f"{prefix(meeting_id)}participants", participant_id))
+        if text is None:
+            raise participant_not_found()
+        return text
+
+
+def _refuse(check: str, meeting_id: str, limit: int) -> NoReturn:
+    if check == "live":
+        raise meeting_ended()
+    if check == "capacity":
+        raise meeting_full(meeting_id, limit)
+    raise StaleJoinError(check)
+
+
+def _set_meeting(command: Command, meeting: Meeting, *, known: str) -> None:
+    event = codec.encode(events.MeetingUpdated(meeting))
+    command.step("meeting", codec.encode(meeting), str(meeting.revision), known, event)
+
+
+def _move_media(command: Command, epoch: int) -> None:
+    command.step("media_epoch", str(epoch), codec.encode(events.MediaMoved(epoch)))
+
+
+def _visible(participant: Participant) -> Participant:
+    return replace(participant, session_id="", subject="")
+
+
+def _slot_values(slots: Sequence[SlotAssignment]) -> dict[str, str]:
+    return {slot.mid: f"{slot.participant_id}/{slot.source_mid}" for slot in slots}
+
+
+def _slot(mid: str, value: str) -> SlotAssignment:
+    participant_id, _, source_mid = value.partition("/")
+    return SlotAssignment(mid, participant_id, source_mid)
+
+
+async def _back_off(attempt: int) -> None:
+    # Two writers of one participant meet rarely; a random pause keeps them from meeting again.
+    await asyncio.sleep(random.uniform(0, 0.002 * (attempt + 1)))  # noqa: S311 -- no secret
+
+
+def _contended(participant_id: str) -> RuntimeError:
+    return RuntimeError(f"participant {participant_id} changed {_ATTEMPTS} times while being written")

@@ -1,0 +1,198 @@
+-- Changes a meeting's live state and appends the events that tell of it: all or nothing.
+--
+-- KEYS[1]  prefix of the meeting's keys, `parley:{<meeting>}:`; the hash tag keeps them in one slot of a cluster.
+-- ARGV[1]  JSON: { op, op_ttl_ms, op_result, time, trace, max_length, generation, checks: [[name, ...]], steps: [[name, ...]] }
+-- Returns  { status, detail, cursor, generation }: status "ok", "done" (this op was committed before; detail is its result), or
+--          the name of the check that failed.
+--
+-- Documents are opaque strings here: they are compared and stored, never read, except where a step says so.
+
+local prefix = KEYS[1]
+local command = cjson.decode(ARGV[1])
+local function key(name) return prefix .. name end
+local meta, log = key('meta'), key('log')
+local participants, presence = key('participants'), key('presence')
+local sessions, reserved = key('sessions'), key('reserved')
+local lasting = { 'meta', 'log', 'participants', 'presence', 'sessions', 'reserved' }
+
+local function answer(status, detail)
+  return {
+    status, detail or '',
+    redis.call('HGET', meta, 'last') or '0-0',
+    redis.call('HGET', meta, 'generation') or '',
+  }
+end
+
+local function append(kind, recipient, data)
+  local id = redis.call('XADD', log, 'MAXLEN', '~', command.max_length, '*',
+    'k', kind, 'r', recipient, 'd', data, 't', command.time, 'p', command.trace)
+  redis.call('HSET', meta, 'last', id)
+end
+
+local function keep(milliseconds)
+  for _, name in ipairs(lasting) do
+    if milliseconds then redis.call('PEXPIRE', key(name), milliseconds) else redis.call('PERSIST', key(name)) end
+  end
+end
+
+local function drop_sessions(participant, except)
+  local all = redis.call('HGETALL', sessions)
+  for i = 1, #all, 2 do
+    if all[i + 1] == participant and all[i] ~= except then
+      redis.call('HDEL', sessions, all[i])
+      redis.call('DEL', key('slots:' .. all[i]))
+    end
+  end
+end
+
+local checks = {
+  -- The meeting has not ended.
+  live = function() return redis.call('HEXISTS', meta, 'ended') == 0 end,
+  -- A participant's document is still this one; empty: there is none.
+  document = function(c) return (redis.call('HGET', participants, c[2]) or '') == c[3] end,
+  present = function(c) return redis.call('HEXISTS', participants, c[2]) == 1 end,
+  -- There is room for one more, those about to come in counted.
+  capacity = function(c)
+    if redis.call('HEXISTS', participants, c[2]) == 1 then return true end
+    redis.call('ZREMRANGEBYSCORE', reserved, '-inf', c[4])
+    local coming = redis.call('ZCARD', reserved)
+    if redis.call('ZSCORE', reserved, c[2]) then coming = coming - 1 end
+    return redis.call('HLEN', participants) + coming < tonumber(c[3])
+  end,
+  -- A session belongs to the participant, as their current or their coming one.
+  session = function(c) return redis.call('HGET', sessions, c[2]) == c[3] end,
+  -- The participant has given no sign of life until now.
+  expired = function(c)
+    local score = redis.call('ZSCORE', presence, c[2])
+    return not score or tonumber(score) <= tonumber(c[3])
+  end,
+  -- The node's event was not applied before. Writes, so it stands last among the checks.
+  node_event = function(c)
+    local seen = redis.call('HGET', meta, 'node:' .. c[2])
+    if seen and tonumber(seen) >= tonumber(c[3]) then return false end
+    redis.call('HSET', meta, 'node:' .. c[2], c[3])
+    return true
+  end,
+  -- The epoch is not older than the one that was announced.
+  epoch = function(c) return tonumber(redis.call('HGET', meta, 'epoch') or '0') <= tonumber(c[2]) end,
+  empty = function() return redis.call('HLEN', participants) == 0 and redis.call('ZCARD', reserved) == 0 end,
+  -- Not more often than allowed (generic cell rate algorithm). Writes, so it stands last among the checks.
+  rate = function(c)
+    local name, now, gap, burst = key('rate:' .. c[2]), tonumber(c[3]), tonumber(c[4]), tonumber(c[5])
+    local due = math.max(tonumber(redis.call('GET', name) or '0'), now)
+    if due - now > gap * (burst - 1) then return false end
+    redis.call('SET', name, string.format('%.0f', due + gap), 'PX', gap * burst + 1000)
+    return true
+  end,
+}
+
+local steps
+steps = {
+  event = function(s) append(s[2], s[3], s[4]) end,
+  put = function(s)
+    redis.call('HSET', participants, s[2], s[3])
+    redis.call('ZREM', reserved, s[2])
+    keep(nil)
+  end,
+  remove = function(s)
+    redis.call('HDEL', participants, s[2])
+    redis.call('ZREM', presence, s[2])
+    redis.call('ZREM', reserved, s[2])
+    drop_sessions(s[2], '')
+    if redis.call('HGET', meta, 'dominant') == s[2] then
+      redis.call('HSET', meta, 'dominant', '')
+      append('dominant_speaker_changed', '', '{"participant_id":""}')
+    end
+    if redis.call('HLEN', participants) == 0 then
+      redis.call('HSET', meta, 'empty_since', command.time)
+      keep(s[3])
+    end
+  end,
+  presence = function(s) redis.call('ZADD', presence, s[3], s[2]) end,
+  reserve = function(s) redis.call('ZADD', reserved, s[3], s[2]) end,
+  unreserve = function(s) redis.call('ZREM', reserved, s[2]) end,
+  session = function(s) redis.call('HSET', sessions, s[2], s[3]) end,
+  -- The participant's other sessions are over.
+  only_session = function(s) drop_sessions(s[3], s[2]) end,
+  drop_session = function(s)
+    redis.call('HDEL', sessions, s[2])
+    redis.call('DEL', key('slots:' .. s[2]))
+  end,
+  -- What slots carry; `fill` leaves those alone of which the node has told since.
+  slots = function(s)
+    local name = key('slots:' .. s[2])
+    for mid, value in pairs(s[4]) do
+      redis.call(s[3] == 'fill' and 'HSETNX' or 'HSET', name, mid, value)
+    end
+    redis.call('PEXPIRE', name, 86400000)
+  end,
+  -- Tells a participant what all slots of their session carry.
+  tell_slots = function(s)
+    local flat, list = redis.call('HGETALL', key('slots:' .. s[2])), {}
+    for i = 1, #flat, 2 do
+      local cut = string.find(flat[i + 1], '/', 1, true)
+      list[#list + 1] = cjson.encode({
+        mid = flat[i],
+        participant_id = string.sub(flat[i + 1], 1, cut - 1),
+        source_mid = string.sub(flat[i + 1], cut + 1),
+      })
+    end
+    append('slots_changed', s[3], '{"slots":[' .. table.concat(list, ',') .. ']}')
+  end,
+  -- Tells a participant what changed in their session, unless the session is still to become theirs.
+  tell_if_current = function(s)
+    local document = redis.call('HGET', participants, s[3])
+    if document and cjson.decode(document).session_id == s[2] then append('slots_changed', s[3], s[4]) end
+  end,
+  dominant = function(s)
+    if (redis.call('HGET', meta, 'dominant') or '') ~= s[2] then
+      redis.call('HSET', meta, 'dominant', s[2])
+      append('dominant_speaker_changed', '', s[3])
+    end
+  end,
+  -- The meeting's own fields, unless newer ones are known; `s[4]`: only if the meeting is known here; `s[5]`: the event to tell.
+  meeting = function(s)
+    local revision = redis.call('HGET', meta, 'revision')
+    if not revision and s[4] == 'known' then return end
+    if revision and tonumber(revision) >= tonumber(s[3]) then return end
+    redis.call('HSET', meta, 'meeting', s[2], 'revision', s[3])
+    if revision and s[5] ~= '' then append('meeting_updated', '', s[5]) end
+  end,
+  -- The room is served under this epoch now; those who are in it have to be told when it was another before.
+  media_epoch = function(s)
+    local old = redis.call('HGET', meta, 'epoch')
+    if old and tonumber(old) >= tonumber(s[2]) then return end
+    redis.call('HSET', meta, 'epoch', s[2])
+    if old and redis.call('HLEN', participants) > 0 then append('media_moved', '', s[3]) end
+  end,
+  node_position = function(s) redis.call('HSET', meta, 'node:' .. s[2], s[3]) end,
+  history = function(s)
+    redis.call('XADD', key('history'), '*', 'd', s[2], 'l', s[3], 'w', s[4])
+    redis.call('PEXPIRE', key('history'), 604800000)
+  end,
+  -- Everyone is out at once; `s[2]`: time to keep what is left.
+  clear = function(s)
+    local all = redis.call('HGETALL', participants)
+    for i = 1, #all, 2 do
+      steps.history({ 'history', all[i + 1], command.time, s[3] })
+    end
+    for _, session in ipairs(redis.call('HKEYS', sessions)) do redis.call('DEL', key('slots:' .. session)) end
+    redis.call('DEL', participants, presence, sessions, reserved)
+    redis.call('HSET', meta, 'ended', command.time, 'dominant', '')
+    keep(s[2])
+  end,
+}
+
+if command.op and command.op ~= '' then
+  local done = redis.call('GET', key('op:' .. command.op))
+  if done then return answer('done', done) end
+end
+for _, check in ipairs(command.checks) do
+  if not checks[check[1]](check) then return answer(check[1], check[2]) end
+end
+redis.call('HSETNX', meta, 'generation', command.generation)
+for _, s in ipairs(command.steps) do steps[s[1]](s) end
+if command.op and command.op ~= '' then
+  redis.call('SET', key('op:' .. command.op), command.op_result, 'PX', command.op_ttl_ms)
+end
+return answer('ok')

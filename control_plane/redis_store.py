@@ -1,0 +1,121 @@
+"""How the control plane talks to Redis: bounded in time, with typed failure, by scripts that are atomic.
+
+Every command either answers within about two seconds or becomes STORE_UNAVAILABLE; nothing retries for ever, and the
+connection pool recovers by itself when Redis is back. One retry after a broken connection is safe, since whatever is
+written carries an operation id or says the same twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any, Final, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+
+from control_plane.domain.errors import DomainError, store_unavailable
+
+CONNECT_TIMEOUT: Final = 1.0
+COMMAND_TIMEOUT: Final = 1.5
+_POOL_SIZE: Final = 256
+# Answers that say something about the server's condition, not about the command.
+_CONDITIONS: Final = ("LOADING", "MISCONF", "OOM", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY")
+
+RedisClient = Redis
+
+
+def connect(url: str, *, command_timeout: float = COMMAND_TIMEOUT) -> RedisClient:
+    """Returns a client; nothing is sent before its first command.
+
+    Args:
+        url: `redis://host:port/db` or `unix:///path`.
+        command_timeout: Longest wait for an answer, in seconds; longer for a connection that blocks on purpose.
+    """
+    return cast(
+        "RedisClient",
+        Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_timeout=command_timeout,
+            max_connections=_POOL_SIZE,
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            health_check_interval=0,
+        ),
+    )
+
+
+def as_store_failure(error: BaseException) -> DomainError | None:
+    """Returns what a failure of Redis means for a caller; None for a fault of ours."""
+    if isinstance(error, ResponseError):
+        return store_unavailable("live state") if str(error).startswith(_CONDITIONS) else None
+    if isinstance(error, (RedisError, OSError, TimeoutError)):
+        return store_unavailable("live state")
+    return None
+
+
+@contextmanager
+def store_failures() -> Iterator[None]:
+    """Turns failures of Redis into STORE_UNAVAILABLE."""
+    try:
+        yield
+    except DomainError:
+        raise
+    except Exception as error:
+        failure = as_store_failure(error)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+class Script:
+    """A Lua script that Redis runs as one step."""
+
+    def __init__(self, client: RedisClient, source: str) -> None:
+        self._run = cast("Callable[..., Awaitable[Any]]", client.register_script(source))
+
+    @classmethod
+    def load(cls, client: RedisClient, package: str, name: str) -> Script:
+        """Reads a script that lies in a package's `lua` folder."""
+        return cls(client, (files(package) / "lua" / f"{name}.lua").read_text("utf-8"))
+
+    async def __call__(self, keys: Sequence[str], arguments: Sequence[str | int | float]) -> Any:  # noqa: ANN401 -- Lua's answer
+        """Runs the script.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        with store_failures():
+            return await self._run(keys=list(keys), args=list(arguments))
+
+
+async def answer(value: Any) -> Any:  # noqa: ANN401 -- redis-py types its commands for both of its clients at once
+    """Awaits a command's answer."""
+    return await value
+
+
+def milliseconds(time: datetime) -> int:
+    """Returns a time as milliseconds since the epoch."""
+    return round(time.timestamp() * 1000)
+
+
+def from_milliseconds(value: str | float) -> datetime:
+    """Returns the time of milliseconds since the epoch."""
+    return datetime.fromtimestamp(float(value) / 1000, UTC)
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """Returns the fields of a hash that Lua returned as a flat list."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def compact_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """Returns JSON without spaces, keys sorted: equal values give equal text."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
