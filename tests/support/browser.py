@@ -40,6 +40,14 @@ class Tile:
     picture: Mark | None
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How steadily a picture moved: how often it changed, and the longest time in seconds that it did not."""
+
+    changes: int
+    longest_freeze: float
+
+
 @dataclass(slots=True)
 class Studio:
     """Starts the browsers: a browser has one camera file for life, so each participant number has its own."""
@@ -204,6 +212,15 @@ class Person:
         """How many SDP offers the page has made so far."""
         count: int = await self._evaluate("parleyTest.offers.length")
         return count
+
+    async def follow(self, other: "Person") -> None:
+        """Begin to watch the other's picture for freezes."""
+        await self._evaluate(f"parleyTest.follow({other.number})")
+
+    async def followed(self, other: "Person") -> Followed:
+        """What was seen of the other since `follow`."""
+        seen = await self._evaluate(f"parleyTest.followed({other.number})")
+        return Followed(changes=seen["changes"], longest_freeze=seen["freeze"] / 1000)
 
     async def sees_text(self, pattern: str, *, within: float = 15) -> None:
         """Wait until a text that matches is visible."""

@@ -79,12 +79,32 @@
     return { frequency: (best * audio.sampleRate) / analyser.fftSize, level: levels[best] };
   };
 
+  const tiles = () => [...document.querySelectorAll('[data-testid=tile]')].map((tile) => ({
+    participant: tile.dataset.participantId, name: tile.dataset.name, picture: read(tile.querySelector('video')),
+    video: tile.querySelector('video') !== null,
+  }));
+
+  /** Watches one number's picture: how many changes it made, and the longest time without one, in milliseconds. */
+  const follow = (number) => {
+    const seen = { changes: 0, freeze: 0, counter: -1, time: performance.now() };
+    setInterval(() => {
+      const now = performance.now();
+      const picture = tiles().map((tile) => tile.picture).find((found) => found?.number === number);
+      if (picture && picture.counter !== seen.counter) {
+        seen.changes += 1;
+        seen.counter = picture.counter;
+        seen.time = now;
+      }
+      seen.freeze = Math.max(seen.freeze, now - seen.time);
+    }, 100);
+    return seen;
+  };
+  const followed = new Map();
+
   window.parleyTest = {
-    connections, offers, read, paint,
-    tiles: () => [...document.querySelectorAll('[data-testid=tile]')].map((tile) => ({
-      participant: tile.dataset.participantId, name: tile.dataset.name, picture: read(tile.querySelector('video')),
-      video: tile.querySelector('video') !== null,
-    })),
+    connections, offers, read, paint, tiles,
+    follow: (number) => { followed.set(number, follow(number)); },
+    followed: (number) => followed.get(number),
     tones: () => {
       listen();
       return [...listeners.values()].map(loudest).filter(({ level }) => level > -55).map(({ frequency }) => frequency);
