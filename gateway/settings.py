@@ -13,7 +13,7 @@ class GatewaySettings(BaseSettings):
     They come from the environment (`PARLEY_PORT`) or the TOML file that `PARLEY_CONFIG` names (`port`), in this order.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", extra="ignore", frozen=True)
 
     bind_address: str = Field(
         default="127.0.0.1", description="Address on which the gateway listens; 0.0.0.0 for the whole network."
@@ -22,7 +22,9 @@ class GatewaySettings(BaseSettings):
         default=8080, ge=1, le=65535, description="The gateway's port: web client, gRPC, gRPC-Web and REST."
     )
     public_url: str = Field(
-        default="http://localhost:8080", description="Address of this deployment as its users type it."
+        default="http://localhost:8080",
+        pattern=r"^https?://[^/\s]+$",
+        description="Address under which browsers reach the gateway, without a slash at the end; links begin with it.",
     )
     data_dir: Path = Field(
         default=Path("~/.local/share/parley"), description="Folder of everything that is kept on this machine."
@@ -80,5 +82,6 @@ class GatewaySettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment, which wins over the file."""
-        file = TomlConfigSettingsSource(settings_cls, toml_file=os.environ.get("PARLEY_CONFIG"))
-        return init_settings, env_settings, file
+        file = os.environ.get("PARLEY_CONFIG")
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls, toml_file=file)) if file else sources

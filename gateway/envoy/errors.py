@@ -1,10 +1,11 @@
 """How answers that Envoy makes itself look: in the same words as those of the control plane."""
 
 import base64
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
 
-from google.protobuf import any_pb2, duration_pb2
+from google.protobuf import any_pb2, duration_pb2, json_format
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
@@ -13,93 +14,144 @@ from gateway.envoy.json import Json
 _DOMAIN = "parley.dev"
 _RETRY_SECONDS = 1
 
-_GRPC_CODES = {
-    400: code_pb2.INVALID_ARGUMENT,
-    403: code_pb2.PERMISSION_DENIED,
-    404: code_pb2.NOT_FOUND,
-    408: code_pb2.DEADLINE_EXCEEDED,
-    413: code_pb2.INVALID_ARGUMENT,
-    429: code_pb2.RESOURCE_EXHAUSTED,
-    431: code_pb2.INVALID_ARGUMENT,
-    500: code_pb2.INTERNAL,
-    503: code_pb2.UNAVAILABLE,
-    504: code_pb2.DEADLINE_EXCEEDED,
-}
-_REASONS = {
-    400: "INVALID_ARGUMENT",
-    413: "INVALID_ARGUMENT",
-    429: "RATE_LIMITED",
-    431: "INVALID_ARGUMENT",
-    500: "INTERNAL",
-    503: "SHUTTING_DOWN",
-    504: "DEADLINE_EXCEEDED",
-}
-_RETRIED = (429, 503)
-_TEXTS = {
-    429: "Too many requests on this connection.",
-    503: "The service can't be reached right now. Try again in a moment.",
-}
-_FROM_ENVOY = "%LOCAL_REPLY_BODY%"
+_CONTENT_TYPE = "content-type"
+_GRPC = "application/grpc"
+_GRPC_WEB = "application/grpc-web"
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """An answer of Envoy's own.
+
+    Attributes:
+        status: HTTP status by which Envoy knows it.
+        grpc_code: What a gRPC caller gets.
+        rest_code: What a REST caller gets as `code`.
+        reason: Name of an `ErrorReason`; empty: none fits.
+        text: Message for people; empty: what Envoy says itself.
+        retry: Whether calling again may help.
+    """
+
+    status: int
+    grpc_code: int
+    rest_code: int
+    reason: str = ""
+    text: str = ""
+    retry: bool = False
+
+
+_REPLIES = (
+    _Reply(400, code_pb2.INTERNAL, code_pb2.INVALID_ARGUMENT, "INVALID_ARGUMENT"),
+    _Reply(403, code_pb2.PERMISSION_DENIED, code_pb2.PERMISSION_DENIED),
+    _Reply(404, code_pb2.UNIMPLEMENTED, code_pb2.NOT_FOUND, text="The API has no such method."),
+    _Reply(408, code_pb2.DEADLINE_EXCEEDED, code_pb2.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
+    _Reply(
+        413,
+        code_pb2.INVALID_ARGUMENT,
+        code_pb2.INVALID_ARGUMENT,
+        "INVALID_ARGUMENT",
+        "The request's body is too large.",
+    ),
+    _Reply(
+        429,
+        code_pb2.RESOURCE_EXHAUSTED,
+        code_pb2.RESOURCE_EXHAUSTED,
+        "RATE_LIMITED",
+        "There are too many requests on this connection.",
+        retry=True,
+    ),
+    _Reply(431, code_pb2.INVALID_ARGUMENT, code_pb2.INVALID_ARGUMENT, "INVALID_ARGUMENT", "The headers are too large."),
+    _Reply(500, code_pb2.INTERNAL, code_pb2.INTERNAL, "INTERNAL"),
+    _Reply(
+        503,
+        code_pb2.UNAVAILABLE,
+        code_pb2.UNAVAILABLE,
+        "SHUTTING_DOWN",
+        "The service can't be reached right now. Try again in a moment.",
+        retry=True,
+    ),
+    _Reply(
+        504, code_pb2.DEADLINE_EXCEEDED, code_pb2.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "The service took too long."
+    ),
+)
+
+# The transcoder refuses a body or a parameter after it has made the request look like gRPC, and passes its refusal on
+# as it is.
+_OF_TRANSCODER = (400, 413)
 
 
 def local_reply_config() -> Json:
     """What Envoy answers when it does not get an answer for a caller.
 
-    gRPC calls get status and `google.rpc` details in their headers; REST calls get a `google.rpc.Status` as JSON.
+    gRPC and gRPC-Web callers get status and `google.rpc` details in headers, REST callers a `google.rpc.Status` as
+    JSON. A REST call that was transcoded is a gRPC call by then, whose answer the transcoder turns into JSON.
     """
-    mappers = [_grpc_mapper(status) for status in _RETRIED]
-    mappers += [_rest_mapper(status) for status in _GRPC_CODES]
+    mappers = []
+    for reply in _REPLIES:
+        # While a request still says gRPC-Web, the gRPC-Web filter has not seen it and will not translate the answer.
+        mappers.append(_grpc_mapper(reply, [_request_is(_GRPC_WEB)], f"{_GRPC_WEB}+proto"))
+        mappers.append(_grpc_mapper(reply, _answered_as_grpc(reply), _GRPC))
+        mappers.append(_rest_mapper(reply))
     return {"mappers": mappers}
 
 
-def not_found() -> Json:
-    """The REST answer for a path that no contract has, as a route action's direct response."""
-    status = {"code": code_pb2.NOT_FOUND, "message": "The API has no such method.", "details": []}
-    return {"status": 404, "body": {"inline_string": json.dumps(status)}}
+def _answered_as_grpc(reply: _Reply) -> list[Json]:
+    if reply.status not in _OF_TRANSCODER:
+        return [_request_is(_GRPC)]
+    transcoded = {"name": "x-envoy-original-path", "present_match": True, "invert_match": True}
+    return [_request_is(_GRPC), {"header_filter": {"header": transcoded}}]
 
 
-def _grpc_mapper(status: int) -> Json:
+def _grpc_mapper(reply: _Reply, conditions: Sequence[Json], content_type: str) -> Json:
+    headers = {
+        _CONTENT_TYPE: content_type,
+        "grpc-status": str(reply.grpc_code),
+        "grpc-message": quote(reply.text, safe=" !'(),.") or "%RESPONSE_CODE_DETAILS%",
+    }
+    if reply.reason:
+        headers["grpc-status-details-bin"] = _binary_details(reply)
     return {
-        "filter": _and([_status_is(status), _grpc_request()]),
-        "body": {"inline_string": _TEXTS[status]},
-        "body_format_override": {"text_format_source": {"inline_string": _FROM_ENVOY}},
-        "headers_to_add": [_header("grpc-status-details-bin", _binary_details(status)), _retry_after()],
+        "filter": _all([_status_is(reply.status), *conditions]),
+        "status_code": 200,
+        "body": {"inline_string": ""},
+        "headers_to_add": [_header(name, value) for name, value in headers.items()] + _retry_after(reply),
     }
 
 
-def _rest_mapper(status: int) -> Json:
-    body: Json = {"code": _GRPC_CODES[status], "message": _TEXTS.get(status, _FROM_ENVOY), "details": []}
-    if status in _REASONS:
-        body["details"] = [_json_detail(detail) for detail in _details(status)]
+def _rest_mapper(reply: _Reply) -> Json:
+    body = {
+        "code": reply.rest_code,
+        "message": reply.text or "%LOCAL_REPLY_BODY%",
+        "details": [_json_detail(detail) for detail in _details(reply)],
+    }
     return {
-        "filter": _and([_status_is(status), _grpc_request(invert=True)]),
+        "filter": _status_is(reply.status),
         "body_format_override": {"json_format": body, "content_type": "application/json"},
-        "headers_to_add": [_retry_after()] if status in _RETRIED else [],
+        "headers_to_add": _retry_after(reply),
     }
 
 
-def _details(status: int) -> Sequence[Message]:
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=_REASONS[status], domain=_DOMAIN)]
-    if status in _RETRIED:
+def _details(reply: _Reply) -> Sequence[Message]:
+    details: list[Message] = []
+    if reply.reason:
+        details.append(error_details_pb2.ErrorInfo(reason=reply.reason, domain=_DOMAIN))
+    if reply.retry:
         details.append(error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=_RETRY_SECONDS)))
     return details
 
 
-def _binary_details(status: int) -> str:
-    packed = []
-    for detail in _details(status):
-        wrapped = any_pb2.Any()
-        wrapped.Pack(detail)
-        packed.append(wrapped)
-    message = status_pb2.Status(code=_GRPC_CODES[status], message=_TEXTS[status], details=packed)
-    return base64.b64encode(message.SerializeToString(deterministic=True)).decode().rstrip("=")
+def _binary_details(reply: _Reply) -> str:
+    status = status_pb2.Status(code=reply.grpc_code, message=reply.text)
+    for detail in _details(reply):
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return base64.b64encode(status.SerializeToString(deterministic=True)).decode().rstrip("=")
 
 
 def _json_detail(detail: Message) -> Json:
     kind = {"@type": f"type.googleapis.com/{detail.DESCRIPTOR.full_name}"}
-    if isinstance(detail, error_details_pb2.ErrorInfo):
-        return {**kind, "reason": detail.reason, "domain": detail.domain}
-    return {**kind, "retryDelay": f"{_RETRY_SECONDS}s"}
+    return {**kind, **json_format.MessageToDict(detail)}
 
 
 def _status_is(status: int) -> Json:
@@ -107,22 +159,16 @@ def _status_is(status: int) -> Json:
     return {"status_code_filter": {"comparison": comparison}}
 
 
-def _grpc_request(*, invert: bool = False) -> Json:
-    header = {
-        "name": "content-type",
-        "string_match": {"prefix": "application/grpc"},
-        "treat_missing_header_as_empty": True,
-        "invert_match": invert,
-    }
-    return {"header_filter": {"header": header}}
+def _request_is(content_type: str) -> Json:
+    return {"header_filter": {"header": {"name": _CONTENT_TYPE, "string_match": {"prefix": content_type}}}}
 
 
-def _and(filters: Sequence[Json]) -> Json:
+def _all(filters: Sequence[Json]) -> Json:
     return {"and_filter": {"filters": list(filters)}}
 
 
-def _retry_after() -> Json:
-    return _header("retry-after", str(_RETRY_SECONDS))
+def _retry_after(reply: _Reply) -> list[Json]:
+    return [_header("retry-after", str(_RETRY_SECONDS))] if reply.retry else []
 
 
 def _header(name: str, value: str) -> Json:

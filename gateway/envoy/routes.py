@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from gateway.envoy.clusters import CONTROL_PLANE, OTLP_HTTP, STATIC
 from gateway.envoy.contracts import PUBLIC_SERVICES, Method, public_methods
-from gateway.envoy.errors import not_found
 from gateway.envoy.json import Json, typed
 from gateway.settings import GatewaySettings
 
@@ -49,7 +48,8 @@ def route_configuration(settings: GatewaySettings) -> Json:
         "routes": routes,
         "typed_per_filter_config": {CORS: _cors_policy(settings.cors_origins)},
     }
-    return {"name": "parley", "virtual_hosts": [host]}
+    # One cluster is missing on purpose, see _unknown_api_routes.
+    return {"name": "parley", "virtual_hosts": [host], "validate_clusters": False}
 
 
 def _method_route(method: Method) -> Json:
@@ -100,11 +100,12 @@ def _browser_spans_route(settings: GatewaySettings) -> Json:
 
 
 def _unknown_api_routes() -> Sequence[Json]:
-    json_body = [{"header": {"key": "content-type", "value": "application/json"}}]
-    rest = {"match": {"prefix": "/v1/"}, "direct_response": not_found(), "response_headers_to_add": json_body}
-    services = {"match": {"prefix": "/parley."}, "direct_response": {"status": 404}}
-    grpc = {"match": {"prefix": "/", "grpc": {}}, "direct_response": {"status": 404}}
-    return [rest, services, grpc]
+    # A route to a cluster that is not there, since the CORS filter passes over routes with a direct response: pages of
+    # another origin could not ask for REST methods, whose routes are known only after transcoding.
+    action = {"cluster": "none", "cluster_not_found_response_code": "NOT_FOUND"}
+    grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    matches: Sequence[Json] = [{"prefix": "/v1/"}, {"prefix": "/parley."}, {"prefix": "/", "headers": [grpc]}]
+    return [{"match": match, "route": action} for match in matches]
 
 
 def _static_route() -> Json:
@@ -130,6 +131,7 @@ def _cors_policy(origins: Sequence[str]) -> Json:
         allow_headers=", ".join(_ALLOWED_HEADERS),
         expose_headers=", ".join(_EXPOSED_HEADERS),
         max_age="86400",
+        forward_not_matching_preflights=False,
     )
 
 
