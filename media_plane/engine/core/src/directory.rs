@@ -28,7 +28,11 @@ impl SessionEntry {
     /// The video slot with this MID.
     pub(crate) fn video_slot(&self, mid: &str) -> Result<Arc<str>, CommandError> {
         let slot = self.slots.iter().find(|(known, _)| **known == *mid).ok_or(CommandError::UnknownTrack)?;
-        if slot.1 == MediaKind::Video { Ok(Arc::clone(&slot.0)) } else { Err(CommandError::Invalid("audio slots belong to the engine")) }
+        if slot.1 == MediaKind::Video {
+            Ok(Arc::clone(&slot.0))
+        } else {
+            Err(CommandError::Invalid("audio slots belong to the engine"))
+        }
     }
 }
 

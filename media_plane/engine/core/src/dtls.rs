@@ -71,7 +71,15 @@ pub(crate) struct Handshake {
 
 impl Handshake {
     pub(crate) fn new(identity: Arc<Identity>, fingerprints: Vec<[u8; 32]>) -> Self {
-        Self { identity, fingerprints, association: None, began: None, wake_at: None, client_is_known: false, done: false }
+        Self {
+            identity,
+            fingerprints,
+            association: None,
+            began: None,
+            wake_at: None,
+            client_is_known: false,
+            done: false,
+        }
     }
 
     /// Takes a datagram from an address that the client has proven to own.
@@ -141,12 +149,12 @@ impl Handshake {
         }
     }
 
-    /// Says goodbye (close_notify) to a client with which the handshake is done.
+    /// Says goodbye (`close_notify`) to a client with which the handshake is done.
     pub(crate) fn close(&mut self, mut send: impl FnMut(&[u8])) {
-        if let Some(association) = self.association.as_mut().filter(|_| self.done) {
-            if association.close().is_ok() {
-                self.drain(&mut send);
-            }
+        if let Some(association) = self.association.as_mut().filter(|_| self.done)
+            && association.close().is_ok()
+        {
+            self.drain(&mut send);
         }
     }
 }

@@ -374,7 +374,11 @@ impl Drop for Engine {
 }
 
 fn check_name(name: &str) -> Result<(), CommandError> {
-    if (1..=MAX_NAME_LEN).contains(&name.len()) { Ok(()) } else { Err(CommandError::Invalid("a name needs 1 to 128 bytes")) }
+    if (1..=MAX_NAME_LEN).contains(&name.len()) {
+        Ok(())
+    } else {
+        Err(CommandError::Invalid("a name needs 1 to 128 bytes"))
+    }
 }
 
 /// Why the threads did not start.

@@ -88,7 +88,8 @@ impl Munger {
     pub(crate) fn switch(&mut self, source: Key, info: &PacketInfo, captured: Micros) {
         let first_out = self.last.sequence + 1;
         let elapsed = captured.saturating_sub(self.last.captured);
-        let advance = if self.started { ((elapsed * Micros::from(self.clock_rate) / SECOND) as u32).max(self.step) } else { 0 };
+        let advance =
+            if self.started { ((elapsed * Micros::from(self.clock_rate) / SECOND) as u32).max(self.step) } else { 0 };
         let timestamp = self.last.timestamp.wrapping_add(advance);
         let (next, first) = (self.last.numbers, info.picture.numbers.unwrap_or_default());
         let picture_id = next.picture_id.unwrap_or_default().wrapping_add(1);
@@ -148,7 +149,12 @@ mod tests {
             tl0_index: Some(picture as u8),
             key_index: Some(3),
         };
-        PacketInfo { sequence, timestamp, picture: Picture { starts_key_frame: false, numbers: Some(numbers) }, ..PacketInfo::default() }
+        PacketInfo {
+            sequence,
+            timestamp,
+            picture: Picture { starts_key_frame: false, numbers: Some(numbers) },
+            ..PacketInfo::default()
+        }
     }
 
     fn munger() -> Munger {
@@ -161,7 +167,14 @@ mod tests {
         let first = packet(100, 5_000, 0x7ffe);
         munger.switch(A, &first, 1_000_000);
         let outs: Vec<_> = (0..10)
-            .map(|n| munger.forward(&packet(100 + n, 5_000 + 3_000 * n as u32, (0x7ffe + n as u16) & 0x7fff), 1_000_000 + n * 33_333).unwrap())
+            .map(|n| {
+                munger
+                    .forward(
+                        &packet(100 + n, 5_000 + 3_000 * n as u32, (0x7ffe + n as u16) & 0x7fff),
+                        1_000_000 + n * 33_333,
+                    )
+                    .unwrap()
+            })
             .collect();
         assert_eq!(outs[0].sequence, 65_531);
         assert_eq!(outs[9].sequence, 65_540);
@@ -212,7 +225,7 @@ mod tests {
         }
         let (segment, sequence) = munger.find(65_535).unwrap();
         assert_eq!((segment.source, sequence), (A, 104));
-        let (segment, sequence) = munger.find((65_541_u32 & 0xffff) as u16).unwrap();
+        let (segment, sequence) = munger.find(65_541_u32 as u16).unwrap();
         assert_eq!((segment.source, sequence), (B, 500));
         assert!(munger.find(65_530).is_none(), "before the first segment");
     }

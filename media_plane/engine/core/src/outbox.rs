@@ -1,4 +1,4 @@
-//! Where outgoing datagrams are put together: runs of equal size to one address become one send (UDP_SEGMENT).
+//! Where outgoing datagrams are put together: runs of equal size to one address become one send (`UDP_SEGMENT`).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,7 +20,7 @@ pub trait Transmit {
 
 /// The largest datagram that is sent; larger ones would be fragmented by the network.
 pub const MAX_DATAGRAM: usize = 1_500;
-/// The kernel takes at most this many segments a call in every version that has UDP_SEGMENT.
+/// The kernel takes at most this many segments a call in every version that has `UDP_SEGMENT`.
 const MAX_SEGMENTS: usize = 64;
 /// A run must fit an IP packet.
 const CAPACITY: usize = 65_000;
@@ -162,7 +162,9 @@ mod tests {
             send(&mut outbox, &mut log, 2, &[0; 60]);
         }
         outbox.flush(&mut log);
-        assert!(log.0.iter().all(|(_, segment, bytes)| bytes.len() <= CAPACITY && bytes.len() / segment <= MAX_SEGMENTS));
+        assert!(
+            log.0.iter().all(|(_, segment, bytes)| bytes.len() <= CAPACITY && bytes.len() / segment <= MAX_SEGMENTS)
+        );
         assert_eq!(log.0.iter().map(|(_, segment, bytes)| bytes.len() / segment).sum::<usize>(), 400);
     }
 

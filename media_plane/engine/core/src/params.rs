@@ -176,7 +176,10 @@ impl SessionParameters {
             }
         }
         for track in &self.send_tracks {
-            check(track.ssrcs.len() <= 4 && track.rtx_ssrcs.len() <= 4 && track.rids.len() <= 4, "at most 4 encodings")?;
+            check(
+                track.ssrcs.len() <= 4 && track.rtx_ssrcs.len() <= 4 && track.rids.len() <= 4,
+                "at most 4 encodings",
+            )?;
         }
         Ok(())
     }

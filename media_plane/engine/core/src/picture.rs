@@ -103,7 +103,8 @@ mod tests {
         let mut payload = [0x90, 0xf0, 0x81, 0x02, 7, 0x43, 0x00, 0x9d];
         let picture = inspect(Some(VideoFormat::Vp8), &payload, None);
         assert!(picture.starts_key_frame);
-        let numbers = PictureNumbers { picture_id: Some(0x7fff), wide: true, tl0_index: Some(200), key_index: Some(31) };
+        let numbers =
+            PictureNumbers { picture_id: Some(0x7fff), wide: true, tl0_index: Some(200), key_index: Some(31) };
         numbers.write_to(Some(VideoFormat::Vp8), &mut payload);
         assert_eq!(inspect(Some(VideoFormat::Vp8), &payload, None).numbers, Some(numbers));
     }

@@ -85,7 +85,7 @@ impl Reception {
         if !self.started {
             return None;
         }
-        let ahead = i64::from(number.wrapping_sub(self.highest as u16) as i16);
+        let ahead = i64::from(number.wrapping_sub(self.highest as u16).cast_signed());
         self.highest.checked_add_signed(ahead)
     }
 
@@ -99,7 +99,7 @@ impl Reception {
         let arrival = (arrival.wrapping_mul(u64::from(clock_rate)) / SECOND) as u32;
         let transit = arrival.wrapping_sub(timestamp);
         if let Some(previous) = self.transit.replace(transit) {
-            let difference = u64::from((transit.wrapping_sub(previous) as i32).unsigned_abs());
+            let difference = u64::from(transit.wrapping_sub(previous).cast_signed().unsigned_abs());
             // A pause, a switch of the source's camera: no jitter of the network.
             if difference < u64::from(clock_rate) {
                 self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
@@ -128,12 +128,12 @@ impl Reception {
     }
 
     fn cumulative_lost(&self) -> i64 {
-        (self.highest - self.base + 1) as i64 - self.received as i64
+        (self.highest - self.base + 1).cast_signed() - self.received.cast_signed()
     }
 
     /// Packets lost since the start, never below zero.
     pub(crate) fn lost(&self) -> u64 {
-        if self.started { self.cumulative_lost().max(0) as u64 } else { 0 }
+        if self.started { self.cumulative_lost().max(0).cast_unsigned() } else { 0 }
     }
 
     /// Interarrival jitter in timestamp units.

@@ -77,10 +77,16 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(now: Micros, open: &OpenSession, room: Key, identity: Arc<Identity>, random: &mut dyn FnMut() -> [u8; 8]) -> Self {
+    pub(crate) fn new(
+        now: Micros,
+        open: &OpenSession,
+        room: Key,
+        identity: Arc<Identity>,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Self {
         let parameters = &open.parameters;
         let slots = parameters.slots.iter().map(|spec| Slot::new(spec, random())).collect();
-        let [a, b, c, d, e, f, ..] = random();
+        let numbers = random();
         Self {
             key: open.key,
             subject: Subject { room: Arc::clone(&open.room), session: Arc::clone(&open.session) },
@@ -98,8 +104,8 @@ impl Session {
             streams: Vec::with_capacity(MAX_STREAMS),
             controls: Vec::with_capacity(MAX_STREAMS),
             control_out: OutboundControl::default(),
-            control_ssrc: u32::from_be_bytes([a, b, c, d]),
-            transport_sequence: u16::from_be_bytes([e, f]),
+            control_ssrc: numbers as u32,
+            transport_sequence: (numbers >> 32) as u16,
             arrivals: FeedbackRecorder::default(),
             next_report: now + SECOND,
             measured_round_trip: None,

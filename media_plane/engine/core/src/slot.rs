@@ -89,11 +89,10 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// An empty slot; `random` gives the numbers its stream starts with.
-    pub(crate) fn new(spec: &SlotSpec, random: [u8; 8]) -> Self {
-        let [a, b, c, d, e, f, g, h] = random;
+    pub(crate) fn new(spec: &SlotSpec, random: u64) -> Self {
         // Below 2^15, so that the receiver cannot guess a wrong rollover counter (RFC 3711 section 3.3.1).
-        let sequence = u16::from_be_bytes([a & 0x7f, b]);
-        let timestamp = u32::from_be_bytes([c, d, e, f]);
+        let [sequence, rtx_sequence] = [random as u16 & 0x7fff, (random >> 16) as u16 & 0x7fff];
+        let timestamp = (random >> 32) as u32;
         let (clock_rate, step) = match spec.kind {
             MediaKind::Audio => (48_000, 960),
             MediaKind::Video => (90_000, 3_000),
@@ -111,7 +110,7 @@ impl Slot {
             format: None,
             stream: OutboundStream::default(),
             rtx_stream: OutboundStream::default(),
-            rtx_sequence: u16::from_be_bytes([g & 0x7f, h]),
+            rtx_sequence,
             resent: if spec.kind == MediaKind::Video { vec![None; RESENT] } else { Vec::new() },
             figures: SlotFigures::default(),
         }
@@ -209,19 +208,17 @@ mod tests {
     const B: Key = Key { index: 1, generation: 0 };
 
     fn slot(kind: MediaKind) -> Slot {
-        Slot::new(&SlotSpec { mid: "0".into(), kind, ssrc: 1, rtx_ssrc: None }, [0; 8])
+        Slot::new(&SlotSpec { mid: "0".into(), kind, ssrc: 1, rtx_ssrc: None }, 0)
     }
 
     fn packet(sequence: u64, starts_key_frame: bool) -> PacketInfo {
         PacketInfo { sequence, picture: Picture { starts_key_frame, numbers: None }, ..PacketInfo::default() }
     }
 
-    fn format() -> Option<Format> {
-        Some(Format { incoming: 0, outgoing: 96, rtx: None })
-    }
+    const FORMAT: Format = Format { incoming: 0, outgoing: 96, rtx: None };
 
     fn accept(slot: &mut Slot, track: Key, info: PacketInfo) -> Decision {
-        slot.accept(track, &info, 0, format)
+        slot.accept(track, &info, 0, || Some(FORMAT))
     }
 
     #[test]

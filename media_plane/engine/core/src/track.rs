@@ -243,7 +243,15 @@ mod tests {
     fn track() -> Track {
         let mid = "0".into();
         let kind = MediaKind::Video;
-        let spec = SendTrack { mid, kind, payload_types: vec![96], ssrcs: vec![], rtx_ssrcs: vec![], rids: vec![], muted: false };
+        let spec = SendTrack {
+            mid,
+            kind,
+            payload_types: vec![96],
+            ssrcs: vec![],
+            rtx_ssrcs: vec![],
+            rids: vec![],
+            muted: false,
+        };
         Track::new(0, &spec)
     }
 

@@ -28,7 +28,8 @@ fn two(seed: u64, conditions: Conditions) -> Meeting {
 fn check_video(client: &Client, slot: &str, settled: Micros) -> Vec<usize> {
     let slot = client.slot(slot);
     let missing = slot.missing();
-    let newest_settled = slot.packets.iter().filter(|(_, packet)| packet.at <= settled).map(|(sequence, _)| *sequence).max();
+    let newest_settled =
+        slot.packets.iter().filter(|(_, packet)| packet.at <= settled).map(|(sequence, _)| *sequence).max();
     assert!(missing.iter().all(|gap| Some(*gap) > newest_settled), "gaps {missing:?} before {newest_settled:?}");
     let mut senders: Vec<usize> = Vec::new();
     let mut previous: Option<(sim::Mark, u16, u8, u32)> = None;
@@ -38,7 +39,10 @@ fn check_video(client: &Client, slot: &str, settled: Micros) -> Vec<usize> {
         let tl0 = descriptor.tl0_picture_index.unwrap();
         if senders.last() != Some(&mark.sender) {
             // Nobody can know that the very first packet of a stream was lost.
-            assert!(mark.key && (mark.part == 0 || previous.is_none()), "sequence {sequence}: a source starts with a key frame, not {mark:?}");
+            assert!(
+                mark.key && (mark.part == 0 || previous.is_none()),
+                "sequence {sequence}: a source starts with a key frame, not {mark:?}"
+            );
             senders.push(mark.sender);
         }
         if let Some((before, last_picture, last_tl0, timestamp)) = previous {
@@ -113,7 +117,8 @@ fn losses_are_repaired_both_ways() {
 #[test]
 fn handshakes_survive_loss() {
     for seed in 0..SEEDS {
-        let mut meeting = Meeting::new(seed, Conditions { loss: 150, delay: 20 * MILLISECOND, jitter: 20 * MILLISECOND });
+        let mut meeting =
+            Meeting::new(seed, Conditions { loss: 150, delay: 20 * MILLISECOND, jitter: 20 * MILLISECOND });
         meeting.join();
         meeting.join();
         meeting.connect();
@@ -173,7 +178,9 @@ fn a_muted_track_is_silent_and_comes_back_with_a_key_frame() {
     meeting.run(SECOND);
     assert_eq!(meeting.clients[0].sender.key_frames, key_frames + 1);
     let viewer = &meeting.clients[1];
-    assert!(viewer.slots.values().all(|slot| slot.count_between(unmuted, meeting.now) > 40 && slot.missing().is_empty()));
+    assert!(
+        viewer.slots.values().all(|slot| slot.count_between(unmuted, meeting.now) > 40 && slot.missing().is_empty())
+    );
     let first = viewer.slot(SLOT).in_order().find(|packet| packet.at >= unmuted).unwrap();
     assert!(sim::decode(&first.payload).1.key);
 }
@@ -199,7 +206,9 @@ fn a_third_joins_and_leaves_and_the_others_do_not_notice() {
     assert_eq!(heard, [Some(1), Some(2), None], "the voice of the second never moved");
     assert!(meeting.clients[third].heard.byes > 0 && meeting.clients[third].heard.closed);
     let ends = meeting.events(|kind| match kind {
-        EventKind::SessionState { subject, state: SessionState::Closed, reason, .. } => Some((subject.session.to_string(), *reason)),
+        EventKind::SessionState { subject, state: SessionState::Closed, reason, .. } => {
+            Some((subject.session.to_string(), *reason))
+        }
         _ => None,
     });
     assert_eq!(ends, [("client-2".into(), Some(CloseReason::Requested))]);
@@ -260,7 +269,7 @@ fn replays_and_garbage_are_counted_and_harmless() {
 /// Sends mutated datagrams from known and unknown addresses.
 fn garble(meeting: &mut Meeting, recorded: &[(std::net::SocketAddr, Vec<u8>)]) {
     let mut random = sim::Random(99);
-    for round in 0..20_000 {
+    for round in 0..20_000_u32 {
         let (from, mut datagram) = recorded[random.below(recorded.len() as u64) as usize].clone();
         for _ in 0..=random.below(3) {
             let at = random.below(datagram.len() as u64) as usize;
@@ -272,7 +281,11 @@ fn garble(meeting: &mut Meeting, recorded: &[(std::net::SocketAddr, Vec<u8>)]) {
         if random.permille(200) {
             datagram.insert(0, [0, 1, 20, 22, 128, 200][random.below(6) as usize]);
         }
-        let from = if random.permille(300) { std::net::SocketAddr::from(([10, 9, 9, 9], 1 + (round % 50) as u16)) } else { from };
+        let from = if random.permille(300) {
+            std::net::SocketAddr::from(([10, 9, 9, 9], 1 + (round % 50) as u16))
+        } else {
+            from
+        };
         meeting.network.send(meeting.now, from, sim::NODE, datagram);
         if round % 200 == 0 {
             meeting.run(5 * MILLISECOND);
@@ -349,7 +362,9 @@ fn a_track_that_falls_silent_is_told() {
     meeting.clients[0].sender.sends_video = true;
     meeting.run(SECOND);
     let activity = meeting.events(|kind| match kind {
-        EventKind::TrackActivity { subject, mid, active } if *subject.session == *"client-0" && **mid == *CAMERA => Some(*active),
+        EventKind::TrackActivity { subject, mid, active } if *subject.session == *"client-0" && **mid == *CAMERA => {
+            Some(*active)
+        }
         _ => None,
     });
     assert_eq!(activity, [true, false, true]);

@@ -101,11 +101,7 @@ impl Engine {
         parameters: PyRef<'_, SessionParameters>,
     ) -> PyResult<LocalTransport> {
         let local = refuse(py, self.0.open_session(room_id, session_id, parameters.0.clone()))?;
-        Ok(LocalTransport {
-            ice_ufrag: local.credentials.ufrag,
-            ice_pwd: local.credentials.pwd,
-            port: local.port,
-        })
+        Ok(LocalTransport { ice_ufrag: local.credentials.ufrag, ice_pwd: local.credentials.pwd, port: local.port })
     }
 
     #[pyo3(signature = (session_id, reason="requested"))]

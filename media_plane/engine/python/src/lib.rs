@@ -1,5 +1,7 @@
 //! The binding: `media_plane._engine`, whose interface is `media_plane/_engine.pyi`. It converts and does nothing else.
 
+#![expect(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
+
 mod engine;
 mod error;
 mod events;

@@ -20,16 +20,16 @@ pub(crate) struct Codec(core::Codec);
 #[pymethods]
 impl Codec {
     #[new]
-    #[pyo3(signature = (*, name, payload_type, clock_rate, channels=1, rtx_payload_type=None, fmtp=String::new()))]
+    #[pyo3(signature = (*, name, payload_type, clock_rate, channels=1, rtx_payload_type=None, fmtp=""))]
     fn new(
         name: String,
         payload_type: u8,
         clock_rate: u32,
         channels: u8,
         rtx_payload_type: Option<u8>,
-        fmtp: String,
+        fmtp: &str,
     ) -> Self {
-        Self(core::Codec { name, payload_type, clock_rate, channels, rtx_payload_type, fmtp })
+        Self(core::Codec { name, payload_type, clock_rate, channels, rtx_payload_type, fmtp: fmtp.to_owned() })
     }
 }
 
@@ -74,7 +74,10 @@ pub(crate) struct SendTrack(core::SendTrack);
 #[pymethods]
 impl SendTrack {
     #[new]
-    #[pyo3(signature = (*, mid, kind, payload_types, ssrcs=Vec::new(), rtx_ssrcs=Vec::new(), rids=Vec::new(), muted=false))]
+    #[pyo3(
+        signature = (*, mid, kind, payload_types, ssrcs=Vec::new(), rtx_ssrcs=Vec::new(), rids=Vec::new(), muted=false),
+        text_signature = "(*, mid, kind, payload_types, ssrcs=(), rtx_ssrcs=(), rids=(), muted=False)"
+    )]
     fn new(
         mid: &str,
         kind: &str,

@@ -112,20 +112,22 @@ impl DominantSpeaker {
         }
     }
 
-    /// Decides when it is time; Some when the floor has passed to another (or nobody is left).
-    pub(crate) fn update(&mut self, now: Micros) -> Option<Option<Key>> {
+    /// Who holds the floor.
+    pub(crate) fn holder(&self) -> Option<Key> {
+        self.dominant
+    }
+
+    /// Decides when it is time; true when the floor has passed to another, or to nobody because its holder has left.
+    pub(crate) fn update(&mut self, now: Micros) -> bool {
         if now < self.decide_at {
-            return None;
+            return false;
         }
         self.decide_at = now + DECISION_INTERVAL;
         for speaker in &mut self.speakers {
             speaker.advance(now);
         }
         let next = self.decide();
-        (next != self.dominant).then(|| {
-            self.dominant = next;
-            next
-        })
+        std::mem::replace(&mut self.dominant, next) != next
     }
 
     fn decide(&self) -> Option<Key> {
@@ -141,9 +143,9 @@ impl DominantSpeaker {
             [0, 1, 2].map(|scale| (scores[scale] / held[scale]).ln())
         };
         let challengers = self.speakers.iter().filter(|speaker| speaker.track != holder.track);
-        let stronger = challengers.map(|speaker| (speaker.track, ratios(speaker))).filter(|(_, ratios)| {
-            ratios.iter().zip(MARGINS).all(|(ratio, margin)| *ratio > margin)
-        });
+        let stronger = challengers
+            .map(|speaker| (speaker.track, ratios(speaker)))
+            .filter(|(_, ratios)| ratios.iter().zip(MARGINS).all(|(ratio, margin)| *ratio > margin));
         let best = stronger.max_by(|(_, a), (_, b)| a[1].total_cmp(&b[1]));
         Some(best.map_or(holder.track, |(track, _)| track))
     }
@@ -158,15 +160,20 @@ mod tests {
         Key { index, generation: 0 }
     }
 
-    fn run(room: &mut DominantSpeaker, from: Micros, to: Micros, level: impl Fn(u32, Micros) -> u8) -> Vec<(Micros, Option<u32>)> {
+    fn run(
+        room: &mut DominantSpeaker,
+        from: Micros,
+        to: Micros,
+        level: impl Fn(u32, Micros) -> u8,
+    ) -> Vec<(Micros, Option<u32>)> {
         let mut changes = Vec::new();
         for now in (from..to).step_by(FRAME as usize) {
             for index in 0..3 {
                 let level = AudioLevel { voice: false, level: level(index, now) };
                 room.note(now, key(index), Some(level));
             }
-            if let Some(dominant) = room.update(now) {
-                changes.push((now, dominant.map(|track| track.index)));
+            if room.update(now) {
+                changes.push((now, room.holder().map(|track| track.index)));
             }
         }
         changes
@@ -210,6 +217,7 @@ mod tests {
         let mut room = room();
         run(&mut room, 0, 3 * SECOND, |index, _| if index == 0 { 25 } else { 120 });
         room.remove(key(0));
-        assert_eq!(room.update(4 * SECOND), Some(None));
+        assert!(room.update(4 * SECOND));
+        assert_eq!(room.holder(), None);
     }
 }

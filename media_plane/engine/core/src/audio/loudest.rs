@@ -96,8 +96,8 @@ impl Loudest {
         let Some(newcomer) = self.best_from(now, places.end) else { return false };
         let Some(victim) = self.worst_in(now, places) else { return false };
         let (new, old) = (self.sources[newcomer], self.sources[victim]);
-        let earned = !old.speaks(now)
-            || (new.loudness > old.loudness + MARGIN && now.saturating_sub(old.selected_at) >= TURN);
+        let earned =
+            !old.speaks(now) || (new.loudness > old.loudness + MARGIN && now.saturating_sub(old.selected_at) >= TURN);
         if earned {
             self.sources.swap(newcomer, victim);
             self.sources[victim].selected_at = now;
@@ -112,13 +112,13 @@ impl Loudest {
     }
 
     fn worst_in(&self, now: Micros, places: std::ops::Range<usize>) -> Option<usize> {
-        let rank = |index: &usize| {
-            let source = &self.sources[*index];
-            (source.speaks(now), if source.speaks(now) { source.loudness } else { source.last_voice.unwrap_or(0) as f32 })
-        };
         places.min_by(|a, b| {
-            let (a, b) = (rank(a), rank(b));
-            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+            let (a, b) = (&self.sources[*a], &self.sources[*b]);
+            match (a.speaks(now), b.speaks(now)) {
+                (true, true) => a.loudness.total_cmp(&b.loudness),
+                (false, false) => a.last_voice.cmp(&b.last_voice),
+                (a_speaks, b_speaks) => a_speaks.cmp(&b_speaks),
+            }
         })
     }
 

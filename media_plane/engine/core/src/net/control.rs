@@ -15,7 +15,7 @@ pub(super) struct ControlBuffer {
 /// What the control messages of a received datagram say.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ControlInfo {
-    /// Size of the coalesced datagrams (UDP_GRO).
+    /// Size of the coalesced datagrams (`UDP_GRO`).
     pub(super) segment: Option<usize>,
     /// The address the datagram was sent to.
     pub(super) local: Option<IpAddr>,
@@ -41,22 +41,23 @@ impl ControlBuffer {
     }
 
     fn push<T: Copy>(&mut self, level: libc::c_int, kind: libc::c_int, value: T) {
+        let size = size_of::<T>() as u32;
         // SAFETY: CMSG_SPACE and CMSG_LEN only compute; they touch no memory.
-        let (space, len) =
-            unsafe { (libc::CMSG_SPACE(size_of::<T>() as u32) as usize, libc::CMSG_LEN(size_of::<T>() as u32) as usize) };
+        let [space, len, data_at] =
+            unsafe { [libc::CMSG_SPACE(size), libc::CMSG_LEN(size), libc::CMSG_LEN(0)] }.map(|len| len as usize);
         assert!(self.len + space <= CAPACITY, "the control buffer holds every message that is sent");
         let header = libc::cmsghdr { cmsg_len: len, cmsg_level: level, cmsg_type: kind };
-        // SAFETY: `len + space` is within the buffer (asserted); the buffer is aligned to 8 and every CMSG_SPACE is a
-        // multiple of 8, so the header is aligned; CMSG_DATA stays within the same message; the value is written unaligned.
+        // SAFETY: `self.len + space` is within the buffer (asserted), and `data_at` plus the size of T is at most `space`;
+        // both are written unaligned.
         unsafe {
-            let at = self.bytes.as_mut_ptr().add(self.len).cast::<libc::cmsghdr>();
-            at.write(header);
-            libc::CMSG_DATA(at).cast::<T>().write_unaligned(value);
+            let at = self.bytes.as_mut_ptr().add(self.len);
+            at.cast::<libc::cmsghdr>().write_unaligned(header);
+            at.add(data_at).cast::<T>().write_unaligned(value);
         }
         self.len += space;
     }
 
-    /// Asks for a run of datagrams of this size (UDP_SEGMENT).
+    /// Asks for a run of datagrams of this size (`UDP_SEGMENT`).
     pub(super) fn push_segment(&mut self, size: u16) {
         self.push(libc::SOL_UDP, libc::UDP_SEGMENT, size);
     }
@@ -66,7 +67,8 @@ impl ControlBuffer {
         match local {
             IpAddr::V4(ip) => {
                 let source = libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) };
-                let info = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: source, ipi_addr: libc::in_addr { s_addr: 0 } };
+                let info =
+                    libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: source, ipi_addr: libc::in_addr { s_addr: 0 } };
                 self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, info);
             }
             IpAddr::V6(ip) => {

@@ -13,7 +13,7 @@ mod system;
 pub(crate) use socket::{MediaSocket, RECEIVE_BUFFER};
 pub(crate) use system::{WakeFd, pin_to_core, thread_cpu_nanoseconds, wait_readable};
 
-/// Whether this kernel segments sent datagrams and coalesces received ones (UDP_SEGMENT, UDP_GRO).
+/// Whether this kernel segments sent datagrams and coalesces received ones (`UDP_SEGMENT`, `UDP_GRO`).
 #[must_use]
 pub fn offload_support() -> (bool, bool) {
     MediaSocket::bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))

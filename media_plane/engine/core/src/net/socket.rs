@@ -8,7 +8,7 @@ use super::address::RawAddress;
 use super::control::{ControlBuffer, read_control};
 use crate::outbox::{Path, Transmit};
 
-/// Room the kernel is asked for in each direction; it grants what net.core.{r,w}mem_max allow.
+/// Room the kernel is asked for in each direction; it grants what `net.core.rmem_max` and `wmem_max` allow.
 const SOCKET_BUFFER: libc::c_int = 8 << 20;
 /// The largest run of coalesced datagrams.
 pub(crate) const RECEIVE_BUFFER: usize = 65_536;
@@ -107,7 +107,8 @@ impl MediaSocket {
     }
 
     fn send_one_by_one(&self, path: &Path, segment: usize, bytes: &[u8]) -> bool {
-        bytes.chunks(segment).fold(true, |sent, datagram| self.send(path, None, datagram).is_ok() && sent)
+        let refused = bytes.chunks(segment).filter(|datagram| self.send(path, None, datagram).is_err());
+        refused.count() == 0
     }
 }
 

@@ -43,8 +43,8 @@ impl AsRawFd for WakeFd {
 pub(crate) fn wait_readable<const N: usize>(fds: &[RawFd; N], timeout: Option<Micros>) -> bool {
     let mut polled = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     let limit = timeout.map(|micros| libc::timespec {
-        tv_sec: (micros / 1_000_000) as libc::time_t,
-        tv_nsec: ((micros % 1_000_000) * 1_000) as libc::c_long,
+        tv_sec: (micros / 1_000_000).cast_signed(),
+        tv_nsec: ((micros % 1_000_000) * 1_000).cast_signed(),
     });
     let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: `polled` has N entries, `limit` is null or points at a live timespec, and no signal mask is given.
@@ -56,7 +56,8 @@ pub(crate) fn thread_cpu_nanoseconds() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a live timespec that the kernel fills in.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    // Neither is ever negative.
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
 /// Keeps the calling thread on one core; a core that does not exist leaves it where it is.

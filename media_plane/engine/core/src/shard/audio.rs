@@ -25,12 +25,13 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(key).filter(|room| now >= room.next_audio) else { return };
         room.next_audio = now + AUDIO_INTERVAL;
         let name = room.name.clone();
-        let dominant = room.dominant.update(now);
+        let passed = room.dominant.update(now);
+        let holder = room.dominant.holder();
         if room.loudest.update(now) {
             self.choose_audio(now, key);
         }
-        if let Some(dominant) = dominant {
-            let session = dominant.and_then(|track| self.track_name(track)).map(|track| track.session);
+        if passed {
+            let session = holder.and_then(|track| self.track_name(track)).map(|track| track.session);
             self.emit(now, EventKind::DominantSpeaker { room: name, session });
         }
     }
@@ -80,7 +81,9 @@ impl Shard {
     }
 
     fn assign_audio(&mut self, now: Micros, receiver: Subscriber, source: Option<Key>) {
-        let Some(session) = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut) else { return };
+        let Some(session) = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut) else {
+            return;
+        };
         let Some(slot) = session.slots.get_mut(usize::from(receiver.slot)) else { return };
         let previous = slot.source;
         slot.assign(source);

@@ -98,7 +98,12 @@ impl Shard {
             let declared = [(StreamRole::Media, &spec.ssrcs), (StreamRole::Retransmission, &spec.rtx_ssrcs)];
             for (role, ssrcs) in declared {
                 if let Some(ssrc) = ssrcs.first() {
-                    session.streams.push(ClientStream { ssrc: *ssrc, track: key, role, state: InboundStream::default() });
+                    session.streams.push(ClientStream {
+                        ssrc: *ssrc,
+                        track: key,
+                        role,
+                        state: InboundStream::default(),
+                    });
                 }
             }
             if let Some(track) = self.tracks.get_mut(key) {

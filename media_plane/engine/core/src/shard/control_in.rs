@@ -57,7 +57,8 @@ impl Shard {
 
     fn take_sender_report(&mut self, now: Micros, index: u32, ssrc: u32, info: &SenderInfo) {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        let Some(track) = session.tracks.iter().find(|key| self.tracks.get(**key).is_some_and(|track| track.ssrc == Some(ssrc)))
+        let Some(track) =
+            session.tracks.iter().find(|key| self.tracks.get(**key).is_some_and(|track| track.ssrc == Some(ssrc)))
         else {
             return;
         };

@@ -45,7 +45,9 @@ impl Shard {
         if count > 0 {
             self.counters.nacks_sent += 1;
             let sender = session.control_ssrc;
-            send_control(session, &mut self.outbox, network, |writer, _| writer.nack(sender, ssrc, asked[..count].iter().copied()));
+            send_control(session, &mut self.outbox, network, |writer, _| {
+                writer.nack(sender, ssrc, asked[..count].iter().copied())
+            });
         }
     }
 
@@ -86,7 +88,9 @@ impl Shard {
         }
         session.next_report = now + REPORT_INTERVAL;
         let tracks = &mut self.tracks;
-        send_control(session, &mut self.outbox, network, |writer, session| write_receiver_report(writer, session, tracks, now));
+        send_control(session, &mut self.outbox, network, |writer, session| {
+            write_receiver_report(writer, session, tracks, now)
+        });
         let tracks = &self.tracks;
         let mut slot = 0;
         while slot < session.slots.len() {
@@ -142,7 +146,12 @@ fn send_control(
     sent.is_some()
 }
 
-fn write_receiver_report(writer: &mut RtcpWriter<'_>, session: &Session, tracks: &mut Slab<Track>, now: Micros) -> Option<()> {
+fn write_receiver_report(
+    writer: &mut RtcpWriter<'_>,
+    session: &Session,
+    tracks: &mut Slab<Track>,
+    now: Micros,
+) -> Option<()> {
     let mut blocks = [ReportBlock::default(); MAX_COUNT];
     let mut ssrcs = [0; MAX_COUNT];
     let mut count = 0;

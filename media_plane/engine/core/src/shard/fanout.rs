@@ -1,5 +1,7 @@
 //! Sending media on: for each receiver in turn all packets of the received batch, so that they leave in one call.
 
+use std::time::Duration;
+
 use super::Shard;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind, TrackName};
@@ -12,7 +14,7 @@ use crate::slab::Key;
 use crate::slot::{Decision, Format};
 use crate::srtp::{OutboundContext, OutboundStream};
 use crate::track::{Subscriber, Track};
-use crate::wire::extension::{ExtensionIds, ExtensionValues};
+use crate::wire::extension::{ExtensionIds, ExtensionValues, abs_send_time};
 use crate::wire::rtp::{OutgoingHeader, write_header};
 
 /// A received packet that is to be sent on.
@@ -144,7 +146,14 @@ impl Departure<'_> {
 
 impl Session {
     /// Sends a packet of a track in a slot; tells what became of it.
-    fn forward(&mut self, slot: usize, key: Key, track: &Track, packet: &StoredPacket<'_>, out: &mut Departure<'_>) -> Decision {
+    fn forward(
+        &mut self,
+        slot: usize,
+        key: Key,
+        track: &Track,
+        packet: &StoredPacket<'_>,
+        out: &mut Departure<'_>,
+    ) -> Decision {
         let (Some(path), Some(srtp)) = (self.ice.path(), &self.srtp) else { return Decision::Skip };
         let Some(slot) = self.slots.get_mut(slot) else { return Decision::Skip };
         let codecs = &self.codecs;
@@ -180,6 +189,11 @@ impl Session {
     }
 }
 
+/// The value of abs-send-time.
+pub(super) fn send_time(now: Micros) -> u32 {
+    abs_send_time(Duration::from_micros(now))
+}
+
 impl Shard {
     /// Sends on everything received since the last call.
     pub(super) fn forward_pending(&mut self, now: Micros, network: &mut dyn Transmit) {
@@ -206,7 +220,7 @@ impl Shard {
     fn forward_work(&mut self, now: Micros, work: Work, fanout: &mut FanOut, network: &mut dyn Transmit) {
         let receiver = work.receiver;
         let run = &fanout.pending[work.first as usize..work.end as usize];
-        let abs_send_time = self.abs_send_time(now);
+        let abs_send_time = send_time(now);
         let session = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut);
         let (Some(session), Some(key)) = (session, run.first().map(|pending| pending.track)) else { return };
         let Some(track) = self.tracks.get(key) else { return };
@@ -223,10 +237,6 @@ impl Shard {
         if before == 0 && after > 0 {
             fanout.first_sent.push(receiver);
         }
-    }
-
-    pub(super) fn abs_send_time(&self, now: Micros) -> u32 {
-        crate::wire::extension::abs_send_time(std::time::Duration::from_micros(now))
     }
 
     /// The slot has changed: its previous track no longer needs to be sent there, and the node is told.

@@ -90,7 +90,12 @@ impl Shard {
 }
 
 /// Decrypts a packet and hands it to its track.
-fn accept(now: Micros, session: &mut Session, tracks: &mut Slab<Track>, datagram: &mut [u8]) -> Result<Accepted, Refusal> {
+fn accept(
+    now: Micros,
+    session: &mut Session,
+    tracks: &mut Slab<Track>,
+    datagram: &mut [u8],
+) -> Result<Accepted, Refusal> {
     let header = RtpHeader::parse(datagram).ok_or(Refusal::Malformed)?;
     let srtp = session.srtp.as_ref().ok_or(Refusal::Srtp(SrtpError::Authentication))?;
     let known = session.streams.iter().position(|stream| stream.ssrc == header.ssrc);

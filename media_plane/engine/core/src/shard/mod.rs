@@ -170,9 +170,9 @@ impl Shard {
 }
 
 /// Random numbers for streams to start with.
-fn random() -> [u8; 8] {
+fn random() -> u64 {
     let mut bytes = [0; 8];
     // A failure leaves zeros: predictable starting numbers weaken nothing that the keys protect.
     let _ = rand::fill(&mut bytes);
-    bytes
+    u64::from_be_bytes(bytes)
 }

@@ -1,7 +1,7 @@
 //! Answering a receiver's NACK: the packet is made again from the ring of its source.
 
 use super::Shard;
-use super::fanout::{Departure, Envelope, Seal};
+use super::fanout::{Departure, Envelope, Seal, send_time};
 use crate::clock::{MILLISECOND, Micros};
 use crate::outbox::Transmit;
 use crate::track::Subscriber;
@@ -35,7 +35,7 @@ impl Shard {
         sequence: u16,
         network: &mut dyn Transmit,
     ) -> Option<()> {
-        let abs_send_time = self.abs_send_time(now);
+        let abs_send_time = send_time(now);
         let session = self.sessions.get_mut(receiver.session as usize)?.as_deref_mut()?;
         let interval = session.round_trip().max(LEAST_INTERVAL);
         let (path, srtp) = (session.path()?, session.srtp.as_ref()?);

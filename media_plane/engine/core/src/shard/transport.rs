@@ -37,7 +37,14 @@ impl Shard {
         (session.ice.has_fragment(fragment) && message.verify(session.ice.key())).then_some(index)
     }
 
-    fn answer_check(&mut self, now: Micros, index: u32, path: &Path, message: &Message<'_>, network: &mut dyn Transmit) {
+    fn answer_check(
+        &mut self,
+        now: Micros,
+        index: u32,
+        path: &Path,
+        message: &Message<'_>,
+        network: &mut dyn Transmit,
+    ) {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let refusal = if let Some(attribute) = message.unknown_required {
             Some(ErrorCode::UnknownAttribute(attribute))

@@ -9,7 +9,13 @@ use crate::slab::Key;
 use crate::track::Subscriber;
 
 impl Shard {
-    pub(super) fn update_slots(&mut self, now: Micros, key: SessionKey, requests: &[SlotRequest], network: &mut dyn Transmit) {
+    pub(super) fn update_slots(
+        &mut self,
+        now: Micros,
+        key: SessionKey,
+        requests: &[SlotRequest],
+        network: &mut dyn Transmit,
+    ) {
         if self.session_by_key(key).is_none() {
             return;
         }
@@ -27,7 +33,9 @@ impl Shard {
 
     fn update_slot(&mut self, now: Micros, index: u32, mid: &str, target: Option<Key>, network: &mut dyn Transmit) {
         let Some(session) = self.session(index) else { return };
-        let Some((place, slot)) = session.slots_of(MediaKind::Video).find(|(_, slot)| *slot.mid == *mid) else { return };
+        let Some((place, slot)) = session.slots_of(MediaKind::Video).find(|(_, slot)| *slot.mid == *mid) else {
+            return;
+        };
         let receiver = Subscriber { session: index, slot: place as u16 };
         let (source, previous_target) = (slot.source, slot.target);
         let wanted = target.filter(|track| self.may_receive(index, *track));
@@ -47,7 +55,8 @@ impl Shard {
     /// A receiver gets video tracks of its room, never its own.
     fn may_receive(&self, index: u32, track: Key) -> bool {
         let Some(track) = self.tracks.get(track).filter(|track| track.kind == MediaKind::Video) else { return false };
-        let rooms = (self.session(index).map(|session| session.room), self.session(track.owner).map(|session| session.room));
+        let rooms =
+            (self.session(index).map(|session| session.room), self.session(track.owner).map(|session| session.room));
         track.owner != index && rooms.0 == rooms.1
     }
 
@@ -138,7 +147,14 @@ impl Shard {
     }
 
     /// Stops or resumes forwarding a track.
-    pub(super) fn set_muted(&mut self, now: Micros, owner: SessionKey, mid: &str, muted: bool, network: &mut dyn Transmit) {
+    pub(super) fn set_muted(
+        &mut self,
+        now: Micros,
+        owner: SessionKey,
+        mid: &str,
+        muted: bool,
+        network: &mut dyn Transmit,
+    ) {
         let Some(key) = self.find_track(owner, mid) else { return };
         let Some(track) = self.tracks.get_mut(key) else { return };
         if track.muted == muted {

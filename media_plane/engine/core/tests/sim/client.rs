@@ -139,7 +139,10 @@ impl Client {
             rids: Vec::new(),
             muted: false,
         };
-        let slots = AUDIO_SLOTS.iter().map(|mid| (mid, MediaKind::Audio)).chain(VIDEO_SLOTS.iter().map(|mid| (mid, MediaKind::Video)));
+        let slots = AUDIO_SLOTS
+            .iter()
+            .map(|mid| (mid, MediaKind::Audio))
+            .chain(VIDEO_SLOTS.iter().map(|mid| (mid, MediaKind::Video)));
         SessionParameters {
             ice_ufrag: "client".into(),
             ice_pwd: "p".repeat(24),
@@ -186,7 +189,8 @@ impl Client {
                 self.ice_connected |= message.class == Class::Success && message.verify(&self.node_key);
             }
             DatagramKind::Dtls => {
-                let handled = self.dtls.handle_timeout(self.clock.instant(now)).and_then(|()| self.dtls.handle_packet(datagram));
+                let handled =
+                    self.dtls.handle_timeout(self.clock.instant(now)).and_then(|()| self.dtls.handle_packet(datagram));
                 handled.expect("the node's records are right");
                 self.drain_dtls(now);
             }
@@ -285,7 +289,11 @@ impl Client {
         let ntp_time = self.clock.ntp(now);
         self.write_control(|writer| {
             if reports {
-                let info = |rate: u64| SenderInfo { ntp_time, rtp_timestamp: (now * rate / 1_000) as u32, ..SenderInfo::default() };
+                let info = |rate: u64| SenderInfo {
+                    ntp_time,
+                    rtp_timestamp: (now * rate / 1_000) as u32,
+                    ..SenderInfo::default()
+                };
                 writer.sender_report(audio, &info(48), &[]).unwrap();
                 writer.sender_report(video, &info(90), &[]).unwrap();
             }
@@ -329,7 +337,9 @@ impl Client {
     fn receive_media(&mut self, now: Micros, datagram: &mut [u8]) {
         let Some((keys, _)) = &self.keys else { return };
         let ssrc = RtpHeader::parse(datagram).unwrap().ssrc;
-        let len = keys.unprotect_rtp(self.inbound.entry(ssrc).or_default(), datagram).expect("no packet is sent twice as it was");
+        let len = keys
+            .unprotect_rtp(self.inbound.entry(ssrc).or_default(), datagram)
+            .expect("no packet is sent twice as it was");
         let packet = &datagram[..len];
         let header = RtpHeader::parse(packet).unwrap();
         let values = ExtensionValues::read(&header, packet, &self.sender.ids);
@@ -375,16 +385,21 @@ impl Client {
                 }
                 RtcpPacket::TransportFeedback(feedback) => {
                     self.heard.transport_feedback += 1;
-                    self.heard.packets_reported += feedback.packets().filter(|packet| packet.arrival_us.is_some()).count();
+                    self.heard.packets_reported +=
+                        feedback.packets().filter(|packet| packet.arrival_us.is_some()).count();
                 }
                 RtcpPacket::ReceiverReport { .. } => self.heard.receiver_reports += 1,
-                RtcpPacket::SenderReport { sender_ssrc, info, .. } => self.heard.sender_reports.push((sender_ssrc, info)),
+                RtcpPacket::SenderReport { sender_ssrc, info, .. } => {
+                    self.heard.sender_reports.push((sender_ssrc, info));
+                }
                 RtcpPacket::Bye(_) => self.heard.byes += 1,
                 _ => {}
             }
         }
         self.heard.nacked += again.len();
         let packets: Vec<_> = again.into_iter().filter_map(|sequence| self.sender.retransmission(sequence)).collect();
-        packets.into_iter().for_each(|packet| self.send_media(packet));
+        for packet in packets {
+            self.send_media(packet);
+        }
     }
 }

@@ -1,6 +1,12 @@
 //! A meeting in a simulated network: one shard, clients that speak real STUN, DTLS and SRTP, and a network that loses and
 //! delays by a seeded generator. Time is a number that the meeting advances; nothing sleeps.
-#![allow(dead_code, unused_imports, unreachable_pub, missing_docs, reason = "several test programs share this module and use parts of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    missing_docs,
+    reason = "several test programs share this module and use parts of it"
+)]
 
 mod client;
 mod network;

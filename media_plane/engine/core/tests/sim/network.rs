@@ -9,7 +9,7 @@ use parley_engine_core::outbox::{Path, Transmit};
 
 use super::{IN_SHARD, NODE};
 
-/// A generator whose whole state is a number (SplitMix64).
+/// A generator whose whole state is a number (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub struct Random(pub u64);
 

@@ -39,7 +39,9 @@ impl SlotReceiver {
 
     /// Sequence numbers that have not come between the first and the newest.
     pub fn missing(&self) -> Vec<u64> {
-        let (Some((first, _)), Some(highest)) = (self.packets.first_key_value(), self.highest) else { return Vec::new() };
+        let (Some((first, _)), Some(highest)) = (self.packets.first_key_value(), self.highest) else {
+            return Vec::new();
+        };
         (*first..highest).filter(|sequence| !self.packets.contains_key(sequence)).collect()
     }
 
