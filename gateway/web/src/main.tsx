@@ -1,13 +1,12 @@
 import "./design/base.css";
-import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { App } from "./app.tsx";
+import { App } from "./app";
+import { restoreTheme } from "./design/theme";
+import { followHistory } from "./router";
 
+restoreTheme();
+followHistory();
 const root = document.getElementById("root");
 if (root) {
-  createRoot(root).render(
-    <StrictMode>
-      <App />
-    </StrictMode>,
-  );
+  createRoot(root).render(<App />);
 }

@@ -1,0 +1,120 @@
+/** The elements that show and sound the slots. They live as long as the session and outlast its peer connections. */
+
+import { Store } from "@/session/store";
+import type { Peer, Slot } from "./peer";
+
+export class SlotMedia {
+  private readonly videos = new Map<string, HTMLVideoElement>();
+  private readonly audios = new Map<string, HTMLAudioElement>();
+  private receivers: Slot[] = [];
+  private speakerId = "";
+  private firstFrame: (() => void) | undefined;
+  /** Whether the browser refuses to play sound before a click. */
+  readonly soundBlocked = new Store(false);
+
+  /** Called once, at the first decoded remote frame. */
+  onFirstFrame(listener: () => void): void {
+    this.firstFrame = listener;
+  }
+
+  /** Shows a peer's slots, each as soon as its first packet is there: until then the last picture stays. */
+  bind(peer: Peer): void {
+    this.receivers = peer.slots("audio");
+    for (const slot of this.receivers) {
+      this.play(this.audio(slot.mid), slot.receiver.track);
+    }
+    for (const { mid, receiver } of peer.slots("video")) {
+      const video = this.video(mid);
+      const show = () => this.play(video, receiver.track);
+      if (video.srcObject && receiver.track.muted) {
+        receiver.track.addEventListener("unmute", show, { once: true });
+      } else {
+        show();
+      }
+      this.watchFirstFrame(video);
+    }
+  }
+
+  /** The one element of a video slot. */
+  video(mid: string): HTMLVideoElement {
+    let video = this.videos.get(mid);
+    if (!video) {
+      video = document.createElement("video");
+      video.autoplay = true;
+      video.playsInline = true;
+      // Sound comes from the audio slots; a muted element may always play.
+      video.muted = true;
+      video.className = "slot-video";
+      video.dataset.slot = mid;
+      this.videos.set(mid, video);
+    }
+    return video;
+  }
+
+  audioSlots(): readonly Slot[] {
+    return this.receivers;
+  }
+
+  setSpeaker(deviceId: string): void {
+    if (deviceId === this.speakerId) {
+      return;
+    }
+    this.speakerId = deviceId;
+    for (const audio of this.audios.values()) {
+      setSink(audio, deviceId);
+    }
+  }
+
+  /** To be called from a click. */
+  unblockSound(): void {
+    this.soundBlocked.set(false);
+    for (const audio of this.audios.values()) {
+      audio.play().catch(() => this.soundBlocked.set(true));
+    }
+  }
+
+  close(): void {
+    for (const element of [...this.videos.values(), ...this.audios.values()]) {
+      element.srcObject = null;
+      element.remove();
+    }
+  }
+
+  private audio(mid: string): HTMLAudioElement {
+    let audio = this.audios.get(mid);
+    if (!audio) {
+      audio = document.createElement("audio");
+      audio.autoplay = true;
+      audio.dataset.slot = mid;
+      setSink(audio, this.speakerId);
+      document.body.append(audio);
+      this.audios.set(mid, audio);
+    }
+    return audio;
+  }
+
+  private play(element: HTMLMediaElement, track: MediaStreamTrack): void {
+    element.srcObject = new MediaStream([track]);
+    element.play().catch((error: unknown) => {
+      if (element instanceof HTMLAudioElement && error instanceof Error && error.name === "NotAllowedError") {
+        this.soundBlocked.set(true);
+      }
+    });
+  }
+
+  private watchFirstFrame(video: HTMLVideoElement): void {
+    if (this.firstFrame && "requestVideoFrameCallback" in video) {
+      video.requestVideoFrameCallback(() => {
+        this.firstFrame?.();
+        this.firstFrame = undefined;
+      });
+    }
+  }
+}
+
+function setSink(audio: HTMLAudioElement, deviceId: string): void {
+  if ("setSinkId" in audio) {
+    // A loudspeaker that is gone leaves the system's own in use.
+    audio.setSinkId(deviceId).catch(() => undefined);
+  }
+}

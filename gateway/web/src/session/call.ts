@@ -1,0 +1,125 @@
+/** A meeting with its media in this browser: the session, the slots' elements and the levels, made at the click on "Join now". */
+
+import { Levels } from "@/media/levels";
+import type { LocalMedia } from "@/media/local_media";
+import type { Meter } from "@/media/meter";
+import { Peer } from "@/media/peer";
+import { SlotMedia } from "@/media/slot_media";
+import { signalingPort } from "@/rpc/api";
+import type { Entry } from "@/rpc/credentials";
+import type { CallError } from "@/rpc/errors";
+import { systemClock } from "@/rpc/retry";
+import { JoinTrace } from "@/telemetry/join_trace";
+import { MeetingSession } from "./meeting_session";
+import { sends } from "./model";
+
+export interface CallOptions {
+  readonly meeting: string;
+  readonly passcode: string;
+  readonly displayName: string;
+  readonly entry: Entry;
+  readonly local: LocalMedia;
+  readonly meter: Meter;
+}
+
+/** How long the trace of a join waits for the first picture. */
+const FIRST_FRAME_MS = 10_000;
+
+export class Call {
+  readonly media = new SlotMedia();
+  readonly session: MeetingSession;
+  readonly levels: Levels;
+  readonly local: LocalMedia;
+  /** The mids of the video slots; the same for every connection, since all have the same shape. */
+  videoMids: readonly string[] = [];
+  private readonly cleanups: (() => void)[] = [];
+
+  constructor(options: CallOptions) {
+    const { local, meter } = options;
+    this.local = local;
+    this.session = new MeetingSession({
+      ...options,
+      api: signalingPort,
+      clock: systemClock,
+      media: { prepare: () => Peer.prepare(local), bind: (peer) => this.bind(peer as Peer) },
+    });
+    const { store } = this.session;
+    this.levels = new Levels({
+      slots: () => this.media.audioSlots(),
+      participantOf: (mid) => store.get().slots[mid]?.participant ?? "",
+      selfId: () => store.get().selfId,
+      own: () => (local.muted("microphone") ? 0 : meter.level()),
+    });
+    this.media.setSpeaker(local.state.get().speakerId);
+    this.cleanups.push(this.followMutes(), this.leaveWithPage());
+  }
+
+  async join(peer: Peer, signal: AbortSignal, onWait: (error: CallError) => void): Promise<void> {
+    const trace = new JoinTrace();
+    this.media.onFirstFrame(() => {
+      trace.reach("first_frame");
+      trace.finish();
+    });
+    peer.onState((state) => {
+      if (state === "connected") {
+        trace.reach("connected");
+        this.finishTrace(trace);
+      }
+    });
+    await this.session.join({
+      peer,
+      signal,
+      onWait,
+      traceparent: trace.traceparent,
+      onAnswer: () => trace.reach("answer"),
+    });
+  }
+
+  leave(): void {
+    this.session.leave();
+    this.close();
+  }
+
+  close(): void {
+    this.session.close();
+    this.levels.close();
+    this.media.close();
+    for (const cleanup of this.cleanups.splice(0)) {
+      cleanup();
+    }
+  }
+
+  /** With nobody's picture to wait for, the trace is complete when media is connected. */
+  private finishTrace(trace: JoinTrace): void {
+    const { participants, selfId } = this.session.store.get();
+    const pictures = participants.some((person) => person.id !== selfId && sends(person, "camera"));
+    setTimeout(() => trace.finish(), pictures ? FIRST_FRAME_MS : 0);
+  }
+
+  private bind(peer: Peer): void {
+    this.videoMids = peer.slots("video").map(({ mid }) => mid);
+    this.media.bind(peer);
+  }
+
+  /** Tells the others whenever something of ours is muted, unmuted or shared. */
+  private followMutes(): () => void {
+    const sources = ["microphone", "camera", "screen", "screen-audio"] as const;
+    const signature = () => sources.map((source) => this.local.muted(source)).join();
+    let before = signature();
+    return this.local.state.subscribe(() => {
+      const now = signature();
+      if (now !== before) {
+        before = now;
+        this.session.tracksChanged();
+      }
+      this.media.setSpeaker(this.local.state.get().speakerId);
+    });
+  }
+
+  /** A closed tab leaves at once instead of a minute later. */
+  private leaveWithPage(): () => void {
+    const leave = () => this.session.leave();
+    window.addEventListener("pagehide", leave);
+    return () => window.removeEventListener("pagehide", leave);
+  }
+}

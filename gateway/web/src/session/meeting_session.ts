@@ -1,0 +1,330 @@
+/** Being in a meeting: joins, follows the events, keeps media up, and comes back by itself after whatever happens. */
+
+import { type Caller, newRequestId, type SignalingPort } from "@/rpc/api";
+import type { Entry } from "@/rpc/credentials";
+import { type CallError, toCallError } from "@/rpc/errors";
+import { ACTION, type Clock, PATIENT, retrying } from "@/rpc/retry";
+import { describe } from "@/rpc/words";
+import { coalesced } from "./coalesce";
+import { MediaKeeper, type PeerPort } from "./media_keeper";
+import type { Joined, MediaAnswer, SlotRequest, Track, WatchMessage } from "./model";
+import { type Action, EMPTY, reduce, type SessionState } from "./state";
+import { Store } from "./store";
+import { watch } from "./watch";
+
+/** What the session needs of media. */
+export interface MediaPort {
+  /** A new connection with its offer ready. */
+  prepare(): Promise<PeerPort>;
+  /** Shows and sounds what the connection's slots bring. */
+  bind(peer: PeerPort): void;
+}
+
+export interface SessionOptions {
+  readonly api: SignalingPort;
+  readonly clock: Clock;
+  readonly media: MediaPort;
+  readonly entry: Entry;
+  readonly meeting: string;
+  readonly passcode: string;
+  readonly displayName: string;
+}
+
+export interface JoinOptions {
+  /** A connection prepared ahead. */
+  readonly peer: PeerPort;
+  readonly traceparent?: string;
+  readonly signal?: AbortSignal;
+  /** Told before each wait for another try. */
+  readonly onWait?: (error: CallError) => void;
+  /** Told when the join was answered. */
+  readonly onAnswer?: () => void;
+}
+
+/** How often somebody who came before the host asks again. */
+const NOT_STARTED_POLL_MS = 3_000;
+/** How soon a failed heartbeat is repeated. */
+const HEARTBEAT_RETRY_MS = 2_000;
+/** What slots that nobody named show. */
+const AUTOMATIC = JSON.stringify({ kind: "automatic" });
+const REACTION_MS = 4_000;
+const NOTICE_MS = 5_000;
+
+export class MeetingSession {
+  readonly store = new Store<SessionState>(EMPTY);
+  private readonly keeper: MediaKeeper;
+  private readonly life = new AbortController();
+  /** Of the present participant: a new one comes with each join. */
+  private stay = new AbortController();
+  private caller: Caller = { token: "", meeting: "", participant: "" };
+  private wanted: readonly SlotRequest[] = [];
+  private granted = new Map<string, string>();
+  private rejoining = false;
+  private readonly syncTracks = coalesced(() => this.sendTracks());
+  private readonly syncSlots = coalesced(() => this.sendSlots());
+
+  constructor(private readonly options: SessionOptions) {
+    const { media, clock } = options;
+    this.keeper = new MediaKeeper({
+      clock,
+      signal: this.life.signal,
+      prepare: () => media.prepare(),
+      bind: (peer) => media.bind(peer),
+      exchange: (peer) => this.renegotiate(peer),
+      onState: (state) => this.dispatch({ type: "media", media: state }),
+    });
+  }
+
+  /** Enters; throws CallError when there is no way in. */
+  async join(join: JoinOptions): Promise<void> {
+    const joined = await this.enter(join);
+    join.onAnswer?.();
+    await this.settle(joined, join.peer);
+  }
+
+  /** To be called when what is sent was muted, unmuted or changed. */
+  tracksChanged(): void {
+    this.syncTracks();
+  }
+
+  /** Says what the layout shows. Slots that are not named keep what they have. */
+  showSlots(requests: readonly SlotRequest[]): void {
+    this.wanted = requests;
+    this.syncSlots();
+  }
+
+  setCapacity(capacity: number): void {
+    this.dispatch({ type: "capacity", capacity });
+  }
+
+  react(emoji: string): void {
+    this.options.api.sendReaction(this.caller, emoji).catch(() => undefined);
+  }
+
+  /** The participant's token and meeting, for calls of other services. */
+  get identity(): Caller {
+    return this.caller;
+  }
+
+  /** Leaves and lets go of everything; the screen need not wait. */
+  leave(): void {
+    this.dispatch({ type: "ending", ending: "left" });
+    const { api, clock } = this.options;
+    retrying(() => api.leaveMeeting(this.caller), { policy: ACTION, clock }).catch(() => undefined);
+    this.close();
+  }
+
+  close(): void {
+    this.life.abort();
+    this.stay.abort();
+    this.keeper.close();
+  }
+
+  private dispatch(action: Action): void {
+    const before = this.store.get();
+    this.store.update((state) => reduce(state, action));
+    this.scheduleExpiry(before);
+  }
+
+  /** Reactions and notices fade by themselves. */
+  private scheduleExpiry(before: SessionState): void {
+    const { reactions, notices, nextKey } = this.store.get();
+    for (let key = before.nextKey; key < nextKey; key += 1) {
+      const lasts = reactions.some((reaction) => reaction.key === key) ? REACTION_MS : NOTICE_MS;
+      if (lasts === REACTION_MS || notices.some((notice) => notice.key === key)) {
+        void this.options.clock.sleep(lasts, this.life.signal).then(() => this.dispatch({ type: "expire", key }));
+      }
+    }
+  }
+
+  /** One JoinMeeting, repeated until it is answered or refused for good. */
+  private async enter({ peer, traceparent, signal = this.life.signal, onWait }: JoinOptions): Promise<Joined> {
+    const { api, clock, entry, meeting, passcode, displayName } = this.options;
+    for (;;) {
+      const requestId = newRequestId();
+      const offer = peer.offer(this.wanted);
+      const ask = async () =>
+        api.joinMeeting({ token: await entry.token(), meeting, passcode, displayName, offer, requestId, traceparent });
+      try {
+        return await retrying(ask, { policy: PATIENT, clock, signal, ...(onWait && { onWait }) });
+      } catch (thrown) {
+        const error = toCallError(thrown);
+        if (error.reason !== "MEETING_NOT_STARTED" || signal.aborted) {
+          throw error;
+        }
+        onWait?.(error);
+        await clock.sleep(NOT_STARTED_POLL_MS, signal);
+      }
+    }
+  }
+
+  /** Takes a join's answer into use. */
+  private async settle(joined: Joined, peer: PeerPort): Promise<void> {
+    const { meeting } = this.options;
+    this.stay.abort();
+    this.stay = new AbortController();
+    this.caller = { token: joined.token, meeting, participant: joined.self.id };
+    this.granted = keyed(this.wanted);
+    const slots = joined.answer.slots;
+    this.dispatch({ type: "joined", selfId: joined.self.id, snapshot: joined.snapshot, slots });
+    // The stream and the connection need not wait for each other.
+    void this.follow(joined.cursor, this.stay.signal);
+    void this.beat(joined.heartbeatMs, this.stay.signal);
+    await this.keeper.use(peer, joined.answer);
+    this.syncTracks();
+  }
+
+  private async follow(cursor: string, signal: AbortSignal): Promise<void> {
+    const { api, clock } = this.options;
+    const end = await watch({
+      open: (from, streamSignal) => api.watchSession(this.caller, from, streamSignal),
+      cursor,
+      clock,
+      signal,
+      onMessage: (message) => this.receive(message),
+      onState: (state) => this.dispatch({ type: "signal", signal: state }),
+    });
+    if (end.kind === "not-in-meeting") {
+      await this.rejoin();
+    } else if (end.kind === "refused") {
+      this.fail(end.error);
+    }
+  }
+
+  private receive({ body }: WatchMessage): void {
+    if (body.kind === "snapshot") {
+      this.dispatch({ type: "snapshot", snapshot: body.snapshot });
+    } else if (body.kind === "event") {
+      this.dispatch({ type: "event", event: body.event });
+      if (body.event.kind === "media-moved") {
+        this.keeper.moved(body.event.epoch);
+      }
+    }
+    if (this.store.get().ending) {
+      this.close();
+    }
+  }
+
+  private async beat(everyMs: number, signal: AbortSignal): Promise<void> {
+    const { api, clock } = this.options;
+    let wait = everyMs;
+    for (;;) {
+      await clock.sleep(wait, signal);
+      if (signal.aborted) {
+        return;
+      }
+      try {
+        const { intervalMs, token } = await api.heartbeat(this.caller);
+        wait = intervalMs;
+        if (token && !signal.aborted) {
+          this.caller = { ...this.caller, token };
+        }
+      } catch (thrown) {
+        if (isGone(toCallError(thrown))) {
+          await this.rejoin();
+          return;
+        }
+        wait = HEARTBEAT_RETRY_MS;
+      }
+    }
+  }
+
+  /** Comes in again as a new participant, after the service has given the old one up. */
+  private async rejoin(): Promise<void> {
+    if (this.rejoining || this.store.get().ending || this.life.signal.aborted) {
+      return;
+    }
+    this.rejoining = true;
+    this.stay.abort();
+    this.dispatch({ type: "signal", signal: "lost" });
+    try {
+      const peer = await this.options.media.prepare();
+      await this.settle(await this.enter({ peer }), peer);
+    } catch (thrown) {
+      this.fail(toCallError(thrown));
+    } finally {
+      this.rejoining = false;
+    }
+  }
+
+  private fail(error: CallError): void {
+    if (this.life.signal.aborted) {
+      return;
+    }
+    if (error.reason === "MEETING_ENDED") {
+      this.dispatch({ type: "ending", ending: "ended" });
+    } else {
+      this.dispatch({ type: "ending", ending: "failed", problem: describe(error) });
+    }
+    this.close();
+  }
+
+  /** A new answer for a new connection; undefined when a join is on its way that brings one. */
+  private async renegotiate(peer: PeerPort): Promise<MediaAnswer | undefined> {
+    const { api, clock } = this.options;
+    const requestId = newRequestId();
+    const offer = peer.offer(this.wanted);
+    const signal = this.stay.signal;
+    try {
+      const exchange = () => api.renegotiateMedia(this.caller, offer, requestId);
+      const answer = await retrying(exchange, { policy: PATIENT, clock, signal });
+      if (signal.aborted) {
+        return undefined;
+      }
+      this.granted = keyed(offer.slots);
+      this.dispatch({ type: "slots", slots: answer.slots });
+      this.syncTracks();
+      return answer;
+    } catch (thrown) {
+      const error = toCallError(thrown);
+      if (isGone(error)) {
+        void this.rejoin();
+      } else if (!signal.aborted) {
+        throw error;
+      }
+      return undefined;
+    }
+  }
+
+  private async sendTracks(): Promise<void> {
+    const tracks = (): Track[] => this.keeper.tracks();
+    await this.tell(async (caller) => {
+      const now = tracks();
+      if (now.length > 0) {
+        await this.options.api.updateTracks(caller, now);
+      }
+    });
+  }
+
+  private async sendSlots(): Promise<void> {
+    const changed = this.wanted.filter(
+      ({ mid, selection }) => (this.granted.get(mid) ?? AUTOMATIC) !== JSON.stringify(selection),
+    );
+    if (changed.length > 0) {
+      await this.tell(async (caller) => {
+        await this.options.api.updateSlots(caller, changed);
+        this.granted = new Map([...this.granted, ...keyed(changed)]);
+      });
+    }
+  }
+
+  /** A change that is repeated while the service is away; a join or a new answer carries the state anyway. */
+  private async tell(change: (caller: Caller) => Promise<void>): Promise<void> {
+    if (!this.caller.token) {
+      return;
+    }
+    const { clock } = this.options;
+    await retrying(() => change(this.caller), { policy: PATIENT, clock, signal: this.stay.signal }).catch(
+      () => undefined,
+    );
+  }
+}
+
+/** Whether the service no longer knows the participant. */
+function isGone(error: CallError): boolean {
+  return error.reason === "PARTICIPANT_NOT_FOUND" || error.reason === "TOKEN_EXPIRED";
+}
+
+function keyed(requests: readonly SlotRequest[]): Map<string, string> {
+  return new Map(requests.map(({ mid, selection }) => [mid, JSON.stringify(selection)]));
+}

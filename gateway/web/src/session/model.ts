@@ -1,0 +1,116 @@
+/** What the client knows of a meeting, in its own words; `rpc/convert.ts` translates from the contracts. */
+
+export type Role = "host" | "co-host" | "panelist" | "participant" | "attendee";
+export type Presence = "waiting" | "joining" | "connected" | "reconnecting" | "left";
+export type TrackSource = "microphone" | "camera" | "screen" | "screen-audio";
+
+export interface Track {
+  /** `a=mid` of the m-line in the sender's offer. */
+  readonly mid: string;
+  readonly kind: "audio" | "video";
+  readonly source: TrackSource;
+  readonly muted: boolean;
+}
+
+export interface Participant {
+  /** UUID: the last part of the resource name. */
+  readonly id: string;
+  readonly displayName: string;
+  readonly role: Role;
+  readonly presence: Presence;
+  readonly tracks: readonly Track[];
+}
+
+export interface Meeting {
+  /** The 11-digit number. */
+  readonly id: string;
+  readonly topic: string;
+  readonly hostDisplayName: string;
+  /** Known to the host alone, else empty. */
+  readonly passcode: string;
+  readonly ended: boolean;
+}
+
+/** What a slot of the caller's carries; empty strings: nothing. */
+export interface SlotAssignment {
+  readonly mid: string;
+  readonly participant: string;
+  readonly sourceMid: string;
+}
+
+export interface Snapshot {
+  readonly meeting: Meeting;
+  /** Everyone who is in it, oneself among them, by join time. */
+  readonly participants: readonly Participant[];
+  readonly slots: readonly SlotAssignment[];
+  readonly dominantSpeaker: string;
+}
+
+export type LeaveReason = "left" | "expired" | "removed" | "ended";
+
+export type MeetingEvent =
+  | { readonly kind: "participant-joined"; readonly participant: Participant }
+  | { readonly kind: "participant-updated"; readonly participant: Participant }
+  | { readonly kind: "participant-left"; readonly participant: string; readonly reason: LeaveReason }
+  | { readonly kind: "dominant-speaker-changed"; readonly participant: string }
+  | { readonly kind: "slots-changed"; readonly slots: readonly SlotAssignment[] }
+  | { readonly kind: "reaction-sent"; readonly participant: string; readonly emoji: string }
+  | { readonly kind: "meeting-updated"; readonly meeting: Meeting }
+  | { readonly kind: "meeting-ended"; readonly participant: string }
+  | { readonly kind: "media-moved"; readonly epoch: bigint };
+
+export type GoAwayReason = "shutting-down" | "too-slow" | "left" | "replaced";
+
+/** One message of the watch stream. */
+export interface WatchMessage {
+  readonly sequence: bigint;
+  readonly cursor: string;
+  readonly body:
+    | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
+    | { readonly kind: "event"; readonly event: MeetingEvent }
+    | { readonly kind: "checkpoint" }
+    | { readonly kind: "go-away"; readonly reason: GoAwayReason; readonly delayMs: number };
+}
+
+/** What a video slot shall show. */
+export interface SlotRequest {
+  readonly mid: string;
+  readonly selection:
+    | { readonly kind: "source"; readonly participant: string; readonly mid: string }
+    | { readonly kind: "automatic" }
+    | { readonly kind: "empty" };
+}
+
+export interface MediaOffer {
+  readonly sdp: string;
+  readonly tracks: readonly Track[];
+  readonly slots: readonly SlotRequest[];
+}
+
+export interface MediaAnswer {
+  readonly sdp: string;
+  readonly slots: readonly SlotAssignment[];
+  readonly iceServers: readonly RTCIceServer[];
+  readonly epoch: bigint;
+}
+
+/** What a join brings. */
+export interface Joined {
+  readonly self: Participant;
+  readonly token: string;
+  readonly answer: MediaAnswer;
+  readonly snapshot: Snapshot;
+  readonly cursor: string;
+  readonly heartbeatMs: number;
+}
+
+/** The track of this source, if the participant's offer has one. */
+export function trackOf(participant: Participant, source: TrackSource): Track | undefined {
+  return participant.tracks.find((track) => track.source === source);
+}
+
+/** Whether the participant sends this source now. */
+export function sends(participant: Participant, source: TrackSource): boolean {
+  const track = trackOf(participant, source);
+  return track !== undefined && !track.muted;
+}
