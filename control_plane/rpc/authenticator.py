@@ -1,4 +1,4 @@
-"""Decides by method and token whether somebody may make a call at all; what they may do to a resource, use cases decide."""
+"""Decides by method and token whether somebody may call at all; use cases decide what they may do to a resource."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def current_caller() -> Caller:
 class TableAuthenticator:
     """Looks up the method's row, verifies the token, and asks whether a user's session still lives.
 
-    The session is looked up at each call: a cache would let revoked sessions live on for a while, and the store is needed
-    by these calls anyway.
+    The session is looked up at each call: a cache would let revoked sessions live on for a while, and these calls need
+    the store anyway.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class TableAuthenticator:
         """
         access = self._table.get(method)
         if access is None:
-            raise permission_denied("This method can't be called.")
+            raise permission_denied()
         if access.token is TokenUse.IGNORED or (token is None and access.token is TokenUse.OPTIONAL):
             return Caller(CallerKind.NOBODY, address=peer)
         if token is None:

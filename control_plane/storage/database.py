@@ -1,0 +1,81 @@
+"""PostgreSQL as the control plane uses it: every wait is bounded, and a database that is gone is STORE_UNAVAILABLE."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from control_plane.domain.errors import store_unavailable
+
+POOL_SIZE = 10
+POOL_OVERFLOW = 10
+POOL_TIMEOUT = 2.0
+CONNECT_TIMEOUT = 2
+"""Seconds; libpq takes no less."""
+TRANSACTION_TIMEOUT = 5.0
+"""The server cancels a statement after 3 s. A server that does not answer at all is given up after this."""
+_SESSION_OPTIONS = "-c statement_timeout=3000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=15000"
+_STORE = "database"
+
+
+class Database:
+    """A pool of connections that recovers by itself."""
+
+    def __init__(self, url: str) -> None:
+        """Nothing is connected before the first transaction.
+
+        Args:
+            url: SQLAlchemy URL with the driver psycopg.
+        """
+        self._engine = create_async_engine(
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_timeout=POOL_TIMEOUT,
+            pool_pre_ping=True,  # connections of before a restart of the server are replaced, not failed upon
+            hide_parameters=True,  # what people wrote must not stand in logs
+            connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": _SESSION_OPTIONS},
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Runs a transaction: committed when the block ends well, rolled back when it raises.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        with store_failures():
+            async with asyncio.timeout(TRANSACTION_TIMEOUT), self._engine.begin() as connection:
+                yield connection
+
+    async def check(self) -> None:
+        """Asks the server something.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        async with self.transaction() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._engine.dispose()
+
+
+@contextmanager
+def store_failures() -> Iterator[None]:
+    """Turns failures of the database into STORE_UNAVAILABLE; errors of ours in a statement stay what they are."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, InternalError, PoolTimeoutError, TimeoutError, OSError) as error:
+        raise store_unavailable(_STORE) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise store_unavailable(_STORE) from error
+        raise

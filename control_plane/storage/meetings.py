@@ -1,0 +1,107 @@
+"""Meetings in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.application.ports import Position
+from control_plane.domain.meeting import Meeting, MeetingSettings, MeetingState, MeetingType
+from control_plane.storage.tables import MEETINGS, USERS
+
+
+class PostgresMeetings:
+    """Meetings as they were planned."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, meeting: Meeting) -> bool:
+        """Adds a meeting; False: its number is, or was, another's."""
+        values = {**_values(meeting), "number": meeting.number, "host_id": meeting.host_id}
+        statement = upsert(MEETINGS).values(**values).on_conflict_do_nothing(index_elements=["number"])
+        return (await self._connection.execute(statement)).rowcount == 1
+
+    async def get(self, number: str, *, lock: bool = False) -> Meeting | None:
+        """Returns a meeting; with `lock` nobody else changes it until the transaction ends."""
+        statement = _select().where(MEETINGS.c.number == number)
+        if lock:
+            statement = statement.with_for_update(of=MEETINGS)
+        row = (await self._connection.execute(statement)).first()
+        return None if row is None else _meeting(row)
+
+    async def list(
+        self, host_id: str, state: MeetingState | None, after: Position | None, limit: int
+    ) -> Sequence[Meeting]:
+        """Returns a host's meetings, newest first."""
+        columns = MEETINGS.c
+        statement = _select().where(columns.host_id == host_id)
+        if state is not None:
+            statement = statement.where(columns.state == state.value)
+        if after is not None:
+            statement = statement.where(tuple_(columns.create_time, columns.number) < (after.create_time, after.id))
+        statement = statement.order_by(columns.create_time.desc(), columns.number.desc()).limit(limit)
+        return [_meeting(row) for row in await self._connection.execute(statement)]
+
+    async def save(self, meeting: Meeting) -> None:
+        """Writes a meeting that was changed under lock."""
+        statement = update(MEETINGS).where(MEETINGS.c.number == meeting.number).values(**_values(meeting))
+        await self._connection.execute(statement)
+
+    async def delete(self, number: str, now: datetime) -> None:
+        """Takes a meeting away and forgets what was planned; the number stays taken."""
+        forgotten = {"delete_time": now, "topic": "", "passcode": "", "settings": {}}
+        await self._connection.execute(update(MEETINGS).where(MEETINGS.c.number == number).values(**forgotten))
+
+
+def _select() -> Select[Any]:
+    return (
+        select(MEETINGS, USERS.c.display_name.label("host_display_name"))
+        .join_from(MEETINGS, USERS, MEETINGS.c.host_id == USERS.c.id)
+        .where(MEETINGS.c.delete_time.is_(None))
+    )
+
+
+def _values(meeting: Meeting) -> Mapping[str, Any]:
+    return {
+        "type": meeting.type.value,
+        "state": meeting.state.value,
+        "topic": meeting.topic,
+        "passcode": meeting.passcode,
+        "scheduled_start_time": meeting.scheduled_start_time,
+        "scheduled_seconds": round(meeting.scheduled_duration.total_seconds()),
+        "time_zone": meeting.time_zone,
+        "settings": asdict(meeting.settings),
+        "create_time": meeting.create_time,
+        "update_time": meeting.update_time,
+        "start_time": meeting.start_time,
+        "end_time": meeting.end_time,
+        "revision": meeting.revision,
+    }
+
+
+def _meeting(row: Row[Any]) -> Meeting:
+    return Meeting(
+        number=row.number,
+        host_id=row.host_id,
+        host_display_name=row.host_display_name,
+        passcode=row.passcode,
+        type=MeetingType(row.type),
+        state=MeetingState(row.state),
+        create_time=row.create_time,
+        update_time=row.update_time,
+        topic=row.topic,
+        scheduled_start_time=row.scheduled_start_time,
+        scheduled_duration=timedelta(seconds=row.scheduled_seconds),
+        time_zone=row.time_zone,
+        settings=MeetingSettings(**row.settings),
+        start_time=row.start_time,
+        end_time=row.end_time,
+        revision=row.revision,
+    )

@@ -1,0 +1,99 @@
+"""What was done for request ids, and the outbox: both commit with the change they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from opentelemetry.propagate import inject
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from control_plane.application.ports import OutboxEntry
+from control_plane.domain.errors import request_id_reused
+from control_plane.storage.database import Database
+from control_plane.storage.tables import OUTBOX, REQUEST_IDS
+
+REQUEST_ID_LIFETIME = timedelta(hours=24)
+
+
+class PostgresRequestIds:
+    """What was done for a `request_id`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def claim(self, caller: str, request_id: str, fingerprint: bytes, now: datetime) -> str | None:
+        """Takes a request id for this transaction; returns what was kept when it was taken before."""
+        columns = REQUEST_IDS.c
+        fresh = {"fingerprint": fingerprint, "result": "", "expire_time": now + REQUEST_ID_LIFETIME}
+        statement = upsert(REQUEST_IDS).values(caller=caller, request_id=request_id, **fresh)
+        # An insert waits for another transaction that holds the same key: of two at a time one does the work.
+        claimed = await self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["caller", "request_id"], set_=fresh, where=columns.expire_time <= now
+            )
+        )
+        if claimed.rowcount == 1:
+            return None
+        kept = select(columns.fingerprint, columns.result).where(
+            columns.caller == caller, columns.request_id == request_id
+        )
+        row = (await self._connection.execute(kept)).one()
+        if row.fingerprint != fingerprint:
+            raise request_id_reused()
+        return str(row.result)
+
+    async def keep(self, caller: str, request_id: str, result: str) -> None:
+        """Keeps what was made for a claimed request id."""
+        columns = REQUEST_IDS.c
+        claimed = (columns.caller == caller) & (columns.request_id == request_id)
+        await self._connection.execute(update(REQUEST_IDS).where(claimed).values(result=result))
+
+
+class PostgresOutbox:
+    """Entries that commit with the change they tell of."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, kind: str, meeting_id: str, *, participant_id: str = "") -> None:
+        """Adds an entry to this transaction, with the trace that caused it."""
+        carrier: dict[str, str] = {}
+        inject(carrier)
+        await self._connection.execute(
+            insert(OUTBOX).values(
+                kind=kind,
+                meeting_number=meeting_id,
+                participant_id=participant_id,
+                traceparent=carrier.get("traceparent", ""),
+            )
+        )
+
+
+class PostgresOutboxReader:
+    """The other end of the outbox."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def relay(self, handle: Callable[[OutboxEntry], Awaitable[None]], limit: int = 100) -> int:
+        """Hands over the oldest entries, and forgets each that was handled.
+
+        Each is handled in its own transaction, so that a failure keeps only what it must, and no transaction is long.
+        """
+        for handled in range(limit):
+            if not await self._relay_one(handle):
+                return handled
+        return limit
+
+    async def _relay_one(self, handle: Callable[[OutboxEntry], Awaitable[None]]) -> bool:
+        async with self._database.transaction() as connection:
+            oldest = select(OUTBOX).order_by(OUTBOX.c.id).limit(1).with_for_update(skip_locked=True)
+            row = (await connection.execute(oldest)).first()
+            if row is None:
+                return False
+            await handle(OutboxEntry(row.id, row.kind, row.meeting_number, row.participant_id, row.traceparent))
+            await connection.execute(delete(OUTBOX).where(OUTBOX.c.id == row.id))
+            return True

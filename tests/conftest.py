@@ -1,0 +1,56 @@
+"""What tests of all kinds share: the real stores, started when a test first asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from parley_cli.parts.postgres import PostgresPart
+from parley_cli.parts.redis import RedisPart
+from tests.support import stores
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresPart]:
+    """A PostgreSQL server."""
+    part = PostgresPart(tmp_path_factory.mktemp("pg"), durable=False)
+    part.start(timeout=60)
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPart]:
+    """A Redis server."""
+    part = RedisPart(tmp_path_factory.mktemp("redis"))
+    part.start(timeout=60)
+    yield part
+    part.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresPart) -> str:
+    """Name of a database with this version's schema, to be copied."""
+    from control_plane.storage import migrate  # noqa: PLC0415 - tests without a database must not need SQLAlchemy
+
+    with stores.admin(postgres) as connection:
+        connection.execute(f"CREATE DATABASE {stores.TEMPLATE}")
+    migrate.migrate_now(postgres.database_url(stores.TEMPLATE))
+    return stores.TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres: PostgresPart, migrated_template: str) -> Iterator[str]:
+    """URL of a database with the schema and nothing in it."""
+    with stores.fresh_database(postgres, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisPart) -> str:
+    """URL of a Redis that holds nothing."""
+    with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
+        client.flushall()
+    return redis_server.url
