@@ -1,4 +1,99 @@
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Call } from "@/session/call";
-export default function Room({ call }: { call: Call; passcode: string }) {
-  return <p>{call.session.store.get().selfId}</p>;
+import type { SessionState } from "@/session/state";
+import { useStore } from "@/session/store";
+import type { Mode } from "@/stage/layout";
+import { Announcer } from "./announcer";
+import { ConnectionBanner } from "./banners";
+import { Controls } from "./controls";
+import { PeoplePanel } from "./people_panel";
+import { Stage } from "./stage";
+import { useHotkeys } from "./use_hotkeys";
+import { useIdle } from "./use_idle";
+
+/** What the person chose to see. */
+export interface View {
+  readonly mode: Mode;
+  readonly people: boolean;
+  /** Id of the one who stays large. */
+  readonly pinned: string;
+}
+
+/** The call: the stage, one bar, and a panel that comes when asked for. */
+export default function Room({ call, passcode }: { call: Call; passcode: string }) {
+  const state = useStore(call.session.store);
+  const [view, setView] = useState<View>({ mode: "gallery", people: false, pinned: "" });
+  const change = useCallback((next: Partial<View>) => setView((now) => ({ ...now, ...next })), []);
+  const actions = useActions(call, view, change);
+  useHotkeys(actions);
+  const idle = useIdle(4_000);
+  const link = useMemo(() => invitation(state, passcode), [state, passcode]);
+  const title = state.meeting.topic || "Parley";
+  useEffect(() => {
+    const before = document.title;
+    document.title = title;
+    return () => {
+      document.title = before;
+    };
+  }, [title]);
+  return (
+    <div className="flex h-dvh flex-col overflow-hidden">
+      <ConnectionBanner state={state} call={call} />
+      <div className="relative flex min-h-0 flex-1">
+        <Stage call={call} state={state} view={view} />
+        {view.people && (
+          <PeoplePanel
+            state={state}
+            link={link}
+            local={call.local}
+            pinned={view.pinned}
+            onPin={(id) => change({ pinned: id, ...(id && { mode: "speaker" }) })}
+            onClose={() => change({ people: false })}
+          />
+        )}
+      </div>
+      <Controls call={call} state={state} view={view} link={link} actions={actions} quiet={idle && !view.people} />
+      <Announcer state={state} />
+    </div>
+  );
+}
+
+/** What buttons and keys do. */
+export interface RoomActions {
+  readonly toggleMicrophone: () => void;
+  readonly toggleCamera: () => void;
+  readonly toggleScreen: () => void;
+  readonly toggleMode: () => void;
+  readonly togglePeople: () => void;
+  readonly react: (emoji: string) => void;
+  readonly leave: () => void;
+}
+
+function useActions(call: Call, view: View, change: (next: Partial<View>) => void): RoomActions {
+  const latest = useRef(view);
+  latest.current = view;
+  return useMemo(
+    () => ({
+      toggleMicrophone: () => void call.local.setMicrophone(!call.local.state.get().microphone.on),
+      toggleCamera: () => void call.local.setCamera(!call.local.state.get().camera.on),
+      toggleScreen: () => {
+        if (call.local.state.get().screen) {
+          call.local.stopScreen();
+        } else {
+          void call.local.shareScreen();
+        }
+      },
+      toggleMode: () => change({ mode: latest.current.mode === "gallery" ? "speaker" : "gallery", pinned: "" }),
+      togglePeople: () => change({ people: !latest.current.people }),
+      react: (emoji) => call.session.react(emoji),
+      leave: () => call.leave(),
+    }),
+    [call, change],
+  );
+}
+
+/** The link for others, with the passcode that let us in. */
+function invitation({ meeting }: SessionState, passcode: string): string {
+  const code = meeting.passcode || passcode;
+  return `${location.origin}/j/${meeting.id}${code ? `#${encodeURIComponent(code)}` : ""}`;
 }

@@ -1,0 +1,69 @@
+import { Volume2, WifiOff } from "lucide-react";
+import { useSyncExternalStore } from "react";
+import { Button } from "@/design/button";
+import { Spinner } from "@/design/page";
+import type { Call } from "@/session/call";
+import type { SessionState } from "@/session/state";
+import { useStore } from "@/session/store";
+
+/** One line above the stage when something is not as it should be, with what happens next. */
+export function ConnectionBanner({ state, call }: { state: SessionState; call: Call }) {
+  const online = useOnline();
+  const blocked = useStore(call.media.soundBlocked);
+  if (!online) {
+    return (
+      <Line icon={<WifiOff aria-hidden="true" size={18} />}>
+        You are offline. We bring you back as soon as the network is there.
+      </Line>
+    );
+  }
+  if (state.media === "lost") {
+    return (
+      <Line icon={<Spinner size={18} />}>Reconnecting picture and sound. Stay here, it comes back by itself.</Line>
+    );
+  }
+  if (state.signal === "lost") {
+    return <Line icon={<Spinner size={18} />}>Reconnecting. You still hear and see each other.</Line>;
+  }
+  if (state.media === "connecting") {
+    return <Line icon={<Spinner size={18} />}>Connecting picture and sound</Line>;
+  }
+  if (blocked) {
+    return (
+      <Line icon={<Volume2 aria-hidden="true" size={18} />}>
+        Your browser holds the sound back.
+        <Button look="ghost" onClick={() => call.media.unblockSound()}>
+          Turn sound on
+        </Button>
+      </Line>
+    );
+  }
+  return null;
+}
+
+function Line({ icon, children }: { icon: React.ReactNode; children: React.ReactNode }) {
+  return (
+    <div
+      role="status"
+      data-testid="connection-state"
+      className="absolute inset-x-0 top-0 z-10 flex items-center justify-center gap-2 bg-scrim px-4 py-1.5 text-center text-sm"
+    >
+      {icon}
+      {children}
+    </div>
+  );
+}
+
+function useOnline(): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      addEventListener("online", listener);
+      addEventListener("offline", listener);
+      return () => {
+        removeEventListener("online", listener);
+        removeEventListener("offline", listener);
+      };
+    },
+    () => navigator.onLine,
+  );
+}

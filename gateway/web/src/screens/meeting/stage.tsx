@@ -1,0 +1,172 @@
+import { ChevronLeft, ChevronRight } from "lucide-react";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { ownVideo } from "@/media/own_video";
+import type { Call } from "@/session/call";
+import { type Participant, type SlotRequest, sends, trackOf } from "@/session/model";
+import { type SessionState, slotOf } from "@/session/state";
+import { useStore } from "@/session/store";
+import { type Arrangement, arrange, type Placed, type Size } from "@/stage/layout";
+import { planSlots, type Wanted } from "@/stage/slot_plan";
+import type { View } from "./room";
+import { Tile } from "./tile";
+
+/** The layout is told to the service when it has stood still this long. */
+const SETTLE_MS = 150;
+
+/** The tiles of the page, and the arrows to the next one. */
+export function Stage({ call, state, view }: { call: Call; state: SessionState; view: View }) {
+  const [place, size] = useSize();
+  const [page, setPage] = useState(0);
+  const arrangement = useArrangement(state, view, size, page);
+  useSlots(call, state, arrangement);
+  useEffect(() => call.session.setCapacity(arrangement.capacity), [call, arrangement.capacity]);
+  const { placed, pages, page: shown } = arrangement;
+  return (
+    <main aria-label="People in the meeting" className="relative m-2 min-w-0 flex-1">
+      <div ref={place} className="absolute inset-0">
+        {placed.map((entry) => (
+          <PlacedTile key={`${entry.kind}:${entry.id}`} entry={entry} call={call} state={state} pinned={view.pinned} />
+        ))}
+      </div>
+      {pages > 1 && <Pager page={shown} pages={pages} onTurn={setPage} />}
+    </main>
+  );
+}
+
+function useSize(): [React.RefObject<HTMLDivElement | null>, Size] {
+  const place = useRef<HTMLDivElement>(null);
+  const [size, setSize] = useState<Size>({ width: 0, height: 0 });
+  useEffect(() => {
+    const observer = new ResizeObserver(([entry]) => {
+      if (entry) {
+        setSize({ width: entry.contentRect.width, height: entry.contentRect.height });
+      }
+    });
+    if (place.current) {
+      observer.observe(place.current);
+    }
+    return () => observer.disconnect();
+  }, []);
+  return [place, size];
+}
+
+function useArrangement(state: SessionState, view: View, size: Size, page: number): Arrangement {
+  const { participants, order, selfId } = state;
+  const speaker = speakerOf(state, view.pinned);
+  return useMemo(() => {
+    const sharing = participants.filter((person) => person.id !== selfId && sends(person, "screen"));
+    const screens = sharing.map(({ id }) => id).reverse();
+    return arrange({ mode: view.mode, size, self: selfId, others: order, screens, speaker, page });
+  }, [participants, order, selfId, speaker, view.mode, size, page]);
+}
+
+/** Who is large: the pinned one, else who speaks or spoke last, oneself never. */
+function speakerOf({ order, spoke, dominantSpeaker }: SessionState, pinned: string): string {
+  const candidates = [pinned, dominantSpeaker].filter((id) => order.includes(id));
+  const last = order.reduce((best, id) => ((spoke[id] ?? 0) > (spoke[best] ?? 0) ? id : best), order[0] ?? "");
+  return candidates[0] ?? last;
+}
+
+/** Asks for the pictures that the page shows. */
+function useSlots(call: Call, state: SessionState, { placed }: Arrangement): void {
+  const before = useRef<readonly SlotRequest[]>([]);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      const plan = planSlots({
+        wanted: placed.flatMap((entry) => wantedOf(state, entry)),
+        available: videosOf(state),
+        mids: call.videoMids,
+        assignments: state.slots,
+        before: before.current,
+      });
+      before.current = plan;
+      call.session.showSlots(plan);
+    }, SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [call, state, placed]);
+}
+
+function wantedOf(state: SessionState, { kind, id }: Placed): Wanted[] {
+  const person = state.participants.find((participant) => participant.id === id);
+  const track = person && id !== state.selfId && trackOf(person, kind === "screen" ? "screen" : "camera");
+  return track && !track.muted ? [{ participant: id, mid: track.mid }] : [];
+}
+
+function videosOf({ participants, selfId }: SessionState): number {
+  const others = participants.filter(({ id }) => id !== selfId);
+  return others.flatMap(({ tracks }) => tracks.filter(({ kind, muted }) => kind === "video" && !muted)).length;
+}
+
+interface PlacedTileProps {
+  readonly entry: Placed;
+  readonly call: Call;
+  readonly state: SessionState;
+  readonly pinned: string;
+}
+
+function PlacedTile({ entry, call, state, pinned }: PlacedTileProps) {
+  const { microphone, camera } = useStore(call.local.state);
+  const person = state.participants.find(({ id }) => id === entry.id);
+  if (!person) {
+    return null;
+  }
+  const self = person.id === state.selfId;
+  const screen = entry.kind === "screen";
+  const own = camera.track && ownVideo(camera.track);
+  return (
+    <Tile
+      id={person.id}
+      name={person.displayName}
+      self={self}
+      screen={screen}
+      muted={self ? !microphone.on || !microphone.track : !sends(person, "microphone")}
+      reconnecting={!self && person.presence === "reconnecting"}
+      pinned={!screen && pinned === person.id}
+      video={self ? own : remoteVideo(call, state, person, screen)}
+      rect={entry.rect}
+      reaction={screen ? undefined : state.reactions.findLast(({ participant }) => participant === person.id)?.emoji}
+      levels={call.levels}
+    />
+  );
+}
+
+function remoteVideo(
+  call: Call,
+  state: SessionState,
+  person: Participant,
+  screen: boolean,
+): HTMLVideoElement | undefined {
+  const track = trackOf(person, screen ? "screen" : "camera");
+  const mid = track && !track.muted ? slotOf(state, person.id, track.mid) : undefined;
+  return mid === undefined ? undefined : call.media.video(mid);
+}
+
+function Pager({ page, pages, onTurn }: { page: number; pages: number; onTurn: (page: number) => void }) {
+  const arrow =
+    "absolute top-1/2 z-10 inline-flex size-11 -translate-y-1/2 items-center justify-center rounded-full bg-scrim text-text hover:bg-hover disabled:opacity-30";
+  return (
+    <nav aria-label="Pages of people">
+      <button
+        type="button"
+        aria-label="Previous page"
+        className={`${arrow} left-1`}
+        disabled={page === 0}
+        onClick={() => onTurn(page - 1)}
+      >
+        <ChevronLeft aria-hidden="true" />
+      </button>
+      <button
+        type="button"
+        aria-label="Next page"
+        className={`${arrow} right-1`}
+        disabled={page === pages - 1}
+        onClick={() => onTurn(page + 1)}
+      >
+        <ChevronRight aria-hidden="true" />
+      </button>
+      <p className="absolute top-1 right-1 rounded-full bg-scrim px-3 py-1 text-sm" aria-live="polite">
+        Page {page + 1} of {pages}
+      </p>
+    </nav>
+  );
+}
