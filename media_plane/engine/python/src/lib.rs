@@ -24,6 +24,18 @@ fn build_info() -> HashMap<&'static str, String> {
     ])
 }
 
+/// Adds the names of the interface that only describe others: unions of words and of events.
+fn add_type_aliases(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let literal = module.py().import("typing")?.getattr("Literal")?;
+    module.add("MediaKind", literal.get_item(("audio", "video"))?)?;
+    module.add("SessionState", literal.get_item(("connecting", "connected", "closed"))?)?;
+    let reasons = ("requested", "replaced", "ice_timeout", "dtls_failed", "peer_closed");
+    module.add("CloseReason", literal.get_item(reasons)?)?;
+    let event = module.getattr("SessionStateChanged")?;
+    let others = ["FirstMedia", "SlotSourceChanged", "DominantSpeakerChanged", "TrackActivityChanged"];
+    module.add("Event", others.iter().try_fold(event, |union, name| union.bitor(module.getattr(*name)?))?)
+}
+
 /// The compiled engine.
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -42,5 +54,5 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::LocalTransport>()?;
     module.add_class::<engine::Engine>()?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;
-    Ok(())
+    add_type_aliases(module)
 }
