@@ -11,8 +11,9 @@ use str0m::format::Codec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, Ssrc};
-use str0m::{Candidate, Event, Input, Output, Rtc};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
+use crate::impair::Loss;
 use crate::protocol::{Kind, Offer, Publish};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Totals};
@@ -81,6 +82,8 @@ pub(crate) struct Client {
     answered: Option<Instant>,
     connected: Option<Duration>,
     first_packet: Option<Duration>,
+    receive_loss: Loss,
+    send_loss: Loss,
 }
 
 impl Client {
@@ -109,6 +112,8 @@ impl Client {
             answered: None,
             connected: None,
             first_packet: None,
+            receive_loss: Loss::none(u64::from(number) * 2),
+            send_loss: Loss::none(u64::from(number) * 2 + 1),
         };
         let reply = client.make_offer(operation)?;
         Ok((client, reply))
@@ -188,6 +193,12 @@ impl Client {
         Ok(())
     }
 
+    /// Loses a share of the media packets from now on.
+    pub(crate) fn impair(&mut self, receive_loss: f64, send_loss: f64) {
+        self.receive_loss.set_share(receive_loss);
+        self.send_loss.set_share(send_loss);
+    }
+
     fn mid_of(&self, kind: Kind, source: Option<&str>) -> Result<Mid, String> {
         self.send_tracks
             .iter()
@@ -235,6 +246,9 @@ impl Client {
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => continue,
                 Err(_) => return,
             };
+            if self.receive_loss.takes(&buffer[..len]) {
+                continue;
+            }
             let Ok(receive) = Receive::new(Protocol::Udp, from, self.address, &buffer[..len]) else {
                 continue;
             };
@@ -261,8 +275,10 @@ impl Client {
                     return Ok(());
                 }
                 Output::Transmit(datagram) => {
-                    // A full buffer loses the datagram, as a network would.
-                    let _ = self.socket.send_to(&datagram.contents, datagram.destination);
+                    if !self.send_loss.takes(&datagram.contents) {
+                        // A full buffer loses the datagram, as a network would.
+                        let _ = self.socket.send_to(&datagram.contents, datagram.destination);
+                    }
                 }
                 Output::Event(event) => self.handle(event, now, arrival, events),
             }
@@ -283,6 +299,9 @@ impl Client {
                 }
             }
             Event::RtpPacket(packet) => self.handle_packet(&packet, now, arrival, events),
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                events.push(json!({"event": "disconnected", "id": self.id}));
+            }
             Event::Closed => self.end("the peer closed", now, events),
             _ => {}
         }
@@ -353,6 +372,7 @@ impl Client {
             "state": self.state.name(),
             "connected_ms": milliseconds(self.connected),
             "first_packet_ms": milliseconds(self.first_packet),
+            "impairment": {"received_lost": self.receive_loss.lost(), "sent_lost": self.send_loss.lost()},
             "sent": sent,
             "mids": mids,
             "totals": self.totals().summary(),

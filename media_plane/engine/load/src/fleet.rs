@@ -135,6 +135,10 @@ impl Fleet {
                 client.request_key_frame(&mid, now, &mut self.output)?;
                 Ok(json!({"op": "key_frame", "id": id}))
             }
+            Operation::Impair { id, receive_loss, send_loss } => {
+                self.client(&id)?.impair(receive_loss, send_loss);
+                Ok(json!({"op": "impair", "id": id}))
+            }
             Operation::Stats { id, reset } => self.stats(id.as_deref(), reset),
             Operation::Close { id } => {
                 let token = self.token(&id)?;

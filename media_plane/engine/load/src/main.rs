@@ -4,6 +4,7 @@ mod client;
 mod fleet;
 mod floor;
 mod histogram;
+mod impair;
 mod payload;
 mod protocol;
 mod publish;
@@ -27,6 +28,7 @@ parley-load clients [--bind 127.0.0.1]
     {\"op\":\"level\",\"id\":\"c1\",\"level\":20}                              0 is the loudest, 127 silence
     {\"op\":\"unpublish\",\"id\":\"c1\",\"kind\":\"video\"}
     {\"op\":\"key_frame\",\"id\":\"c1\",\"mid\":\"5\"}
+    {\"op\":\"impair\",\"id\":\"c1\",\"receive_loss\":0.05,\"send_loss\":0.05}   loses this share of RTP and RTCP packets
     {\"op\":\"stats\"} or {\"op\":\"stats\",\"id\":\"c1\",\"reset\":true}
     {\"op\":\"close\",\"id\":\"c1\"}
 

@@ -28,6 +28,14 @@ pub(crate) enum Operation {
     Level { id: String, level: u8, voice: Option<bool> },
     /// Asks for a key frame on a receiving m-line.
     KeyFrame { id: String, mid: String },
+    /// Loses a share of the client's media packets (RTP and RTCP), 0 to 1 each way, as a bad network would.
+    Impair {
+        id: String,
+        #[serde(default)]
+        receive_loss: f64,
+        #[serde(default)]
+        send_loss: f64,
+    },
     /// Tells what has happened, of one client or of all.
     Stats {
         id: Option<String>,

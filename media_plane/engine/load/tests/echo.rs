@@ -178,6 +178,13 @@ fn a_client_sees_its_own_media_come_back() {
     assert_eq!(client["mids"][video_slot]["key_frames"], 2, "the first frame and the one asked for: {stats}");
     assert!(client["totals"]["video_latency_us"]["p99"].as_u64().unwrap() > 0);
 
+    load.call(&json!({"op": "impair", "id": "c1", "receive_loss": 1.0}));
+    let before = load.call(&json!({"op": "stats"}))["totals"]["packets"].clone();
+    peer.run_for(Duration::from_millis(300));
+    let stats = load.call(&json!({"op": "stats"}));
+    assert_eq!(stats["totals"]["packets"], before, "everything is lost");
+    assert!(stats["clients"][0]["impairment"]["received_lost"].as_u64().unwrap() > 10);
+
     assert_eq!(load.call(&json!({"op": "close", "id": "c1"}))["op"], "close");
     assert_eq!(load.call(&json!({"op": "stats"}))["clients"], json!([]));
     drop(load.stdin);
