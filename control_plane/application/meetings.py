@@ -1,0 +1,372 @@
+"""Planning, starting and ending meetings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from control_plane.application.callers import Caller, CallerKind
+from control_plane.application.directory import Directory
+from control_plane.application.ports import (
+    MEETING_ENDED,
+    MEETING_UPDATED,
+    Position,
+    Presence,
+    Rules,
+    Store,
+    Tokens,
+    UnitOfWork,
+)
+from control_plane.domain.clock import Clock
+from control_plane.domain.errors import invalid_argument, permission_denied
+from control_plane.domain.identity_errors import guests_not_allowed
+from control_plane.domain.ids import IdFactory
+from control_plane.domain.meeting import (
+    DEFAULT_DURATION,
+    Meeting,
+    MeetingEvent,
+    MeetingSettings,
+    MeetingState,
+    MeetingType,
+    advance,
+    changed,
+)
+from control_plane.domain.meeting_errors import (
+    etag_mismatch,
+    meeting_ended,
+    meeting_not_found,
+    meeting_type_not_supported,
+    time_zone_unknown,
+)
+from control_plane.domain.participant import ParticipantRole
+from control_plane.domain.text import has_hidden_characters, is_time_zone
+
+_SUPPORTED = {MeetingType.INSTANT, MeetingType.SCHEDULED}
+_NUMBER_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingPlan:
+    """What a host plans.
+
+    Attributes:
+        type: How it is planned.
+        topic: What it is about.
+        passcode: What guests must give; empty: one is made.
+        scheduled_start_time: When it is planned to begin.
+        scheduled_duration: How long it is planned to last.
+        time_zone: IANA time zone in which it was planned; empty: the host's.
+        settings: How people meet in it.
+        request_id: Protects a retry; empty: nothing does.
+    """
+
+    type: MeetingType = MeetingType.INSTANT
+    topic: str = ""
+    passcode: str = ""
+    scheduled_start_time: datetime | None = None
+    scheduled_duration: timedelta = DEFAULT_DURATION
+    time_zone: str = ""
+    settings: MeetingSettings = field(default_factory=MeetingSettings)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingChange:
+    """What a host changes.
+
+    Attributes:
+        number: The meeting.
+        values: New values by attribute of `Meeting`.
+        settings: New values by attribute of `MeetingSettings`.
+        etag: The etag that was read; empty: the last writer wins.
+        request_id: Protects a retry; empty: nothing does.
+    """
+
+    number: str
+    values: Mapping[str, object]
+    settings: Mapping[str, object]
+    etag: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingView:
+    """A meeting as its host sees it."""
+
+    meeting: Meeting
+    participant_count: int
+    join_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingSummary:
+    """A meeting as somebody sees it who is about to join."""
+
+    meeting: Meeting
+    participant_count: int
+    caller_is_host: bool
+
+
+class MeetingPlanning:
+    """The use cases of meetings as they are planned."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        tokens: Tokens,
+        directory: Directory,
+        presence: Presence,
+        clock: Clock,
+        ids: IdFactory,
+        rules: Rules,
+        wake_relay: Callable[[], None],
+    ) -> None:
+        """Set it up.
+
+        Args:
+            store: Where meetings are kept.
+            tokens: Makes fingerprints of requests.
+            directory: What is asked of meetings by those who join them.
+            presence: Who is in meetings.
+            clock: The clock.
+            ids: Makes numbers and passcodes.
+            rules: What the deployment allows.
+            wake_relay: Says that there is something in the outbox.
+        """
+        self._store = store
+        self._tokens = tokens
+        self._directory = directory
+        self._presence = presence
+        self._clock = clock
+        self._ids = ids
+        self._rules = rules
+        self._wake_relay = wake_relay
+
+    # ---------------------------------------------------------------- hosts
+
+    async def create(self, caller: Caller, plan: MeetingPlan) -> MeetingView:
+        """Creates a meeting whose host is the caller.
+
+        Raises:
+            DomainError: TIME_ZONE_UNKNOWN, MEETING_TYPE_NOT_SUPPORTED, INVALID_ARGUMENT, REQUEST_ID_REUSED,
+                GUESTS_NOT_ALLOWED, PERMISSION_DENIED.
+        """
+        self._check_plan(caller, plan)
+        now = self._clock.now()
+        fingerprint = self._tokens.fingerprint(repr(plan))
+        async with self._store.begin() as unit:
+            if plan.request_id:
+                kept = await unit.request_ids.claim(caller.subject, plan.request_id, fingerprint, now)
+                if kept is not None:
+                    return await self._view(await _owned(unit, caller, kept))
+            host = await unit.users.get(caller.user_id)
+            meeting = Meeting(
+                number="",
+                host_id=caller.user_id,
+                host_display_name=host.display_name if host else "",
+                passcode=plan.passcode or self._ids.passcode(),
+                type=plan.type,
+                state=MeetingState.SCHEDULED,
+                create_time=now,
+                update_time=now,
+                topic=plan.topic,
+                scheduled_start_time=plan.scheduled_start_time,
+                scheduled_duration=plan.scheduled_duration,
+                time_zone=plan.time_zone or (host.time_zone if host else ""),
+                settings=plan.settings,
+            )
+            meeting = await self._add(unit, meeting)
+            if plan.request_id:
+                await unit.request_ids.keep(caller.subject, plan.request_id, meeting.number)
+        return MeetingView(meeting, 0, self._join_uri(meeting))
+
+    async def get(self, caller: Caller, number: str) -> MeetingView:
+        """Returns a meeting of the caller.
+
+        Raises:
+            DomainError: MEETING_NOT_FOUND.
+        """
+        async with self._store.begin() as unit:
+            meeting = await _owned(unit, caller, number)
+        return await self._view(meeting)
+
+    async def list(
+        self, caller: Caller, state: MeetingState | None, after: Position | None, limit: int
+    ) -> Sequence[MeetingView]:
+        """Returns meetings of the caller, newest first."""
+        async with self._store.begin() as unit:
+            meetings = await unit.meetings.list(caller.user_id, state, after, limit)
+        counts = await self._counts(meetings)
+        return [MeetingView(one, counts.get(one.number, 0), self._join_uri(one)) for one in meetings]
+
+    async def update(self, caller: Caller, change: MeetingChange) -> MeetingView:
+        """Changes a meeting of the caller.
+
+        Raises:
+            DomainError: MEETING_NOT_FOUND, MEETING_ENDED, ETAG_MISMATCH, TIME_ZONE_UNKNOWN, INVALID_ARGUMENT.
+        """
+        now = self._clock.now()
+        fingerprint = self._tokens.fingerprint(repr(change))
+        async with self._store.begin() as unit:
+            if change.request_id:
+                kept = await unit.request_ids.claim(caller.subject, change.request_id, fingerprint, now)
+                if kept is not None:
+                    return await self._view(await _owned(unit, caller, kept))
+                await unit.request_ids.keep(caller.subject, change.request_id, change.number)
+            before = await _owned(unit, caller, change.number, lock=True)
+            _check_etag(before, change.etag)
+            meeting = changed(before, now, **self._new_values(before, change))
+            _check_values(meeting)
+            await unit.meetings.save(meeting)
+            await unit.outbox.add(MEETING_UPDATED, meeting.number)
+        self._wake_relay()
+        return await self._view(meeting)
+
+    async def delete(self, caller: Caller, number: str, etag: str) -> None:
+        """Takes a meeting of the caller away, unless it is ACTIVE.
+
+        Raises:
+            DomainError: MEETING_NOT_FOUND, MEETING_STATE_CONFLICT, ETAG_MISMATCH.
+        """
+        now = self._clock.now()
+        async with self._store.begin() as unit:
+            meeting = await _owned(unit, caller, number, lock=True)
+            _check_etag(meeting, etag)
+            advance(meeting, MeetingEvent.DELETE, now)
+            await unit.meetings.delete(number, now)
+            await unit.outbox.add(MEETING_ENDED, number)
+        self._wake_relay()
+
+    async def start(self, caller: Caller, number: str) -> MeetingView:
+        """Begins a meeting of the caller; beginning an active one changes nothing.
+
+        Raises:
+            DomainError: MEETING_NOT_FOUND, MEETING_ENDED.
+        """
+        async with self._store.begin() as unit:
+            await _owned(unit, caller, number)
+            meeting = await self._directory.advance(unit, number, MeetingEvent.START)
+        self._wake_relay()
+        return await self._view(meeting)
+
+    async def end(self, caller: Caller, number: str) -> MeetingView:
+        """Ends a meeting for everyone; ending an ended one changes nothing.
+
+        Raises:
+            DomainError: MEETING_NOT_FOUND, PERMISSION_DENIED.
+        """
+        async with self._store.begin() as unit:
+            if caller.kind is CallerKind.PARTICIPANT:
+                if caller.meeting_id != number or caller.role is not ParticipantRole.HOST:
+                    raise permission_denied("Only the meeting's host may end it.")
+            else:
+                await _owned(unit, caller, number)
+            meeting = await self._directory.advance(unit, number, MeetingEvent.END, caller.participant_id)
+        self._wake_relay()
+        return MeetingView(meeting, 0, self._join_uri(meeting))
+
+    # ---------------------------------------------------------------- people about to join
+
+    async def look_up(self, caller: Caller, number: str, passcode: str) -> MeetingSummary:
+        """Says what somebody about to join needs to know; a host, and a guest of the meeting, need no passcode.
+
+        Raises:
+            DomainError: MEETING_NOT_FOUND, MEETING_ENDED, PASSCODE_WRONG, PASSCODE_ATTEMPTS_EXCEEDED.
+        """
+        meeting = await self._directory.require(number)
+        is_host = bool(caller.user_id) and caller.user_id == meeting.host_id
+        if not is_host and caller.meeting_id != number:
+            await self._directory.check_passcode(meeting, passcode, caller.address)
+        if meeting.state is MeetingState.ENDED:
+            raise meeting_ended()
+        counts = await self._counts([meeting])
+        return MeetingSummary(meeting, counts.get(number, 0), is_host)
+
+    async def admit_guest(self, number: str, passcode: str, address: str) -> Meeting:
+        """Lets somebody without an account into a meeting.
+
+        Raises:
+            DomainError: MEETING_NOT_FOUND, PASSCODE_WRONG, PASSCODE_ATTEMPTS_EXCEEDED, MEETING_ENDED,
+                GUESTS_NOT_ALLOWED.
+        """
+        meeting = await self._directory.require(number)
+        await self._directory.check_passcode(meeting, passcode, address)
+        if meeting.state is MeetingState.ENDED:
+            raise meeting_ended()
+        if not meeting.settings.guests_allowed:
+            raise guests_not_allowed()
+        return meeting
+
+    # ---------------------------------------------------------------- steps
+
+    def _check_plan(self, caller: Caller, plan: MeetingPlan) -> None:
+        if plan.type not in _SUPPORTED:
+            raise meeting_type_not_supported(plan.type.name)
+        if caller.kind is CallerKind.GUEST:
+            if not self._rules.guest_hosts:
+                raise guests_not_allowed()
+            if plan.type is not MeetingType.INSTANT:
+                raise permission_denied("Guests may create instant meetings only. Sign in to plan others.")
+        _check_schedule(plan.type, plan.scheduled_start_time)
+        _check_texts(plan.topic, plan.time_zone)
+
+    async def _add(self, unit: UnitOfWork, meeting: Meeting) -> Meeting:
+        for _ in range(_NUMBER_TRIES):
+            numbered = replace(meeting, number=self._ids.meeting_number())
+            if await unit.meetings.add(numbered):
+                return numbered
+        message = f"{_NUMBER_TRIES} random meeting numbers in a row were taken"
+        raise RuntimeError(message)
+
+    def _new_values(self, before: Meeting, change: MeetingChange) -> dict[str, object]:
+        values = dict(change.values)
+        if values.get("passcode") == "":
+            values["passcode"] = self._ids.passcode()
+        if change.settings:
+            values["settings"] = replace(before.settings, **change.settings)  # type: ignore[arg-type]
+        return values
+
+    async def _view(self, meeting: Meeting) -> MeetingView:
+        counts = await self._counts([meeting])
+        return MeetingView(meeting, counts.get(meeting.number, 0), self._join_uri(meeting))
+
+    async def _counts(self, meetings: Sequence[Meeting]) -> Mapping[str, int]:
+        active = [meeting.number for meeting in meetings if meeting.state is MeetingState.ACTIVE]
+        return await self._presence.counts(active) if active else {}
+
+    def _join_uri(self, meeting: Meeting) -> str:
+        return f"{self._rules.public_url}/j/{meeting.number}#{meeting.passcode}"
+
+
+async def _owned(unit: UnitOfWork, caller: Caller, number: str, *, lock: bool = False) -> Meeting:
+    """A meeting that is not the caller's is answered as if it did not exist."""
+    meeting = await unit.meetings.get(number, lock=lock)
+    if meeting is None or meeting.host_id != caller.user_id:
+        raise meeting_not_found()
+    return meeting
+
+
+def _check_etag(meeting: Meeting, etag: str) -> None:
+    if etag and etag != meeting.etag:
+        raise etag_mismatch()
+
+
+def _check_values(meeting: Meeting) -> None:
+    _check_schedule(meeting.type, meeting.scheduled_start_time)
+    _check_texts(meeting.topic, meeting.time_zone)
+
+
+def _check_schedule(meeting_type: MeetingType, start: datetime | None) -> None:
+    if meeting_type is MeetingType.INSTANT and start is not None:
+        raise invalid_argument("meeting.scheduled_start_time", "an instant meeting has none")
+    if meeting_type is not MeetingType.INSTANT and start is None:
+        raise invalid_argument("meeting.scheduled_start_time", "is required for this type of meeting")
+
+
+def _check_texts(topic: str, time_zone: str) -> None:
+    if has_hidden_characters(topic):
+        raise invalid_argument("meeting.topic", "must hold no control or direction-override characters")
+    if time_zone and not is_time_zone(time_zone):
+        raise time_zone_unknown("meeting.time_zone")
