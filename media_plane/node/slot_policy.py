@@ -1,7 +1,7 @@
 """What automatic video slots show: shared screens first, then who spoke last, then who came first.
 
-Pure functions. Ranking is done once a room, assigning once a receiver, so that a change in a room of n participants costs
-n log n and not n squared.
+Pure functions. Ranking is done once a room, assigning once a receiver, so that a change in a room of n participants
+costs n log n and not n squared.
 """
 
 from __future__ import annotations

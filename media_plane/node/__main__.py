@@ -1,0 +1,47 @@
+"""`python -m media_plane.node`: a media node."""
+
+from __future__ import annotations
+
+import sys
+
+import uvloop
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from grpc_kit.server import AddressInUseError
+from media_plane.node.bootstrap import StartError, run, telemetry
+from media_plane.node.identity import NodeIdentityError
+from media_plane.settings import NodeSettings
+
+
+def main() -> int:
+    """Run a node; return the process's exit code."""
+    try:
+        settings = NodeSettings()
+        running = telemetry(settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        return _fail(f"PARLEY_{name}: {first['msg'].removeprefix('Value error, ')}.")
+    except SettingsError as error:
+        return _fail(f"A PARLEY_ variable is not of the form that is needed: {error}.")
+    except (OSError, ValueError):
+        return _fail("The configuration file that PARLEY_CONFIG names can't be read as TOML.")
+    except StartError as error:
+        return _fail(str(error))
+    try:
+        uvloop.run(run(settings))
+    except (StartError, NodeIdentityError, AddressInUseError) as error:
+        return _fail(str(error))
+    finally:
+        running.shutdown()
+    return 0
+
+
+def _fail(sentence: str) -> int:
+    sys.stderr.write(f"parley node: {sentence}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Says on the event log what has happened, in the contract's messages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from media_plane.node.event_log import EventLog
+from media_plane.node.rooms import Room, Session, SlotState, Track
+from media_plane.node.slot_policy import TrackKey
+from parley.meeting.v1 import track_pb2
+from parley.sfu.v1 import media_pb2
+
+_KINDS: Final = {"audio": track_pb2.TRACK_KIND_AUDIO, "video": track_pb2.TRACK_KIND_VIDEO}
+
+
+def reference(key: TrackKey | None) -> media_pb2.TrackReference | None:
+    """Return a track in the contract's terms."""
+    return media_pb2.TrackReference(participant_id=key.participant_id, mid=key.mid) if key else None
+
+
+def slot_state(slot: SlotState) -> media_pb2.SlotState:
+    """Return a slot in the contract's terms, and remember that it was told."""
+    slot.told = slot.shown
+    return media_pb2.SlotState(mid=slot.mid, source=reference(slot.told))
+
+
+def session_state(session: Session) -> media_pb2.SessionState:
+    """Return a session in the contract's terms."""
+    state = media_pb2.MEDIA_STATE_CONNECTED if session.is_connected else media_pb2.MEDIA_STATE_CONNECTING
+    return media_pb2.SessionState(
+        participant_id=session.participant_id,
+        session_id=session.session_id,
+        media_state=state,
+        slots=[media_pb2.SlotState(mid=slot.mid, source=reference(slot.told)) for slot in session.slots.values()],
+        tracks=[_track(track) for track in session.tracks.values()],
+    )
+
+
+def _track(track: Track) -> track_pb2.Track:
+    return track_pb2.Track(
+        mid=track.mid,
+        kind=_KINDS[track.kind],
+        source=track_pb2.TrackSource.ValueType(track.source.value),
+        muted=track.muted,
+    )
+
+
+class Announcer:
+    """Appends events to the log."""
+
+    def __init__(self, log: EventLog, *, now_unix_nano: Callable[[], int] = time.time_ns) -> None:
+        self._log = log
+        self._now = now_unix_nano
+
+    def media_state(
+        self, room: Room, session: Session, state: media_pb2.MediaState.ValueType, time_unix_nano: int
+    ) -> None:
+        """A session's transport changed."""
+        changed = media_pb2.MediaStateChanged(
+            participant_id=session.participant_id, session_id=session.session_id, media_state=state
+        )
+        self._append(room, media_pb2.NodeEvent(media_state_changed=changed), session, time_unix_nano)
+
+    def slots(self, room: Room, session: Session, slots: Iterable[SlotState], time_unix_nano: int = 0) -> None:
+        """Say which of these slots show something else than was told last."""
+        changed = [slot_state(slot) for slot in slots if slot.shown != slot.told]
+        if changed:
+            message = media_pb2.SlotStatesChanged(
+                participant_id=session.participant_id, session_id=session.session_id, slots=changed
+            )
+            self._append(room, media_pb2.NodeEvent(slot_states_changed=message), session, time_unix_nano)
+
+    def speaker(self, room: Room, time_unix_nano: int) -> None:
+        """Somebody else speaks."""
+        changed = media_pb2.SpeakerChanged(participant_id=room.speaker or "")
+        self._append(room, media_pb2.NodeEvent(speaker_changed=changed), None, time_unix_nano)
+
+    def first_media(self, room: Room, session: Session, mid: str, *, outgoing: bool, time_unix_nano: int) -> None:
+        """First media of a track or slot."""
+        first = media_pb2.FirstMedia(
+            participant_id=session.participant_id, session_id=session.session_id, mid=mid, outgoing=outgoing
+        )
+        self._append(room, media_pb2.NodeEvent(first_media=first), session, time_unix_nano)
+
+    def room_closed(self, room: Room, reason: media_pb2.RoomCloseReason.ValueType) -> None:
+        """A room closed by itself."""
+        self._append(room, media_pb2.NodeEvent(room_closed=media_pb2.RoomClosed(reason=reason)), None, 0)
+
+    def _append(self, room: Room, event: media_pb2.NodeEvent, session: Session | None, time_unix_nano: int) -> None:
+        moment = Timestamp()
+        moment.FromNanoseconds(time_unix_nano or self._now())
+        event.time.CopyFrom(moment)
+        event.room = room.name
+        event.epoch = room.epoch
+        event.traceparent = session.traceparent if session else ""
+        self._log.append(event)

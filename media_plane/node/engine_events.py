@@ -1,0 +1,141 @@
+"""Takes what the engine tells in batches, brings the rooms up to date and passes it on: as node events and as spans."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+from opentelemetry import trace
+
+from media_plane._engine import (
+    DominantSpeakerChanged,
+    Event,
+    FirstMedia,
+    SessionStateChanged,
+    SlotSourceChanged,
+    TrackActivityChanged,
+)
+from media_plane.node.announcer import Announcer
+from media_plane.node.engine_port import EnginePort
+from media_plane.node.rooms import Room, Rooms, Session
+from media_plane.node.slot_director import SlotDirector
+from media_plane.node.slot_policy import TrackKey
+from parley.sfu.v1 import media_pb2
+
+log = structlog.get_logger(__name__)
+
+_BATCH: Final = 1024
+_JOIN_NANOSECONDS: Final = 30_000_000_000
+"""First media later than this after a join belongs to the meeting's life and no longer to the join's trace."""
+
+
+class EngineEvents:
+    """Reads the engine's events from the event loop."""
+
+    def __init__(self, *, engine: EnginePort, rooms: Rooms, director: SlotDirector, announcer: Announcer) -> None:
+        self._engine = engine
+        self._rooms = rooms
+        self._director = director
+        self._announcer = announcer
+        self._tracer = trace.get_tracer("parley.node")
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Read from now on, in the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._engine.fileno(), self._drain)
+
+    def stop(self) -> None:
+        """Read no more."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._engine.fileno())
+
+    def _drain(self) -> None:
+        self.handle(self._engine.drain_events(_BATCH))
+
+    def handle(self, events: list[Event]) -> None:
+        """Take a batch of events; each room's slots are directed once for all of them."""
+        changed: dict[str, Room] = {}
+        for event in events:
+            room = self._rooms.find(event.room_id)
+            if room is not None and self._take(room, event):
+                changed[room.room_id] = room
+        for room in changed.values():
+            self._director.direct(room)
+
+    def _take(self, room: Room, event: Event) -> bool:
+        """Take an event; return whether the room's slots must be looked at."""
+        if isinstance(event, DominantSpeakerChanged):
+            return self._take_speaker(room, event)
+        found = self._rooms.session_by_id(event.session_id)
+        if found is None:  # closed meanwhile
+            return False
+        session = found[1]
+        if isinstance(event, SessionStateChanged):
+            return self._take_state(room, session, event)
+        if isinstance(event, SlotSourceChanged):
+            self._take_slot_source(room, session, event)
+            return False
+        if isinstance(event, FirstMedia):
+            self._take_first_media(room, session, event)
+            return False
+        return _take_activity(session, event)
+
+    def _take_speaker(self, room: Room, event: DominantSpeakerChanged) -> bool:
+        found = self._rooms.session_by_id(event.session_id) if event.session_id else None
+        room.note_speaker(found[1].participant_id if found else None)
+        self._announcer.speaker(room, event.time_unix_nano)
+        return True
+
+    def _take_state(self, room: Room, session: Session, event: SessionStateChanged) -> bool:
+        if event.state == "connecting":
+            return False
+        if event.state == "connected":
+            session.is_connected = True
+            self._span("engine.connect", session, event.time_unix_nano, {"srtp.profile": event.srtp_profile or ""})
+            state = media_pb2.MEDIA_STATE_CONNECTED
+        else:
+            if not session.is_connected:
+                self._span("engine.connect", session, event.time_unix_nano, {"error.type": event.reason or ""})
+            self._rooms.remove_session(room, session)
+            state = media_pb2.MEDIA_STATE_CLOSED
+            log.info("session.closed", room=room.name, session_id=session.session_id, reason=event.reason)
+        self._announcer.media_state(room, session, state, event.time_unix_nano)
+        return state == media_pb2.MEDIA_STATE_CLOSED
+
+    def _take_slot_source(self, room: Room, session: Session, event: SlotSourceChanged) -> None:
+        slot = session.slots.get(event.mid)
+        if slot is None:
+            return
+        source = self._rooms.session_by_id(event.source_session_id) if event.source_session_id else None
+        mid = event.source_mid
+        slot.carried = TrackKey(source[1].participant_id, mid) if source is not None and mid is not None else None
+        self._announcer.slots(room, session, [slot], event.time_unix_nano)
+
+    def _take_first_media(self, room: Room, session: Session, event: FirstMedia) -> None:
+        outgoing = event.direction == "out"
+        self._announcer.first_media(room, session, event.mid, outgoing=outgoing, time_unix_nano=event.time_unix_nano)
+        if event.time_unix_nano - session.opened_unix_nano < _JOIN_NANOSECONDS:
+            attributes = {"parley.mid": event.mid, "parley.direction": event.direction}
+            self._span("engine.first_media", session, event.time_unix_nano, attributes)
+
+    def _span(self, name: str, session: Session, end_unix_nano: int, attributes: dict[str, str]) -> None:
+        """Record a span from the opening of the session to an event, in the trace of the call that opened it."""
+        span = self._tracer.start_span(
+            name,
+            context=session.context,
+            start_time=session.opened_unix_nano,
+            attributes={"parley.session_id": session.session_id, **attributes},
+        )
+        if "error.type" in attributes:
+            span.set_status(trace.StatusCode.ERROR, attributes["error.type"])
+        span.end(end_unix_nano)
+
+
+def _take_activity(session: Session, event: TrackActivityChanged) -> bool:
+    track = session.tracks.get(event.mid)
+    if track is None or track.is_active == event.active:
+        return False
+    was_absent, track.is_active = track.is_active is False, event.active
+    return track.kind == "video" and (was_absent or not event.active)

@@ -1,0 +1,112 @@
+"""What a media node is told from outside: `PARLEY_*` environment variables over the TOML file `PARLEY_CONFIG`."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class NodeSettings(BaseSettings):
+    """Settings of a media node. Each field's description is its documentation (`parley settings` prints it)."""
+
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(
+        default=Path("~/.local/share/parley"), description="Folder of everything that is kept on this machine."
+    )
+    node_id: str = Field(
+        default="",
+        pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$",
+        description="Name of this node. Empty: one is made at the first start and kept in the data folder.",
+    )
+    node_token: SecretStr = Field(
+        default=SecretStr(""), description="Secret between control plane and media nodes. Required."
+    )
+    node_control_address: str = Field(
+        default="127.0.0.1:8082",
+        pattern=r"^.+:\d{1,5}$",
+        description="Where the node takes commands, host:port; port 0 takes a free one.",
+    )
+    node_announced_control_address: str = Field(
+        default="",
+        max_length=255,
+        description="host:port at which the control plane reaches it. Empty: the address it listens on.",
+    )
+    control_plane_target: str = Field(
+        default="127.0.0.1:8081", description="Where the control plane is reached, host:port."
+    )
+    region: str = Field(default="local", pattern=r"^[a-z0-9-]{1,32}$", description="Region of this process.")
+    media_bind_address: str = Field(default="0.0.0.0", description="Address of the media's UDP ports.")  # noqa: S104 - media comes from anywhere
+    media_ports: list[int] = Field(
+        default=[0], min_length=1, max_length=64, description="One UDP port a shard; 0 takes a free one."
+    )
+    media_addresses: list[str] = Field(
+        default=[],
+        max_length=8,
+        description="IP addresses at which clients reach the media ports, the best first. Empty: the bind address, or "
+        "127.0.0.1 when that is every address.",
+    )
+    node_pin_cores: bool = Field(default=False, description="Whether each shard keeps to a core of its own.")
+    node_sessions_per_shard: int = Field(default=2000, ge=1, le=100_000, description="Sessions a shard takes at most.")
+    node_drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="How long a node that is told to end waits for its rooms to end first.",
+    )
+    otlp_endpoint: str = Field(
+        default="", description="host:port of an OTLP/gRPC collector for traces. Empty: traces are not exported."
+    )
+    node_metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the Prometheus metrics of the node. 0: none."
+    )
+    log_format: Literal["console", "json"] = Field(default="console", description="Logs for people, or for machines.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least level that is logged."
+    )
+
+    @field_validator("media_bind_address")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        return str(ipaddress.ip_address(value))
+
+    @field_validator("media_addresses")
+    @classmethod
+    def _are_addresses(cls, value: list[str]) -> list[str]:
+        return [str(ipaddress.ip_address(each)) for each in value]
+
+    @field_validator("media_ports")
+    @classmethod
+    def _are_ports(cls, value: list[int]) -> list[int]:
+        if not all(0 <= port <= 65_535 for port in value):  # noqa: PLR2004 - the largest port
+            message = "ports go from 0 to 65535"
+            raise ValueError(message)
+        return value
+
+    @property
+    def announced_addresses(self) -> list[str]:
+        """IP addresses that answers name as candidates."""
+        if self.media_addresses:
+            return self.media_addresses
+        bind = ipaddress.ip_address(self.media_bind_address)
+        return ["127.0.0.1"] if bind.is_unspecified else [str(bind)]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the file."""
+        del dotenv_settings, file_secret_settings
+        file = os.environ.get("PARLEY_CONFIG")
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls, toml_file=file)) if file else sources
