@@ -295,6 +295,21 @@ fn garble(meeting: &mut Meeting, recorded: &[(std::net::SocketAddr, Vec<u8>)]) {
 }
 
 #[test]
+fn a_flood_in_the_name_of_an_address_does_not_cost_it_its_consent() {
+    let mut meeting = two(12, Conditions::IDEAL);
+    let forged = std::net::SocketAddr::new(meeting.clients[0].address.ip(), 7);
+    let check = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[9; 12]].concat();
+    for _ in 0..8_000 {
+        meeting.network.send(meeting.now, forged, sim::NODE, check.clone());
+        meeting.network.send(meeting.now, forged, sim::NODE, check.clone());
+        meeting.run(5 * MILLISECOND);
+    }
+    assert!(meeting.shard.counters().dropped_rate > 10_000);
+    assert_eq!(check_video(&meeting.clients[0], SLOT, meeting.now), [1]);
+    assert_eq!(check_video(&meeting.clients[1], SLOT, meeting.now), [0]);
+}
+
+#[test]
 fn a_client_that_moves_is_followed() {
     let mut meeting = two(8, Conditions::IDEAL);
     meeting.run(SECOND);

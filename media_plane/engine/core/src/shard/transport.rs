@@ -13,7 +13,9 @@ use crate::wire::stun::{ErrorCode, Message, write_binding_error, write_binding_s
 impl Shard {
     pub(super) fn handle_stun(&mut self, now: Micros, path: &Path, datagram: &[u8], network: &mut dyn Transmit) {
         let source = path.remote.ip();
-        if !self.limit.take(now, source) {
+        // A session's own path is never limited: a flood in the name of its address must not cost it its consent.
+        let known = self.paths.contains_key(path);
+        if !known && !self.limit.take(now, source) {
             self.counters.dropped_rate += 1;
             return;
         }
@@ -25,7 +27,9 @@ impl Shard {
             self.counters.dropped_stun += 1;
             return;
         };
-        self.limit.give_back(source);
+        if !known {
+            self.limit.give_back(source);
+        }
         self.answer_check(now, index, path, &message, network);
     }
 
