@@ -4,7 +4,7 @@ import contextlib
 import random
 import socket
 
-# Below the range from which Linux takes ports of outgoing connections (32768 and up), so that a port stays free while the
+# Below the range from which Linux takes ports of outgoing connections (32768 and up): a port stays free while the
 # part that uses it is restarted.
 _INTERNAL_PORTS = range(20_000, 32_000)
 _ATTEMPTS = 200

@@ -1,0 +1,1 @@
+"""`parley up`: the whole product on one machine."""
