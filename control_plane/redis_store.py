@@ -38,17 +38,14 @@ def connect(url: str, *, command_timeout: float = COMMAND_TIMEOUT) -> RedisClien
         url: `redis://host:port/db` or `unix:///path`.
         command_timeout: Longest wait for an answer, in seconds; longer for a connection that blocks on purpose.
     """
-    return cast(
-        "RedisClient",
-        Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_connect_timeout=CONNECT_TIMEOUT,
-            socket_timeout=command_timeout,
-            max_connections=_POOL_SIZE,
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-            health_check_interval=0,
-        ),
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_connect_timeout=CONNECT_TIMEOUT,
+        socket_timeout=command_timeout,
+        max_connections=_POOL_SIZE,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        health_check_interval=0,
     )
 
 

@@ -135,7 +135,9 @@ class MeetingJoiner:
         request = attempt.request
         with self._observer.stage("meeting"):
             view = await self._live.view(request.meeting_id, operation=attempt.operation)
-            meeting = view.meeting or await self._directory.find(request.meeting_id)
+            # What those who are in it know is good enough, and lets people in while the database is away.
+            meeting = None if view.ended else view.meeting
+            meeting = meeting or await self._directory.find(request.meeting_id)
         with self._observer.stage("authorize"):
             if meeting is None:
                 raise meeting_not_found()

@@ -217,11 +217,13 @@ class LiveMeetings(Protocol):
         """The room is served under this epoch now: everyone is told, once."""
         ...
 
-    async def set_meeting(self, meeting: Meeting, *, operation: str) -> None:
+    async def set_meeting(self, meeting: Meeting, *, operation: str, traceparent: str | None = None) -> None:
         """The meeting's own fields changed: those who are in it are told."""
         ...
 
-    async def end(self, meeting_id: str, participant_id: str, *, operation: str) -> None:
+    async def end(
+        self, meeting_id: str, participant_id: str, *, operation: str, traceparent: str | None = None
+    ) -> None:
         """The meeting is over: everyone is told, once, and is out."""
         ...
 

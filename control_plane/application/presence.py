@@ -21,6 +21,7 @@ from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError
 from control_plane.domain.event import LeaveReason
 from control_plane.domain.meeting import MeetingState, MeetingType
+from control_plane.placement.detector import Horizon
 
 _log = structlog.get_logger(__name__)
 _BATCH = 100
@@ -40,6 +41,7 @@ class PresenceSweeper:
         times: SignalingTimes,
         observer: Observer,
         background: Background,
+        horizon: Horizon,
     ) -> None:
         self._live = live
         self._rooms = rooms
@@ -49,10 +51,21 @@ class PresenceSweeper:
         self._times = times
         self._observer = observer
         self._background = background
+        self._horizon = horizon
 
     async def sweep(self) -> None:
-        """Looks once at all meetings that are due."""
-        for meeting_id in await self._live.due(self._clock.now(), _BATCH):
+        """Looks once at all meetings that are due.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        try:
+            due = await self._live.due(self._clock.now(), _BATCH)
+        except DomainError:
+            self._horizon.blinded()
+            raise
+        self._horizon.looked()
+        for meeting_id in due:
             try:
                 await self._look(meeting_id)
             except DomainError as error:
@@ -65,6 +78,10 @@ class PresenceSweeper:
     async def _look(self, meeting_id: str) -> None:
         now = self._clock.now()
         silent, following = await self._live.silent(meeting_id, now)
+        if silent and not self._horizon.steady:
+            # Heartbeats could not be noted for a while, so silence proves nothing yet.
+            await self._live.look_again(meeting_id, now + _RETRY)
+            return
         for participant_id in silent:
             await self._expire(meeting_id, participant_id, now)
         view = await self._live.view(meeting_id)

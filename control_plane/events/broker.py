@@ -13,7 +13,7 @@ import asyncio
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from redis.exceptions import RedisError
@@ -153,7 +153,9 @@ class RedisEventLog:
             await pipe.execute()
 
     async def _read(self) -> None:
-        streams = {f"{prefix(meeting_id)}log": room.position for meeting_id, room in self._rooms.items()}
+        streams: dict[Any, Any] = {
+            f"{prefix(meeting_id)}log": room.position for meeting_id, room in self._rooms.items()
+        }
         names = dict(zip(streams, self._rooms, strict=True))
         streams[self._wake] = self._wake_position
         reply = await answer(self._blocking.xread(streams, count=_BATCH, block=BLOCK_MS))

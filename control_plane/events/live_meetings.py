@@ -295,13 +295,15 @@ class RedisLiveMeetings:
 
     # ------------------------------------------------------------ the meeting itself
 
-    async def set_meeting(self, meeting: Meeting, *, operation: str) -> None:
+    async def set_meeting(self, meeting: Meeting, *, operation: str, traceparent: str | None = None) -> None:
         """The meeting's own fields changed: those who are in it are told."""
         command = Command().check("live")
         _set_meeting(command, meeting, known="known")
-        await self._commit(meeting.number, command, operation=operation)
+        await self._commit(meeting.number, command, operation=operation, traceparent=traceparent)
 
-    async def end(self, meeting_id: str, participant_id: str, *, operation: str) -> None:
+    async def end(
+        self, meeting_id: str, participant_id: str, *, operation: str, traceparent: str | None = None
+    ) -> None:
         """The meeting is over: everyone is told, once, and is out."""
         command = (
             Command()
@@ -310,7 +312,7 @@ class RedisLiveMeetings:
             .step("clear", KEEP_ENDED_MS, LeaveReason.MEETING_ENDED.value)
         )
         await self.look_soon(meeting_id, now=True)
-        await self._commit(meeting_id, command, operation=operation)
+        await self._commit(meeting_id, command, operation=operation, traceparent=traceparent)
 
     async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:
         """A participant watches from now on by this stream and by no other; returns the position of that entry."""
@@ -328,6 +330,12 @@ class RedisLiveMeetings:
             found: list[str] = await answer(
                 self._client.zrangebyscore(_DUE, "-inf", milliseconds(now), start=0, num=limit)
             )
+        return found
+
+    async def known(self, limit: int = 10_000) -> Sequence[str]:
+        """Returns meetings that somebody is in, or was a moment ago."""
+        with store_failures():
+            found: list[str] = await answer(self._client.zrange(_DUE, 0, limit - 1))
         return found
 
     async def look_again(self, meeting_id: str, when: datetime | None) -> None:

@@ -86,6 +86,7 @@ local checks = {
   end,
 }
 
+local slots_changed = false
 local steps
 steps = {
   event = function(s) append(s[2], s[3], s[4]) end,
@@ -122,7 +123,12 @@ steps = {
   slots = function(s)
     local name = key('slots:' .. s[2])
     for mid, value in pairs(s[4]) do
-      redis.call(s[3] == 'fill' and 'HSETNX' or 'HSET', name, mid, value)
+      if s[3] == 'fill' then
+        redis.call('HSETNX', name, mid, value)
+      elseif redis.call('HGET', name, mid) ~= value then
+        redis.call('HSET', name, mid, value)
+        slots_changed = true
+      end
     end
     redis.call('PEXPIRE', name, 86400000)
   end,
@@ -139,8 +145,9 @@ steps = {
     end
     append('slots_changed', s[3], '{"slots":[' .. table.concat(list, ',') .. ']}')
   end,
-  -- Tells a participant what changed in their session, unless the session is still to become theirs.
+  -- Tells a participant what changed in their session, unless nothing did or the session is still to become theirs.
   tell_if_current = function(s)
+    if not slots_changed then return end
     local document = redis.call('HGET', participants, s[3])
     if document and cjson.decode(document).session_id == s[2] then append('slots_changed', s[3], s[4]) end
   end,

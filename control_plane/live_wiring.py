@@ -1,0 +1,207 @@
+"""Wires everything that happens while meetings run, and keeps its loops going."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from control_plane.application.background import Background, repeat
+from control_plane.application.history import StayKeeper
+from control_plane.application.joining import MeetingJoiner
+from control_plane.application.live_ports import (
+    MediaNodes,
+    MeetingDirectory,
+    Observer,
+    ParticipantTokens,
+    SignalingTimes,
+    StayRepository,
+)
+from control_plane.application.node_events import NodeEventApplier, NodeEventConsumers
+from control_plane.application.node_reports import NodeReports
+from control_plane.application.outbox_relay import OutboxRelay
+from control_plane.application.ports import OutboxReader
+from control_plane.application.presence import PresenceSweeper
+from control_plane.application.rooms import Rooms
+from control_plane.application.sessions import SessionOpener
+from control_plane.application.signaling import Signaling
+from control_plane.application.watching import SessionWatcher
+from control_plane.domain.clock import Clock
+from control_plane.domain.errors import DomainError
+from control_plane.domain.ids import IdFactory
+from control_plane.domain.media import IceServer
+from control_plane.events.broker import BLOCK_MS, RedisEventLog
+from control_plane.events.commands import Committer
+from control_plane.events.consumers import RedisConsumerLeases
+from control_plane.events.live_meetings import RedisLiveMeetings
+from control_plane.events.stays import RedisStayOutbox
+from control_plane.placement.detector import FailureDetector, Horizon
+from control_plane.placement.leases import RoomLeases
+from control_plane.placement.model import Timing
+from control_plane.placement.registry import NodeRegistry
+from control_plane.placement.selectors import Selector, WeightedSelector
+from control_plane.redis_store import RedisClient, connect
+from control_plane.telemetry.live import show_census
+
+_ROOM_TICK: Final = 0.25
+_CONSUMER_TICK: Final = 0.5
+_SWEEP_TICK: Final = 1.0
+_CENSUS_TICK: Final = 5.0
+_OUTBOX_WAIT: Final = 0.5
+_OUTBOX_TICK: Final = 0.02
+_FINISH_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """What a deployment can set of it."""
+
+    redis_url: str
+    timing: Timing = field(default_factory=Timing)
+    times: SignalingTimes = field(default_factory=SignalingTimes)
+    selector: Selector = field(default_factory=WeightedSelector)
+    ice_servers: tuple[IceServer, ...] = ()
+    watcher_queue: int = 256
+    max_log: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What other parts of the process provide."""
+
+    clock: Clock
+    ids: IdFactory
+    directory: MeetingDirectory
+    tokens: ParticipantTokens
+    stays: StayRepository
+    outbox: OutboxReader
+    nodes: MediaNodes
+    observer: Observer
+
+
+class LiveStores:
+    """What of running meetings is in Redis; other parts of the process need it before the rest can be wired."""
+
+    def __init__(self, options: LiveOptions, clock: Clock, current_trace: Callable[[], str]) -> None:
+        self.options = options
+        self.client: RedisClient = connect(options.redis_url)
+        self.blocking: RedisClient = connect(options.redis_url, command_timeout=BLOCK_MS / 1000 + 2)
+        committer = Committer(self.client, clock, current_trace, max_log=options.max_log)
+        self.live = RedisLiveMeetings(self.client, clock, committer, timedelta(seconds=options.times.presence))
+        self.log = RedisEventLog(self.client, self.blocking, queue=options.watcher_queue)
+        self.relay_awake = asyncio.Event()
+
+    def wake_relay(self) -> None:
+        """There is something in the outbox."""
+        self.relay_awake.set()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.client.aclose()
+        await self.blocking.aclose()
+
+
+class LivePart:
+    """Use cases and loops of running meetings."""
+
+    def __init__(self, stores: LiveStores, around: Surroundings) -> None:
+        options, clock, observer = stores.options, around.clock, around.observer
+        timing, times = options.timing, options.times
+        self._stores = stores
+        self._client = stores.client
+        self._tasks: list[asyncio.Task[None]] = []
+        self.background = Background()
+        self.horizon = Horizon(clock, timing.grace)
+        self.live = stores.live
+        self.log = stores.log
+        self.registry = NodeRegistry(self._client, clock, timing)
+        self.detector = FailureDetector(self.registry, clock, timing, self.horizon)
+        self.leases = RoomLeases(self._client, clock, timing, self.registry, options.selector, self.horizon)
+        self.rooms = Rooms(self.leases, self.registry, around.nodes, self.live, clock, observer, self.background)
+        self.stays = StayKeeper(RedisStayOutbox(self._client), around.stays)
+        self.relay = OutboxRelay(around.outbox, around.directory, self.live, self.rooms, stores.relay_awake)
+        sessions = SessionOpener(self.rooms, around.nodes, observer)
+        self.joiner = MeetingJoiner(
+            live=self.live,
+            directory=around.directory,
+            sessions=sessions,
+            tokens=around.tokens,
+            stays=self.stays,
+            clock=clock,
+            times=times,
+            observer=observer,
+            background=self.background,
+            ice_servers=options.ice_servers,
+        )
+        self.signaling = Signaling(
+            live=self.live,
+            rooms=self.rooms,
+            nodes=around.nodes,
+            sessions=sessions,
+            tokens=around.tokens,
+            stays=self.stays,
+            clock=clock,
+            times=times,
+            observer=observer,
+            background=self.background,
+            ice_servers=options.ice_servers,
+        )
+        self.watcher = SessionWatcher(self.live, self.log, clock, around.ids, times, observer)
+        self.reports = NodeReports(self.registry, self.rooms, timing, observer, self.background)
+        self.sweeper = PresenceSweeper(
+            live=self.live,
+            rooms=self.rooms,
+            meetings=around.directory,
+            stays=self.stays,
+            clock=clock,
+            times=times,
+            observer=observer,
+            background=self.background,
+            horizon=Horizon(clock, times.heartbeat * 2, stall=5.0),
+        )
+        applier = NodeEventApplier(self.live, around.nodes, self.rooms, observer, self.background)
+        leases = RedisConsumerLeases(self._client)
+        self.consumers = NodeEventConsumers(self.registry, leases, around.nodes, self.rooms, applier)
+
+    def start(self) -> None:
+        """Starts the loops."""
+        loops = {
+            "event log": self.log.run(),
+            "rooms": repeat("rooms", self.keep_rooms, 0.0),
+            "node events": repeat("node events", self.consumers.tend, _CONSUMER_TICK),
+            "presence": repeat("presence", self.sweeper.sweep, _SWEEP_TICK),
+            "census": repeat("census", self.count, _CENSUS_TICK),
+            "outbox": repeat("outbox", lambda: self.relay.run(_OUTBOX_WAIT), _OUTBOX_TICK),
+        }
+        self._tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
+
+    async def keep_rooms(self) -> None:
+        """Notices lost nodes and moves their rooms; returns when there is something to move, or after a tick."""
+        try:
+            await self.detector.look()
+            await self.rooms.move_void()
+        except DomainError:
+            await asyncio.sleep(_ROOM_TICK)
+            raise
+        await self.rooms.wait_for_move(_ROOM_TICK)
+
+    async def count(self) -> None:
+        """Brings the gauges up to date."""
+        counts = await self.live.counts(await self.live.known())
+        show_census(list(counts.values()), self.log.watchers, await self.registry.nodes())
+
+    async def drain(self) -> None:
+        """Tells streams to go elsewhere."""
+        self.log.shut_down()
+        self.reports.shut_down()
+
+    async def stop(self) -> None:
+        """Ends the loops when no call is under way any more, and closes what was opened."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.consumers.stop()
+        await self.background.finish(_FINISH_SECONDS)
+        await self._stores.close()

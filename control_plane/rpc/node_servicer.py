@@ -1,0 +1,96 @@
+"""NodeService: media nodes register, report and are told what to do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC
+from typing import Any
+
+from grpc import aio
+
+from control_plane.application.node_reports import (
+    Configure,
+    NodeIsTold,
+    NodeReports,
+    NodeSays,
+    Registered,
+    Reported,
+    SaidGoodbye,
+)
+from control_plane.domain.node import LoadReport, Registration, RoomLease
+from control_plane.placement.registry import Fence
+from control_plane.rpc.live_converters import duration
+from parley.node.v1 import node_service_pb2, node_service_pb2_grpc
+
+_Context = aio.ServicerContext[Any, Any]
+
+
+class NodeServicer(node_service_pb2_grpc.NodeServiceServicer):
+    """Serves media nodes."""
+
+    def __init__(self, reports: NodeReports) -> None:
+        self._reports = reports
+
+    async def Report(
+        self, request_iterator: AsyncIterator[node_service_pb2.ReportRequest], context: _Context
+    ) -> AsyncIterator[node_service_pb2.ReportResponse]:
+        """Listens to a node and answers."""
+        sequence = 0
+        async for told in self._reports.converse(_said(request_iterator)):
+            sequence += 1
+            yield _response(told, sequence)
+
+
+async def _said(requests: AsyncIterator[node_service_pb2.ReportRequest]) -> AsyncIterator[NodeSays]:
+    async for request in requests:
+        match request.WhichOneof("message"):
+            case "registration":
+                yield _registered(request.registration)
+            case "load_report":
+                time = request.time.ToDatetime(UTC) if request.HasField("time") else None
+                yield Reported(_load(request.load_report), time)
+            case "goodbye":
+                yield SaidGoodbye()
+
+
+def _registered(message: node_service_pb2.Registration) -> Registered:
+    registration = Registration(
+        node_id=message.node.removeprefix("nodes/"),
+        instance_id=message.instance_id,
+        region=message.region,
+        version=message.version,
+        control_address=message.control_address,
+        session_capacity=message.session_capacity,
+        cpu_cores=message.cpu_cores,
+        draining=message.draining,
+    )
+    return Registered(registration, tuple(_lease(room) for room in message.rooms))
+
+
+def _lease(message: node_service_pb2.RoomLease) -> RoomLease:
+    return RoomLease(message.room.removeprefix("rooms/"), message.epoch, message.session_count)
+
+
+def _load(message: node_service_pb2.LoadReport) -> LoadReport:
+    return LoadReport(
+        cpu_seconds=message.cpu_time.ToTimedelta().total_seconds(),
+        packets_sent=message.packets_sent,
+        bytes_sent=message.bytes_sent,
+        sessions_opened=message.sessions_opened,
+        sessions_closed=message.sessions_closed,
+        rooms=tuple(_lease(room) for room in message.rooms),
+    )
+
+
+def _response(told: NodeIsTold, sequence: int) -> node_service_pb2.ReportResponse:
+    response = node_service_pb2.ReportResponse(sequence=sequence)
+    match told:
+        case Configure(report_interval, lease_duration):
+            response.configuration.report_interval.CopyFrom(duration(report_interval))
+            response.configuration.lease_duration.CopyFrom(duration(lease_duration))
+        case Fence(room_id, epoch):
+            response.fence_room.room = f"rooms/{room_id}"
+            response.fence_room.epoch = epoch
+        case _:
+            response.drain.SetInParent()
+    return response

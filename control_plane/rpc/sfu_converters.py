@@ -1,0 +1,90 @@
+"""From a media node's messages to the words of the port."""
+
+from __future__ import annotations
+
+from control_plane.application.live_ports import (
+    MediaStateEvent,
+    NodeHappening,
+    NodeMessage,
+    NodePosition,
+    NodeRoom,
+    NodeSession,
+    RoomClosedEvent,
+    SessionKey,
+    SlotStatesEvent,
+    SpeakerEvent,
+    WatchStarted,
+)
+from control_plane.domain.event import SlotAssignment
+from control_plane.rpc.live_converters import tracks_from
+from parley.sfu.v1 import media_pb2, sfu_control_service_pb2
+
+
+def slot_state(message: media_pb2.SlotState) -> SlotAssignment:
+    """Returns what a slot carries."""
+    return SlotAssignment(message.mid, message.source.participant_id, message.source.mid)
+
+
+def node_message(response: sfu_control_service_pb2.WatchEventsResponse, instance_id: str) -> NodeMessage | None:
+    """Returns a message of a node's event stream; None for a mere sign of life."""
+    match response.WhichOneof("message"):
+        case "start":
+            start = response.start
+            return WatchStarted(NodePosition(start.instance_id, start.sequence), start.from_state)
+        case "room_state":
+            return _room(response.room_state)
+        case "event":
+            return _event(response.event, instance_id)
+        case _:
+            return None
+
+
+def _room(message: sfu_control_service_pb2.RoomState) -> NodeRoom:
+    return NodeRoom(
+        room_id=message.room.room.removeprefix("rooms/"),
+        epoch=message.room.epoch,
+        sessions=tuple(_session(session) for session in message.sessions),
+        dominant_speaker=message.dominant_speaker_participant_id,
+    )
+
+
+def _session(message: media_pb2.SessionState) -> NodeSession:
+    return NodeSession(
+        key=SessionKey(message.session_id, message.participant_id),
+        connected=message.media_state == media_pb2.MEDIA_STATE_CONNECTED,
+        closed=message.media_state == media_pb2.MEDIA_STATE_CLOSED,
+        slots=tuple(slot_state(slot) for slot in message.slots),
+        tracks=tracks_from(message.tracks),
+    )
+
+
+def _event(message: media_pb2.NodeEvent, instance_id: str) -> NodeHappening:
+    return NodeHappening(
+        position=NodePosition(instance_id, message.sequence),
+        room_id=message.room.removeprefix("rooms/"),
+        epoch=message.epoch,
+        traceparent=message.traceparent,
+        what=_what(message),
+    )
+
+
+def _what(
+    message: media_pb2.NodeEvent,
+) -> MediaStateEvent | SlotStatesEvent | SpeakerEvent | RoomClosedEvent | None:
+    match message.WhichOneof("kind"):
+        case "media_state_changed":
+            changed = message.media_state_changed
+            if changed.media_state == media_pb2.MEDIA_STATE_CONNECTING:
+                return None
+            key = SessionKey(changed.session_id, changed.participant_id)
+            return MediaStateEvent(key, changed.media_state == media_pb2.MEDIA_STATE_CONNECTED)
+        case "slot_states_changed":
+            slots = message.slot_states_changed
+            key = SessionKey(slots.session_id, slots.participant_id)
+            return SlotStatesEvent(key, tuple(slot_state(slot) for slot in slots.slots))
+        case "speaker_changed":
+            return SpeakerEvent(message.speaker_changed.participant_id)
+        case "room_closed":
+            return RoomClosedEvent(media_pb2.RoomCloseReason.Name(message.room_closed.reason))
+        case _:
+            return None

@@ -1,0 +1,178 @@
+"""SignalingService: from messages to use cases and back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from grpc import aio
+
+from control_plane.application.joining import JoinRequest, MeetingJoiner
+from control_plane.application.live_ports import SignalingTimes
+from control_plane.application.signaling import Attendee, Signaling
+from control_plane.application.watching import (
+    CheckpointMessage,
+    EventMessage,
+    GoAwayMessage,
+    GoAwayReason,
+    SessionWatcher,
+    SnapshotMessage,
+    WatchMessage,
+)
+from control_plane.domain.errors import permission_denied
+from control_plane.rpc.authenticator import current_caller
+from control_plane.rpc.live_converters import (
+    answer_message,
+    duration,
+    event_message,
+    meeting_id_of,
+    offer_from,
+    participant_message,
+    slots_from,
+    snapshot_message,
+    timestamp,
+    tracks_from,
+)
+from parley.signaling.v1 import session_pb2, signaling_service_pb2, signaling_service_pb2_grpc
+
+_Context = aio.ServicerContext[Any, Any]
+_GO_AWAY = {
+    reason: signaling_service_pb2.GoAwayReason.Value(f"GO_AWAY_REASON_{reason.name}") for reason in GoAwayReason
+}
+# Clients of a server that goes away come back spread over this time; the others at once.
+_RETRY_SECONDS = {GoAwayReason.SHUTTING_DOWN: 0.2}
+
+
+class SignalingServicer(signaling_service_pb2_grpc.SignalingServiceServicer):
+    """Serves participants."""
+
+    def __init__(
+        self,
+        joiner: MeetingJoiner,
+        signaling: Signaling,
+        watcher: SessionWatcher,
+        times: SignalingTimes,
+        public_url: str,
+    ) -> None:
+        self._joiner = joiner
+        self._signaling = signaling
+        self._watcher = watcher
+        self._times = times
+        self._public_url = public_url
+
+    async def JoinMeeting(
+        self, request: signaling_service_pb2.JoinMeetingRequest, context: _Context
+    ) -> signaling_service_pb2.JoinMeetingResponse:
+        """Enters a meeting."""
+        meeting_id = meeting_id_of(request.meeting)
+        joined = await self._joiner.join(
+            JoinRequest(
+                meeting_id=meeting_id,
+                passcode=request.passcode,
+                display_name=request.display_name,
+                offer=offer_from(request.offer, meeting_id),
+                request_id=request.request_id.lower(),
+                region=request.region,
+            ),
+            current_caller(),
+        )
+        return signaling_service_pb2.JoinMeetingResponse(
+            participant=participant_message(meeting_id, joined.participant),
+            participant_token=joined.token.text,
+            participant_token_expire_time=timestamp(joined.token.expire_time),
+            answer=answer_message(meeting_id, joined.answer),
+            snapshot=snapshot_message(joined.view, joined.participant.id, self._public_url),
+            cursor=joined.view.cursor,
+            heartbeat_interval=duration(self._times.heartbeat),
+        )
+
+    async def RenegotiateMedia(
+        self, request: signaling_service_pb2.RenegotiateMediaRequest, context: _Context
+    ) -> signaling_service_pb2.RenegotiateMediaResponse:
+        """Exchanges a new offer for a new answer."""
+        who = _attendee(request.name)
+        offer = offer_from(request.offer, who.meeting_id)
+        answer = await self._signaling.renegotiate(who, offer, request.request_id.lower())
+        return signaling_service_pb2.RenegotiateMediaResponse(answer=answer_message(who.meeting_id, answer))
+
+    async def WatchSession(
+        self, request: signaling_service_pb2.WatchSessionRequest, context: _Context
+    ) -> AsyncIterator[signaling_service_pb2.WatchSessionResponse]:
+        """Streams the meeting."""
+        who = _attendee(request.name)
+        sequence = 0
+        async for message in self._watcher.watch(who.meeting_id, who.participant_id, request.cursor):
+            sequence += 1
+            yield self._watch_response(who, message, sequence)
+
+    async def UpdateSlots(
+        self, request: signaling_service_pb2.UpdateSlotsRequest, context: _Context
+    ) -> signaling_service_pb2.UpdateSlotsResponse:
+        """Says what the layout shows."""
+        who = _attendee(request.name)
+        await self._signaling.update_slots(who, slots_from(request.slots, who.meeting_id, "slots"))
+        return signaling_service_pb2.UpdateSlotsResponse()
+
+    async def UpdateTracks(
+        self, request: signaling_service_pb2.UpdateTracksRequest, context: _Context
+    ) -> signaling_service_pb2.UpdateTracksResponse:
+        """Mutes, unmutes or changes the source of tracks."""
+        who = _attendee(request.name)
+        participant = await self._signaling.update_tracks(who, tracks_from(request.tracks))
+        return signaling_service_pb2.UpdateTracksResponse(participant=participant_message(who.meeting_id, participant))
+
+    async def SendReaction(
+        self, request: signaling_service_pb2.SendReactionRequest, context: _Context
+    ) -> signaling_service_pb2.SendReactionResponse:
+        """Shows an emoji."""
+        await self._signaling.react(_attendee(request.name), request.emoji, request.request_id.lower())
+        return signaling_service_pb2.SendReactionResponse()
+
+    async def LeaveMeeting(
+        self, request: signaling_service_pb2.LeaveMeetingRequest, context: _Context
+    ) -> signaling_service_pb2.LeaveMeetingResponse:
+        """Leaves."""
+        await self._signaling.leave(_attendee(request.name))
+        return signaling_service_pb2.LeaveMeetingResponse()
+
+    async def Heartbeat(
+        self, request: signaling_service_pb2.HeartbeatRequest, context: _Context
+    ) -> signaling_service_pb2.HeartbeatResponse:
+        """Says that the participant is still there."""
+        token = await self._signaling.heartbeat(_attendee(request.name))
+        return signaling_service_pb2.HeartbeatResponse(
+            heartbeat_interval=duration(self._times.heartbeat),
+            participant_token=token.text if token else "",
+            participant_token_expire_time=timestamp(token.expire_time) if token else None,
+        )
+
+    def _watch_response(
+        self, who: Attendee, message: WatchMessage, sequence: int
+    ) -> signaling_service_pb2.WatchSessionResponse:
+        response = signaling_service_pb2.WatchSessionResponse(sequence=sequence, cursor=message.cursor)
+        match message.message:
+            case SnapshotMessage(view):
+                response.snapshot.CopyFrom(snapshot_message(view, who.participant_id, self._public_url))
+            case EventMessage(entry):
+                response.event.CopyFrom(event_message(who.meeting_id, entry))
+                if entry.traceparent:
+                    response.trace_context.CopyFrom(session_pb2.TraceContext(traceparent=entry.traceparent))
+            case CheckpointMessage(time):
+                response.checkpoint.time.CopyFrom(timestamp(time))
+            case GoAwayMessage(reason):
+                response.go_away.reason = _GO_AWAY[reason]
+                response.go_away.retry_delay.CopyFrom(duration(_RETRY_SECONDS.get(reason, 0.0)))
+        return response
+
+
+def _attendee(name: str) -> Attendee:
+    """Returns the calling participant.
+
+    Raises:
+        DomainError: PERMISSION_DENIED: the token is another participant's.
+    """
+    caller = current_caller()
+    if name != caller.subject:
+        message = "This token is another participant's."
+        raise permission_denied(message)
+    return Attendee(caller.meeting_id, caller.participant_id, caller.token_life)

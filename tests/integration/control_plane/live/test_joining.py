@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+
+from control_plane.domain.errors import DomainError
+from control_plane.domain.event import ParticipantJoined
+from control_plane.domain.participant import ParticipantRole, ParticipantState
+from tests.support.live import (
+    HOST,
+    FakeNode,
+    FakeNodes,
+    MemoryDirectory,
+    Replica,
+    SetClock,
+    Watching,
+    eventually,
+    keys_of,
+)
+
+MEETING = "12345678901"
+
+
+@pytest.fixture
+def node() -> FakeNode:
+    return FakeNode("n1", "node-1:1")
+
+
+@pytest.fixture
+def directory() -> MemoryDirectory:
+    made = MemoryDirectory()
+    made.add()
+    return made
+
+
+@pytest.fixture
+async def replica(redis_url: str, directory: MemoryDirectory, node: FakeNode) -> AsyncIterator[Replica]:
+    made = Replica(redis_url, SetClock(), directory, FakeNodes(node))
+    await made.register(node)
+    yield made
+    await made.stop()
+
+
+async def test_a_join_gives_answer_token_snapshot_and_cursor(replica: Replica, node: FakeNode) -> None:
+    joined = await replica.join("Hanna", caller=HOST)
+
+    assert joined.participant.role is ParticipantRole.HOST
+    assert joined.participant.state is ParticipantState.JOINING
+    assert joined.answer.sdp == f"answer to {joined.participant.session_id}"
+    assert joined.answer.epoch == node.epochs[MEETING]
+    assert [one.display_name for one in joined.view.participants] == ["Hanna"]
+    assert [slot.mid for slot in joined.view.slots] == ["3", "4"]
+
+
+async def test_the_cursor_of_a_join_shows_what_comes_after_and_nothing_before(replica: Replica) -> None:
+    replica.part.start()
+    first = await replica.join("Ana")
+    watching = Watching(replica, first)
+    second = await replica.join("Ben")
+
+    await eventually(lambda: watching.events)
+
+    assert watching.events == [ParticipantJoined(second.participant)]
+    await watching.stop()
+
+
+async def test_a_retry_gives_the_same_participant_and_answer(replica: Replica, node: FakeNode) -> None:
+    request = str(uuid.uuid4())
+    first = await replica.join("Ana", request_id=request)
+    again = await replica.join("Ana", request_id=request)
+
+    assert again.participant.id == first.participant.id
+    assert again.answer.sdp == first.answer.sdp
+    assert len((await replica.view()).participants) == 1
+    assert node.opened == 1
+
+
+async def test_a_request_id_serves_one_request(replica: Replica) -> None:
+    request = str(uuid.uuid4())
+    await replica.join("Ana", request_id=request)
+
+    with pytest.raises(DomainError) as refused:
+        await replica.join("Ana", request_id=request, offer=_other_offer())
+
+    assert refused.value.reason == "REQUEST_ID_REUSED"
+
+
+async def test_no_more_people_come_in_than_the_meeting_takes(
+    replica: Replica, directory: MemoryDirectory, node: FakeNode, redis_url: str
+) -> None:
+    directory.add(max_participants=5)
+    other = Replica(redis_url, replica.clock, directory, replica.nodes)
+
+    results = await asyncio.gather(*[(replica, other)[i % 2].join(f"P{i}") for i in range(20)], return_exceptions=True)
+
+    refused = [one for one in results if isinstance(one, DomainError)]
+    assert len(results) - len(refused) == 5
+    assert {one.reason for one in refused} == {"MEETING_FULL"}
+    assert len((await replica.view()).participants) == 5
+    await replica.settle()
+    await other.settle()
+    assert len(node.sessions[MEETING]) == 5
+    await other.stop()
+
+
+async def test_a_join_that_the_node_refuses_leaves_nothing_behind(
+    replica: Replica, node: FakeNode, redis_url: str
+) -> None:
+    node.refuse = DomainError(kind=_invalid(), reason="SDP_INVALID", message="offer.sdp: line 3")
+
+    with pytest.raises(DomainError) as refused:
+        await replica.join("Ana")
+    await replica.settle()
+
+    assert refused.value.reason == "SDP_INVALID"
+    assert (await replica.view()).participants == ()
+    left = await keys_of(redis_url, f"parley:{{{MEETING}}}:*")
+    assert set(left) <= {f"parley:{{{MEETING}}}:meta"}
+    assert (await replica.part.registry.nodes())[0].pending_joins == 0
+
+
+async def test_a_join_that_is_cancelled_leaves_nothing_behind(replica: Replica, node: FakeNode) -> None:
+    node.slow = asyncio.Event()
+    joining = asyncio.create_task(replica.join("Ana"))
+    await eventually(lambda: node.sessions[MEETING])
+
+    joining.cancel()
+    await asyncio.gather(joining, return_exceptions=True)
+    await replica.settle()
+
+    assert not node.sessions[MEETING]
+    assert (await replica.view()).participants == ()
+    assert (await replica.part.registry.nodes())[0].pending_joins == 0
+
+
+async def test_the_host_starts_the_meeting_by_coming(replica: Replica, directory: MemoryDirectory) -> None:
+    meeting = directory.add("22345678901")
+    directory.meetings[meeting.number] = _scheduled(meeting)
+
+    joined = await replica.join("Hanna", caller=HOST, meeting_id=meeting.number)
+
+    assert joined.view.meeting is not None
+    assert joined.view.meeting.state.value == "active"
+
+
+def _other_offer():  # noqa: ANN202
+    from control_plane.domain.media import MediaOffer  # noqa: PLC0415
+
+    return MediaOffer("another offer")
+
+
+def _invalid():  # noqa: ANN202
+    from control_plane.domain.errors import ErrorKind  # noqa: PLC0415
+
+    return ErrorKind.INVALID_ARGUMENT
+
+
+def _scheduled(meeting):  # noqa: ANN001, ANN202
+    from dataclasses import replace  # noqa: PLC0415
+
+    from control_plane.domain.meeting import MeetingState  # noqa: PLC0415
+
+    return replace(meeting, state=MeetingState.SCHEDULED)

@@ -1,0 +1,468 @@
+"""Running meetings without media: a clock to be set, media nodes at the port, and replicas on one real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from control_plane.application.callers import Caller, CallerKind
+from control_plane.application.joining import Joined, JoinRequest
+from control_plane.application.live_ports import (
+    LiveView,
+    NodeHappening,
+    NodeMessage,
+    NodePosition,
+    NodeRoom,
+    NodeSession,
+    NodeUnreachableError,
+    RoomNotServedError,
+    SessionKey,
+    Stay,
+    WatchStarted,
+)
+from control_plane.application.node_reports import NodeIsTold, NodeSays, Registered, Reported
+from control_plane.application.ports import OutboxEntry, SignedToken
+from control_plane.application.signaling import Attendee
+from control_plane.application.watching import EventMessage, WatchMessage
+from control_plane.domain import meeting as meetings
+from control_plane.domain.errors import DomainError
+from control_plane.domain.event import Event, SlotAssignment
+from control_plane.domain.ids import SystemIds
+from control_plane.domain.media import MediaOffer, OpenedSession, SlotSelection
+from control_plane.domain.meeting import Meeting, MeetingSettings, MeetingState, MeetingType
+from control_plane.domain.meeting_errors import passcode_wrong
+from control_plane.domain.node import LoadReport, Registration, RoomLease
+from control_plane.domain.participant import ParticipantRole, Track, TrackKind, TrackSource
+from control_plane.live_wiring import LiveOptions, LivePart, LiveStores, Surroundings
+from control_plane.placement.model import Placement
+from control_plane.redis_store import connect
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+HOST = Caller(CallerKind.ACCOUNT, "users/host", user_id="host")
+TRACKS = (
+    Track("0", TrackKind.AUDIO, TrackSource.MICROPHONE),
+    Track("1", TrackKind.VIDEO, TrackSource.CAMERA),
+)
+
+
+class SetClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def move(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+class QuietObserver:
+    """Counts what it is told."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, float] = defaultdict(float)
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        del name
+        return contextlib.nullcontext()
+
+    def joined(self, outcome: str, seconds: float) -> None:
+        del seconds
+        self.counts[f"joined {outcome}"] += 1
+
+    def counted(self, name: str, amount: float = 1) -> None:
+        self.counts[name] += amount
+
+
+class PlainTokens:
+    """Tokens that hide nothing."""
+
+    def issue(self, meeting_id: str, participant_id: str, role: ParticipantRole) -> SignedToken:
+        return SignedToken(f"{meeting_id}/{participant_id}/{role.value}", NOON + timedelta(minutes=10))
+
+
+class MemoryDirectory:
+    """Meetings as the database would have them, with an outbox; `down` takes it away."""
+
+    def __init__(self) -> None:
+        self.meetings: dict[str, Meeting] = {}
+        self.entries: list[OutboxEntry] = []
+        self.stays: dict[str, Stay] = {}
+        self.down = False
+
+    def add(self, number: str = "12345678901", **settings: object) -> Meeting:
+        meeting = Meeting(
+            number=number,
+            host_id="host",
+            host_display_name="Hanna",
+            passcode="123456",
+            type=MeetingType.INSTANT,
+            state=MeetingState.ACTIVE,
+            create_time=NOON,
+            update_time=NOON,
+            settings=MeetingSettings(**settings),  # type: ignore[arg-type]
+        )
+        self.meetings[number] = meeting
+        return meeting
+
+    def _check(self) -> None:
+        if self.down:
+            from control_plane.domain.errors import store_unavailable  # noqa: PLC0415
+
+            raise store_unavailable("database")
+
+    async def find(self, meeting_id: str) -> Meeting | None:
+        self._check()
+        return self.meetings.get(meeting_id)
+
+    async def start(self, meeting_id: str) -> Meeting:
+        return self._advance(meeting_id, meetings.MeetingEvent.START, "meeting_updated")
+
+    async def end_empty(self, meeting_id: str) -> None:
+        self._advance(meeting_id, meetings.MeetingEvent.END, "meeting_ended")
+
+    def end(self, meeting_id: str, participant_id: str = "") -> None:
+        self._advance(meeting_id, meetings.MeetingEvent.END, "meeting_ended", participant_id)
+
+    def rename(self, meeting_id: str, topic: str) -> Meeting:
+        meeting = meetings.changed(self.meetings[meeting_id], NOON, topic=topic)
+        self.meetings[meeting_id] = meeting
+        self.entries.append(OutboxEntry(len(self.entries) + 1, "meeting_updated", meeting_id))
+        return meeting
+
+    async def check_passcode(self, meeting: Meeting, passcode: str, address: str) -> None:
+        del address
+        if passcode != meeting.passcode:
+            raise passcode_wrong(9)
+
+    async def relay(self, handle: Callable[[OutboxEntry], Awaitable[None]], limit: int = 100) -> int:
+        self._check()
+        count = 0
+        for entry in self.entries[:limit]:
+            await handle(entry)
+            self.entries.remove(entry)
+            count += 1
+        return count
+
+    async def record(self, stays: Sequence[Stay]) -> None:
+        self._check()
+        for stay in stays:
+            old = self.stays.get(stay.participant.id)
+            self.stays[stay.participant.id] = old if old and old.leave_time and not stay.leave_time else stay
+
+    def _advance(self, meeting_id: str, event: meetings.MeetingEvent, kind: str, participant_id: str = "") -> Meeting:
+        self._check()
+        meeting = meetings.advance(self.meetings[meeting_id], event, NOON)
+        if meeting is not self.meetings[meeting_id]:
+            self.entries.append(OutboxEntry(len(self.entries) + 1, kind, meeting_id, participant_id))
+        self.meetings[meeting_id] = meeting
+        return meeting
+
+
+@dataclass
+class FakeNode:
+    """A media node without media, behind its control address."""
+
+    node_id: str
+    address: str
+    region: str = "local"
+    capacity: int = 100
+    instance_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    up: bool = True
+    sessions: dict[str, dict[str, SessionKey]] = field(default_factory=lambda: defaultdict(dict))
+    epochs: dict[str, int] = field(default_factory=dict)
+    tracks: dict[str, tuple[Track, ...]] = field(default_factory=dict)
+    opened: int = 0
+    answers: dict[str, OpenedSession] = field(default_factory=dict)
+    refuse: Exception | None = None
+    slow: asyncio.Event | None = None
+    watchers: list[asyncio.Queue[NodeMessage | None]] = field(default_factory=list)
+    history: list[NodeHappening] = field(default_factory=list)
+
+    def registration(self) -> Registration:
+        return Registration(self.node_id, self.instance_id, self.region, "0", self.address, self.capacity, 2)
+
+    def rooms(self) -> tuple[RoomLease, ...]:
+        return tuple(RoomLease(room, epoch, len(self.sessions[room])) for room, epoch in self.epochs.items())
+
+    def report(self) -> LoadReport:
+        return LoadReport(sessions_opened=self.opened, rooms=self.rooms())
+
+    def restart(self) -> None:
+        self.crash()
+        self.instance_id = str(uuid.uuid4())
+        self.opened = 0
+        self.history.clear()
+        self.up = True
+
+    def crash(self) -> None:
+        self.up = False
+        self.sessions.clear()
+        self.epochs.clear()
+        self.answers.clear()
+        for queue in self.watchers:
+            queue.put_nowait(None)
+        self.watchers.clear()
+
+    def happened(self, room_id: str, what: object) -> NodeHappening:
+        happening = NodeHappening(
+            NodePosition(self.instance_id, len(self.history) + 1),
+            room_id,
+            self.epochs.get(room_id, 0),
+            "",
+            what,  # type: ignore[arg-type]
+        )
+        self.history.append(happening)
+        for queue in self.watchers:
+            queue.put_nowait(happening)
+        return happening
+
+
+class FakeNodes:
+    """Implements `MediaNodes` over any number of fake nodes."""
+
+    def __init__(self, *nodes: FakeNode) -> None:
+        self.by_address = {node.address: node for node in nodes}
+
+    def _node(self, address: str) -> FakeNode:
+        node = self.by_address[address]
+        if not node.up:
+            raise NodeUnreachableError
+        return node
+
+    def _room(self, placement: Placement) -> FakeNode:
+        node = self._node(placement.control_address)
+        if node.epochs.get(placement.room_id, 0) > placement.epoch:
+            raise RoomNotServedError("EPOCH_STALE")
+        node.epochs[placement.room_id] = placement.epoch
+        return node
+
+    async def open_room(self, placement: Placement) -> None:
+        self._room(placement)
+
+    async def close_room(self, address: str, room_id: str, epoch: int) -> None:
+        node = self._node(address)
+        if node.epochs.get(room_id, 0) > epoch:
+            raise RoomNotServedError("EPOCH_STALE")
+        node.epochs.pop(room_id, None)
+        node.sessions.pop(room_id, None)
+
+    async def open_session(self, placement: Placement, session: SessionKey, offer: MediaOffer) -> OpenedSession:
+        node = self._node(placement.control_address)
+        if node.refuse is not None:
+            raise node.refuse
+        node = self._room(placement)
+        if session.session_id not in node.answers:
+            node.opened += 1
+            slots = (SlotAssignment("3"), SlotAssignment("4"))
+            node.answers[session.session_id] = OpenedSession(f"answer to {session.session_id}", slots)
+        node.sessions[placement.room_id][session.participant_id] = session
+        node.tracks[session.session_id] = offer.tracks
+        if node.slow is not None:
+            await node.slow.wait()
+        return node.answers[session.session_id]
+
+    async def close_session(self, placement: Placement, session: SessionKey) -> None:
+        node = self._node(placement.control_address)
+        held = node.sessions[placement.room_id].get(session.participant_id)
+        if held == session:
+            del node.sessions[placement.room_id][session.participant_id]
+        node.answers.pop(session.session_id, None)
+
+    async def update_slots(self, placement: Placement, participant_id: str, slots: Sequence[SlotSelection]) -> None:
+        del slots
+        if participant_id not in self._room(placement).sessions[placement.room_id]:
+            raise RoomNotServedError("SESSION_NOT_FOUND")
+
+    async def update_tracks(self, placement: Placement, participant_id: str, tracks: Sequence[Track]) -> None:
+        node = self._room(placement)
+        if participant_id not in node.sessions[placement.room_id]:
+            raise RoomNotServedError("SESSION_NOT_FOUND")
+        node.tracks[node.sessions[placement.room_id][participant_id].session_id] = tuple(tracks)
+
+    async def watch(self, address: str, position: NodePosition | None) -> AsyncIterator[NodeMessage]:
+        node = self._node(address)
+        queue: asyncio.Queue[NodeMessage | None] = asyncio.Queue()
+        node.watchers.append(queue)
+        resumes = position is not None and position.instance_id == node.instance_id
+        after = position.sequence if position is not None and resumes else len(node.history)
+        yield WatchStarted(NodePosition(node.instance_id, after), from_state=not resumes)
+        if not resumes:
+            for room_id, epoch in node.epochs.items():
+                held = [
+                    NodeSession(key, connected=False, closed=False, slots=(), tracks=())
+                    for key in node.sessions[room_id].values()
+                ]
+                yield NodeRoom(room_id, epoch, tuple(held), "")
+        for happening in node.history[after:]:
+            yield happening
+        while (message := await queue.get()) is not None:
+            if isinstance(message, NodeHappening) and message.position.sequence > after:
+                yield message
+        raise NodeUnreachableError
+
+    async def reachable(self, address: str) -> bool:
+        return self.by_address[address].up
+
+
+class Replica:
+    """The live part of one control-plane process."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        clock: SetClock,
+        directory: MemoryDirectory,
+        nodes: FakeNodes,
+        **options: object,
+    ) -> None:
+        self.clock = clock
+        self.directory = directory
+        self.nodes = nodes
+        self.observer = QuietObserver()
+        self.part = LivePart(
+            LiveStores(LiveOptions(redis_url, **options), clock, lambda: ""),  # type: ignore[arg-type]
+            Surroundings(
+                clock=clock,
+                ids=SystemIds(),
+                directory=directory,
+                tokens=PlainTokens(),
+                stays=directory,
+                outbox=directory,
+                nodes=nodes,
+                observer=self.observer,
+            ),
+        )
+
+    async def register(self, *nodes: FakeNode) -> None:
+        for node in nodes:
+            await self.part.registry.register(node.registration(), node.rooms())
+
+    async def report(self, *nodes: FakeNode) -> None:
+        for node in nodes:
+            await self.part.registry.report(node.node_id, node.instance_id, node.report(), self.clock.now())
+
+    async def join(
+        self,
+        name: str = "Ana",
+        *,
+        caller: Caller | None = None,
+        request_id: str = "",
+        meeting_id: str = "12345678901",
+        offer: MediaOffer | None = None,
+    ) -> Joined:
+        request = JoinRequest(
+            meeting_id,
+            "123456",
+            name,
+            offer or MediaOffer("offer", TRACKS),
+            request_id or str(uuid.uuid4()),
+        )
+        return await self.part.joiner.join(request, caller or guest(name))
+
+    async def view(self, meeting_id: str = "12345678901", participant_id: str = "") -> LiveView:
+        return await self.part.live.view(meeting_id, participant_id)
+
+    async def steady(self, *nodes: FakeNode) -> None:
+        """Lets the grace period of a fresh process pass, with the nodes reporting."""
+        for _ in range(14):
+            self.clock.move(0.5)
+            await self.report(*[node for node in nodes if node.up])
+            await self.part.detector.look()
+
+    async def settle(self) -> None:
+        """Waits for what runs in the background."""
+        await self.part.background.finish(5)
+
+    async def stop(self) -> None:
+        await self.part.stop()
+
+
+def guest(name: str) -> Caller:
+    return Caller(CallerKind.MEETING_GUEST, f"guests/{name}", meeting_id="12345678901")
+
+
+def attendee(joined: Joined) -> Attendee:
+    return Attendee(joined.view.meeting_id, joined.participant.id)
+
+
+class Watching:
+    """A participant's stream, read in the background."""
+
+    def __init__(self, replica: Replica, joined: Joined, cursor: str | None = None) -> None:
+        self.messages: list[WatchMessage] = []
+        self.error: BaseException | None = None
+        self._stream = replica.part.watcher.watch(
+            joined.view.meeting_id, joined.participant.id, joined.view.cursor if cursor is None else cursor
+        )
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            async for message in self._stream:
+                self.messages.append(message)
+        except DomainError as error:
+            self.error = error
+
+    @property
+    def events(self) -> list[Event]:
+        return [
+            m.message.entry.event
+            for m in self.messages
+            if isinstance(m.message, EventMessage) and m.message.entry.event
+        ]
+
+    @property
+    def cursor(self) -> str:
+        return self.messages[-1].cursor
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def eventually(condition: Callable[[], object], within: float = 5.0) -> None:
+    """Waits until something holds."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "did not come true in time"
+        await asyncio.sleep(0.01)
+
+
+def other_host(meeting: Meeting, user_id: str) -> Meeting:
+    return replace(meeting, host_id=user_id)
+
+
+async def keys_of(redis_url: str, pattern: str) -> Mapping[str, str]:
+    client = connect(redis_url)
+    try:
+        return {name: await client.type(name) async for name in client.scan_iter(pattern)}
+    finally:
+        await client.aclose()
+
+
+def says(*messages: NodeSays) -> AsyncIterator[NodeSays]:
+    async def stream() -> AsyncIterator[NodeSays]:
+        for message in messages:
+            yield message
+
+    return stream()
+
+
+def registered(node: FakeNode) -> Registered:
+    return Registered(node.registration(), node.rooms())
+
+
+def reported(node: FakeNode) -> Reported:
+    return Reported(node.report(), None)
+
+
+__all__ = ["NodeIsTold"]
