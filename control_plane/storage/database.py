@@ -25,7 +25,11 @@ _STORE = "database"
 
 
 class Database:
-    """A pool of connections that recovers by itself."""
+    """A pool of connections that recovers by itself.
+
+    Attributes:
+        opened: Set when the schema is this version's; until then the database counts as unreachable.
+    """
 
     def __init__(self, url: str) -> None:
         """Nothing is connected before the first transaction.
@@ -33,6 +37,7 @@ class Database:
         Args:
             url: SQLAlchemy URL with the driver psycopg.
         """
+        self.opened = asyncio.Event()
         self._engine = create_async_engine(
             url,
             pool_size=POOL_SIZE,
@@ -50,6 +55,8 @@ class Database:
         Raises:
             DomainError: STORE_UNAVAILABLE.
         """
+        if not self.opened.is_set():
+            raise store_unavailable(_STORE)
         with store_failures():
             async with asyncio.timeout(TRANSACTION_TIMEOUT), self._engine.begin() as connection:
                 yield connection

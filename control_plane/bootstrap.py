@@ -1,0 +1,121 @@
+"""Wires a control-plane process: the one place that knows every part. Only the entry point and tests import it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from grpc import aio
+
+from control_plane.domain.clock import Clock, SystemClock
+from control_plane.domain.ids import IdFactory, SystemIds
+from control_plane.live_wiring import LiveOptions, LiveStores
+from control_plane.planning_wiring import PlanningPart
+from control_plane.rpc.authenticator import CURRENT_CALLER, TableAuthenticator
+from control_plane.rpc.errors import to_service_error
+from control_plane.rpc.identity_servicer import IdentityServicer
+from control_plane.rpc.meeting_servicer import MeetingServicer
+from control_plane.settings import ControlPlaneSettings
+from control_plane.telemetry.observer import current_traceparent
+from grpc_kit.interceptors import (
+    AuthInterceptor,
+    DeadlineInterceptor,
+    ErrorMapInterceptor,
+    RateLimitInterceptor,
+    TelemetryInterceptor,
+    ValidateInterceptor,
+)
+from grpc_kit.interceptors.rate_limit import TokenBuckets
+from grpc_kit.server import GrpcServer, Service
+from parley.identity.v1 import identity_service_pb2_grpc
+from parley.meeting.v1 import meeting_service_pb2_grpc
+
+GRACE_SECONDS = 10.0
+
+Servicer = TypeVar("Servicer")
+
+
+class Application:
+    """A control-plane process from its start to the end of its drain."""
+
+    def __init__(self, settings: ControlPlaneSettings, clock: Clock, ids: IdFactory) -> None:
+        """Wire everything; nothing is connected or bound yet.
+
+        Raises:
+            SigningKeyError: The signing key can't be used.
+        """
+        self._address = settings.control_plane_address
+        self._live_stores = LiveStores(LiveOptions(settings.redis_url.get_secret_value()), clock, current_traceparent)
+        self._planning = PlanningPart(
+            settings,
+            clock,
+            ids,
+            redis=self._live_stores.client,
+            presence=self._live_stores.live,
+            wake_relay=self._live_stores.wake_relay,
+        )
+        self._server = GrpcServer(
+            self._services(), interceptors=_chain(self._planning.authenticator, settings.calls_per_second)
+        )
+
+    async def start(self) -> int:
+        """Serves.
+
+        Returns:
+            The port that was bound.
+
+        Raises:
+            AddressInUseError: The address can't be had.
+        """
+        await self._planning.start()
+        return await self._server.start(self._address)
+
+    async def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Drains and ends: no call that has begun is lost, if it ends within the grace."""
+        await self._server.drain(grace_seconds)
+        await self._planning.stop()
+        await self._live_stores.close()
+
+    def _services(self) -> list[Service]:
+        planning = self._planning
+        return [
+            _service(
+                "parley.identity.v1.IdentityService",
+                identity_service_pb2_grpc.add_IdentityServiceServicer_to_server,
+                IdentityServicer(planning.identity, planning.meetings, planning.page_tokens),
+            ),
+            _service(
+                "parley.meeting.v1.MeetingService",
+                meeting_service_pb2_grpc.add_MeetingServiceServicer_to_server,
+                MeetingServicer(planning.meetings, planning.page_tokens),
+            ),
+        ]
+
+
+def build(settings: ControlPlaneSettings, *, clock: Clock | None = None, ids: IdFactory | None = None) -> Application:
+    """Returns a control plane that is ready to be started.
+
+    Args:
+        settings: What it is told.
+        clock: The clock; the machine's when none is given.
+        ids: The id factory; random when none is given.
+
+    Raises:
+        SigningKeyError: The signing key can't be used.
+    """
+    return Application(settings, clock or SystemClock(), ids or SystemIds())
+
+
+def _chain(authenticator: TableAuthenticator, calls_per_second: float) -> list[aio.ServerInterceptor]:
+    return [
+        TelemetryInterceptor(),
+        ErrorMapInterceptor(to_service_error),
+        DeadlineInterceptor(),
+        AuthInterceptor(authenticator, CURRENT_CALLER),
+        RateLimitInterceptor(TokenBuckets(calls_per_second, 2 * calls_per_second)),
+        ValidateInterceptor(),
+    ]
+
+
+def _service(name: str, add: Callable[[Servicer, aio.Server], None], servicer: Servicer) -> Service:
+    return Service(name, lambda server: add(servicer, server))

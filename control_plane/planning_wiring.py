@@ -1,0 +1,143 @@
+"""Wires what must last: users, sessions and meetings as they were planned, on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from redis.asyncio import Redis
+
+from control_plane.application.callers import CallerKind
+from control_plane.application.directory import Directory
+from control_plane.application.identity import Identity
+from control_plane.application.meetings import MeetingPlanning
+from control_plane.application.ports import Presence, Rules
+from control_plane.domain.clock import Clock
+from control_plane.domain.errors import DomainError
+from control_plane.domain.ids import IdFactory
+from control_plane.passwords import Argon2Passwords
+from control_plane.rpc.authenticator import TableAuthenticator
+from control_plane.rpc.page_tokens import PageTokens
+from control_plane.rpc.tokens import JwtTokens, derive_key, load_signing_key
+from control_plane.settings import ControlPlaneSettings
+from control_plane.storage.attempts import RedisAttempts
+from control_plane.storage.database import Database
+from control_plane.storage.migrate import migrate
+from control_plane.storage.requests import PostgresOutboxReader
+from control_plane.storage.stays import PostgresStays
+from control_plane.storage.store import PostgresStore
+
+_FIRST_TRY_SECONDS = 10.0
+_TRY_AGAIN_SECONDS = 1.0
+_HOUSEKEEPING_SECONDS = 3600.0
+
+log = structlog.get_logger(__name__)
+
+
+class PlanningPart:
+    """Use cases of users and meetings, and what they stand on."""
+
+    def __init__(
+        self,
+        settings: ControlPlaneSettings,
+        clock: Clock,
+        ids: IdFactory,
+        *,
+        redis: Redis,
+        presence: Presence,
+        wake_relay: Callable[[], None],
+    ) -> None:
+        """Wire it; nothing is connected yet.
+
+        Args:
+            settings: What the process was told.
+            clock: The clock.
+            ids: The id factory.
+            redis: Where attempts are counted.
+            presence: Who is in meetings.
+            wake_relay: Says that there is something in the outbox.
+
+        Raises:
+            SigningKeyError: The signing key can't be used.
+        """
+        self._url = settings.database_url.get_secret_value()
+        self._clock = clock
+        self._database = Database(self._url)
+        self._passwords = Argon2Passwords()
+        self._housekeeping: asyncio.Task[None] | None = None
+        key = load_signing_key(settings.signing_key_file)
+        rules = Rules(sign_up=settings.sign_up, guest_hosts=settings.guest_hosts, public_url=settings.public_url)
+        attempts = RedisAttempts(redis)
+        self.store = PostgresStore(self._database)
+        self.stays = PostgresStays(self._database)
+        self.outbox = PostgresOutboxReader(self._database)
+        self.tokens = JwtTokens(key, clock, ids)
+        self.page_tokens = PageTokens(derive_key(key, b"parley page tokens"))
+        self.directory = Directory(store=self.store, attempts=attempts, clock=clock, rules=rules, wake_relay=wake_relay)
+        self.identity = Identity(
+            store=self.store,
+            tokens=self.tokens,
+            passwords=self._passwords,
+            attempts=attempts,
+            clock=clock,
+            ids=ids,
+            rules=rules,
+        )
+        self.meetings = MeetingPlanning(
+            store=self.store,
+            tokens=self.tokens,
+            directory=self.directory,
+            presence=presence,
+            clock=clock,
+            ids=ids,
+            rules=rules,
+            wake_relay=wake_relay,
+        )
+        self.authenticator = TableAuthenticator(
+            self.tokens,
+            self.store,
+            clock,
+            secrets={
+                CallerKind.OPERATOR: settings.operator_token.get_secret_value(),
+                CallerKind.NODE: settings.node_token.get_secret_value(),
+            },
+        )
+
+    async def start(self) -> None:
+        """Brings the schema up to date.
+
+        A database that can't be reached does not keep the process from serving: meetings go on without it. The schema
+        is looked after as soon as the database is back, and until then it counts as unreachable.
+        """
+        task = asyncio.create_task(self._keep_house(), name="housekeeping")
+        self._housekeeping = task
+        waiting = asyncio.create_task(self._database.opened.wait())
+        await asyncio.wait({task, waiting}, timeout=_FIRST_TRY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if task.done():
+            task.result()  # a migration that fails, fails the start
+
+    async def stop(self) -> None:
+        """Closes connections and threads."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            await asyncio.gather(self._housekeeping, return_exceptions=True)
+        self._passwords.close()
+        await self._database.close()
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await migrate(self._url)
+                break
+            except DomainError:
+                log.warning("database.unreachable", try_again_seconds=_TRY_AGAIN_SECONDS)
+                await asyncio.sleep(_TRY_AGAIN_SECONDS)
+        self._database.opened.set()
+        while True:
+            try:
+                await self.store.forget_expired(self._clock.now())
+            except DomainError:
+                log.warning("database.unreachable", doing="housekeeping")
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
