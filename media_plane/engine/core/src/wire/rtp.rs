@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::bytes::{Writer, array_at, u8_at, u16_at, u32_at};
+use super::bytes::{Writer, array_at, u16_at, u32_at};
 use super::extension::{ExtensionElements, ExtensionIds, ExtensionValues, write_extensions};
 
 /// Length of a header without CSRCs and extension.
@@ -94,14 +94,6 @@ impl RtpHeader {
     #[must_use]
     pub fn payload<'a>(&self, packet: &'a [u8]) -> Option<&'a [u8]> {
         packet.get(self.len..self.payload_end(packet)?)
-    }
-
-    /// Like [`RtpHeader::payload`], to rewrite payload descriptors in place.
-    #[inline]
-    #[must_use]
-    pub fn payload_mut<'a>(&self, packet: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        let end = self.payload_end(packet)?;
-        packet.get_mut(self.len..end)
     }
 
     fn payload_end(&self, packet: &[u8]) -> Option<usize> {
@@ -216,19 +208,6 @@ pub fn write_header(
     Some(len)
 }
 
-/// The sequence number that an RTX packet repairs: the first two bytes of its payload (RFC 4588 section 4).
-#[must_use]
-pub fn rtx_original_sequence_number(payload: &[u8]) -> Option<u16> {
-    u16_at(payload, 0)
-}
-
-/// Whether sequence number `a` is after `b` in the shorter direction around the circle.
-#[inline]
-#[must_use]
-pub fn is_newer(a: u16, b: u16) -> bool {
-    a != b && a.wrapping_sub(b) < 0x8000
-}
-
 /// Whether timestamp `a` is after `b` in the shorter direction around the circle.
 #[inline]
 #[must_use]
@@ -248,16 +227,4 @@ pub fn is_newer_timestamp(a: u32, b: u32) -> bool {
 pub fn extend_sequence_number(sequence_number: u16, reference: u64) -> u64 {
     let difference = i64::from(sequence_number.wrapping_sub(reference as u16).cast_signed());
     reference.checked_add_signed(difference).unwrap_or(u64::from(sequence_number))
-}
-
-/// The payload type and marker byte of a packet without parsing the rest.
-#[must_use]
-pub fn peek_payload_type(packet: &[u8]) -> Option<u8> {
-    Some(u8_at(packet, 1)? & PAYLOAD_TYPE_MASK)
-}
-
-/// The SSRC of a packet without parsing the rest.
-#[must_use]
-pub fn peek_ssrc(packet: &[u8]) -> Option<u32> {
-    u32_at(packet, 8)
 }
