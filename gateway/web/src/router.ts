@@ -29,7 +29,7 @@ export function parseRoute(path: string): Route {
 
 /** Meeting id and passcode from what somebody pasted: a link, or 11 digits in any grouping. */
 export function parseInvitation(text: string): { id: string; passcode: string } | undefined {
-  const link = text.match(/\/j\/(\d{11})(?:#(\S+))?/);
+  const link = text.match(/\/j\/([1-9]\d{10})(?!\d)(?:#(\S+))?/);
   if (link?.[1]) {
     return { id: link[1], passcode: decode(link[2] ?? "") };
   }

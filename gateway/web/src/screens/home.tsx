@@ -28,7 +28,7 @@ export function Home() {
           <h1 className="text-balance text-4xl font-semibold tracking-tight sm:text-5xl">
             Talk face to face, in one click.
           </h1>
-          <p className="text-lg text-quiet">No download, no account. Start a meeting and send the link.</p>
+          <p className="text-balance text-lg text-quiet">No download, no account. Start a meeting and send the link.</p>
         </div>
         <NewMeeting />
         <div className="flex items-center gap-4 text-sm text-quiet" aria-hidden="true">

@@ -49,6 +49,7 @@ const GAP = 8;
 const WIDE = 16 / 9;
 /** People on one page of the gallery: what nine video slots and oneself can show. */
 const MAX_PER_PAGE = 9;
+const MIN_STRIP_HEIGHT = 84;
 const MIN_TILE: Size = { width: 150, height: 105 };
 
 /** The grid for `count` tiles that makes them largest, centred; the last row is centred too. */
@@ -124,7 +125,7 @@ function arrangeFocus(input: ArrangeInput, focus: { kind: Placed["kind"]; id: st
   const people = [self, ...others].filter((id) => focus.kind === "screen" || id !== focus.id);
   const more = screens.filter((id) => focus.kind !== "screen" || id !== focus.id);
   const entries = [...more.map((id) => ({ kind: "screen" as const, id })), ...people.map((id) => asPerson(id))];
-  const { main, cells } = entries.length > 0 ? splitStage(size) : { main: { x: 0, y: 0, ...size }, cells: [] };
+  const { main, cells } = splitStage(size, entries.length);
   const shown = paged(entries, Math.max(1, cells.length), page);
   const strip = shown.items.map((entry, index) => ({ ...entry, rect: cells[index] ?? main, focus: false }));
   const aspect = focus.kind === "screen" ? main.width / main.height : WIDE;
@@ -140,21 +141,39 @@ function person(id: string, rect: Rect | undefined): Placed {
   return { kind: "person", id, rect: rect ?? { x: 0, y: 0, width: 0, height: 0 }, focus: false };
 }
 
-/** The large place and the cells of the strip: on the right of a wide stage, below on a narrow one. */
-function splitStage(size: Size): { main: Rect; cells: Rect[] } {
-  if (size.width > size.height) {
-    const width = Math.round(Math.min(240, Math.max(150, size.width * 0.18)));
-    const height = Math.round(width / WIDE);
-    const count = Math.max(1, Math.min(MAX_PER_PAGE - 1, Math.floor((size.height + GAP) / (height + GAP))));
-    const x = size.width - width;
-    const cells = Array.from({ length: count }, (_, index) => ({ x, y: index * (height + GAP), width, height }));
-    return { main: { x: 0, y: 0, width: x - GAP, height: size.height }, cells };
+/** The large place and the cells of a strip for `count` tiles: on the right of a wide stage, below on a narrow one. */
+function splitStage(size: Size, count: number): { main: Rect; cells: Rect[] } {
+  if (count === 0) {
+    return { main: { x: 0, y: 0, ...size }, cells: [] };
   }
-  const count = Math.max(2, Math.min(6, Math.floor(size.width / 120)));
-  const width = Math.floor((size.width - GAP * (count - 1)) / count);
-  const height = Math.min(Math.round(width), Math.round(size.height * 0.25));
+  return size.width > size.height ? splitWide(size, count) : splitNarrow(size, count);
+}
+
+/** The strip's tiles get smaller before some of them go to a second page. */
+function splitWide(size: Size, count: number): { main: Rect; cells: Rect[] } {
+  const widest = Math.min(240, Math.max(150, size.width * 0.18));
+  const share = (size.height - GAP * (count - 1)) / count;
+  const height = Math.floor(Math.max(MIN_STRIP_HEIGHT, Math.min(widest / WIDE, share)));
+  const width = Math.round(height * WIDE);
+  const fits = Math.max(1, Math.min(MAX_PER_PAGE - 1, Math.floor((size.height + GAP) / (height + GAP))));
+  const x = size.width - width;
+  const cells = Array.from({ length: fits }, (_, index) => ({ x, y: index * (height + GAP), width, height }));
+  return { main: { x: 0, y: 0, width: x - GAP, height: size.height }, cells };
+}
+
+function splitNarrow(size: Size, count: number): { main: Rect; cells: Rect[] } {
+  const fits = Math.max(3, Math.min(6, Math.floor(size.width / 110)));
+  const width = Math.floor((size.width - GAP * (fits - 1)) / fits);
+  const height = Math.min(width, Math.round(size.height * 0.25));
   const y = size.height - height;
-  const cells = Array.from({ length: count }, (_, index) => ({ x: index * (width + GAP), y, width, height }));
+  const used = Math.min(count, fits);
+  const left = (size.width - used * width - (used - 1) * GAP) / 2;
+  const cells = Array.from({ length: fits }, (_, index) => ({
+    x: Math.round(left + index * (width + GAP)),
+    y,
+    width,
+    height,
+  }));
   return { main: { x: 0, y: 0, width: size.width, height: y - GAP }, cells };
 }
 

@@ -21,6 +21,7 @@ export function Stage({ call, state, view }: { call: Call; state: SessionState; 
   useSlots(call, state, arrangement);
   useEffect(() => call.session.setCapacity(arrangement.capacity), [call, arrangement.capacity]);
   const { placed, pages, page: shown } = arrangement;
+  const wide = size.width >= 640 && !placed.some(({ focus }) => focus);
   return (
     <main aria-label="People in the meeting" className="relative m-2 min-w-0 flex-1">
       <div ref={place} className="absolute inset-0">
@@ -28,7 +29,7 @@ export function Stage({ call, state, view }: { call: Call; state: SessionState; 
           <PlacedTile key={`${entry.kind}:${entry.id}`} entry={entry} call={call} state={state} pinned={view.pinned} />
         ))}
       </div>
-      {pages > 1 && <Pager page={shown} pages={pages} onTurn={setPage} />}
+      {pages > 1 && <Pager page={shown} pages={pages} wide={wide} onTurn={setPage} />}
     </main>
   );
 }
@@ -141,32 +142,47 @@ function remoteVideo(
   return mid === undefined ? undefined : call.media.video(mid);
 }
 
-function Pager({ page, pages, onTurn }: { page: number; pages: number; onTurn: (page: number) => void }) {
+interface PagerProps {
+  readonly page: number;
+  readonly pages: number;
+  /** Whether there is room for arrows at the sides of the tiles; else they stand together in a corner. */
+  readonly wide: boolean;
+  readonly onTurn: (page: number) => void;
+}
+
+function Pager({ page, pages, wide, onTurn }: PagerProps) {
+  const side = "absolute top-1/2 -translate-y-1/2";
   const arrow =
-    "absolute top-1/2 z-10 inline-flex size-11 -translate-y-1/2 items-center justify-center rounded-full bg-scrim text-text hover:bg-hover disabled:opacity-30";
+    "inline-flex size-11 items-center justify-center rounded-full bg-scrim text-text hover:bg-hover disabled:invisible";
   return (
-    <nav aria-label="Pages of people">
+    <nav
+      aria-label="Pages of people"
+      className={wide ? "contents" : "absolute right-1 bottom-1 z-10 flex items-center gap-1"}
+    >
       <button
         type="button"
         aria-label="Previous page"
-        className={`${arrow} left-1`}
+        className={`${arrow} ${wide ? `${side} left-1 z-10` : ""}`}
         disabled={page === 0}
         onClick={() => onTurn(page - 1)}
       >
         <ChevronLeft aria-hidden="true" />
       </button>
+      <p
+        className={`rounded-full bg-scrim px-3 py-1 text-sm ${wide ? "absolute top-1 right-1 z-10" : ""}`}
+        aria-live="polite"
+      >
+        Page {page + 1} of {pages}
+      </p>
       <button
         type="button"
         aria-label="Next page"
-        className={`${arrow} right-1`}
+        className={`${arrow} ${wide ? `${side} right-1 z-10` : ""}`}
         disabled={page === pages - 1}
         onClick={() => onTurn(page + 1)}
       >
         <ChevronRight aria-hidden="true" />
       </button>
-      <p className="absolute top-1 right-1 rounded-full bg-scrim px-3 py-1 text-sm" aria-live="polite">
-        Page {page + 1} of {pages}
-      </p>
     </nav>
   );
 }

@@ -1,0 +1,332 @@
+import { Code } from "@connectrpc/connect";
+import { beforeEach, describe, expect, test } from "vitest";
+import type { SignalingPort } from "@/rpc/api";
+import { CallError } from "@/rpc/errors";
+import { FakeClock, settle } from "@/testing/fake_clock";
+import type { PeerPort } from "./media_keeper";
+import { MeetingSession } from "./meeting_session";
+import type { Joined, MediaAnswer, Participant, SlotRequest, Track, WatchMessage } from "./model";
+
+const TRACKS: Track[] = [{ mid: "0", kind: "audio", source: "microphone", muted: false }];
+
+class FakePeer implements PeerPort {
+  state: RTCPeerConnectionState = "new";
+  closed = false;
+  private readonly listeners: ((state: RTCPeerConnectionState) => void)[] = [];
+
+  constructor(readonly number: number) {}
+
+  offer(slots: readonly SlotRequest[] = []) {
+    return { sdp: `offer ${this.number}`, tracks: TRACKS, slots };
+  }
+  tracks() {
+    return TRACKS;
+  }
+  async accept() {}
+  onState(listener: (state: RTCPeerConnectionState) => void) {
+    this.listeners.push(listener);
+  }
+  close() {
+    this.closed = true;
+  }
+  become(state: RTCPeerConnectionState) {
+    this.state = state;
+    for (const listener of this.listeners) {
+      listener(state);
+    }
+  }
+}
+
+const self = (id: string): Participant => ({
+  id,
+  displayName: "Me",
+  role: "participant",
+  presence: "connected",
+  tracks: TRACKS,
+});
+
+const answer = (epoch: bigint): MediaAnswer => ({ sdp: "answer", slots: [], iceServers: [], epoch });
+
+/** The service, as far as a session sees it. */
+class FakeService {
+  readonly calls: string[] = [];
+  /** What the next call of a kind fails with. */
+  readonly failures: Partial<Record<keyof SignalingPort, CallError[]>> = {};
+  push: ((body: WatchMessage["body"]) => void) | undefined;
+  private participants = 0;
+  epoch = 1n;
+
+  readonly port: SignalingPort = {
+    joinMeeting: async ({ offer, requestId }) => {
+      this.note("joinMeeting", `join ${offer.sdp} ${requestId.length}`);
+      this.participants += 1;
+      return this.joined(`p${this.participants}`);
+    },
+    renegotiateMedia: async (_, offer) => {
+      this.note("renegotiateMedia", `renegotiate ${offer.sdp}`);
+      return answer(this.epoch);
+    },
+    watchSession: (_, cursor, signal) => this.stream(cursor, signal),
+    updateSlots: async (_, slots) => this.note("updateSlots", `slots ${slots.map(({ mid }) => mid)}`),
+    updateTracks: async () => this.note("updateTracks", "tracks"),
+    sendReaction: async () => undefined,
+    heartbeat: async ({ participant, token }) => {
+      this.note("heartbeat", `beat ${participant} ${token}`);
+      return { intervalMs: 10_000, token: "" };
+    },
+    leaveMeeting: async ({ participant }) => this.note("leaveMeeting", `leave ${participant}`),
+  };
+
+  made(kind: string): string[] {
+    return this.calls.filter((call) => call.startsWith(kind));
+  }
+
+  private note(kind: keyof SignalingPort, call: string): void {
+    this.calls.push(call);
+    const failure = this.failures[kind]?.shift();
+    if (failure) {
+      throw failure;
+    }
+  }
+
+  private joined(id: string): Joined {
+    const meeting = { id: "12345678901", topic: "", hostDisplayName: "", passcode: "", ended: false };
+    return {
+      self: self(id),
+      token: `token of ${id}`,
+      answer: answer(this.epoch),
+      snapshot: { meeting, participants: [self(id)], slots: [], dominantSpeaker: "" },
+      cursor: "c0",
+      heartbeatMs: 10_000,
+    };
+  }
+
+  private async *stream(cursor: string, signal: AbortSignal): AsyncGenerator<WatchMessage> {
+    this.calls.push(`watch ${cursor}`);
+    const queue: WatchMessage["body"][] = [];
+    let wake = () => {};
+    this.push = (body) => {
+      queue.push(body);
+      wake();
+    };
+    signal.addEventListener("abort", () => wake());
+    for (let sequence = 1n; !signal.aborted; ) {
+      const body = queue.shift();
+      if (body) {
+        yield { sequence, cursor: `c${sequence}`, body };
+        sequence += 1n;
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+  }
+}
+
+const gone = () => new CallError(Code.NotFound, "PARTICIPANT_NOT_FOUND", "");
+const away = () => new CallError(Code.Unavailable, "STORE_UNAVAILABLE", "");
+
+let clock: FakeClock;
+let service: FakeService;
+let peers: FakePeer[];
+let session: MeetingSession;
+
+const newPeer = (): FakePeer => {
+  const peer = new FakePeer(peers.length + 1);
+  peers.push(peer);
+  return peer;
+};
+
+async function join(): Promise<FakePeer> {
+  const peer = newPeer();
+  const joining = session.join({ peer });
+  await clock.pass(1);
+  await joining;
+  peer.become("connected");
+  await settle();
+  return peer;
+}
+
+beforeEach(() => {
+  clock = new FakeClock();
+  service = new FakeService();
+  peers = [];
+  session = new MeetingSession({
+    api: service.port,
+    clock,
+    media: { prepare: async () => newPeer(), bind: () => undefined },
+    entry: { token: async () => "guest" },
+    meeting: "12345678901",
+    passcode: "",
+    displayName: "Me",
+  });
+});
+
+test("a join is one call, then the stream from its cursor and a heartbeat every 10 s", async () => {
+  await join();
+  expect(service.made("join")).toEqual(["join offer 1 36"]);
+  expect(service.made("watch")).toEqual(["watch c0"]);
+  await clock.pass(30_000);
+  expect(service.made("beat")).toHaveLength(3);
+  expect(service.made("beat")[0]).toBe("beat p1 token of p1");
+  expect(session.store.get()).toMatchObject({ selfId: "p1", media: "connected", signal: "live" });
+});
+
+test("a join waits for a service that is away", async () => {
+  service.failures.joinMeeting = [away(), away()];
+  const waits: string[] = [];
+  const joining = session.join({ peer: newPeer(), onWait: ({ reason }) => waits.push(reason) });
+  await clock.pass(5_000);
+  await joining;
+  expect(waits).toEqual(["STORE_UNAVAILABLE", "STORE_UNAVAILABLE"]);
+  expect(new Set(service.made("join")).size).toBe(1);
+});
+
+test("a join before the host asks again until the meeting has begun", async () => {
+  service.failures.joinMeeting = [new CallError(Code.FailedPrecondition, "MEETING_NOT_STARTED", "")];
+  const joining = session.join({ peer: newPeer() });
+  await clock.pass(2_000);
+  expect(service.made("join")).toHaveLength(1);
+  await clock.pass(2_000);
+  await joining;
+  expect(service.made("join")).toHaveLength(2);
+});
+
+test("a refused join says why", async () => {
+  service.failures.joinMeeting = [new CallError(Code.ResourceExhausted, "MEETING_FULL", "")];
+  await expect(session.join({ peer: newPeer() })).rejects.toMatchObject({ reason: "MEETING_FULL" });
+});
+
+describe("media", () => {
+  test("a short interruption is waited out", async () => {
+    const peer = await join();
+    peer.become("disconnected");
+    await clock.pass(1_900);
+    peer.become("connected");
+    await clock.pass(5_000);
+    expect(service.made("renegotiate")).toEqual([]);
+  });
+
+  test("two seconds without connection bring a new one, and the old one goes", async () => {
+    const peer = await join();
+    peer.become("disconnected");
+    await clock.pass(2_100);
+    expect(service.made("renegotiate")).toEqual(["renegotiate offer 2"]);
+    expect(session.store.get().media).toBe("lost");
+    expect(peer.closed).toBe(true);
+    peers[1]?.become("connected");
+    expect(session.store.get().media).toBe("connected");
+    expect(session.store.get().selfId).toBe("p1");
+  });
+
+  test("a failed connection is replaced at once, again and again with growing pauses", async () => {
+    const peer = await join();
+    peer.become("failed");
+    await settle();
+    expect(service.made("renegotiate")).toHaveLength(1);
+    await clock.pass(60_000);
+    const tries = service.made("renegotiate").length;
+    expect(tries).toBeGreaterThan(3);
+    expect(tries).toBeLessThan(9);
+  });
+
+  test("a room that moved is followed once for each epoch", async () => {
+    await join();
+    service.epoch = 2n;
+    service.push?.({ kind: "event", event: { kind: "media-moved", epoch: 2n } });
+    await settle();
+    service.push?.({ kind: "event", event: { kind: "media-moved", epoch: 2n } });
+    await settle();
+    expect(service.made("renegotiate")).toHaveLength(1);
+  });
+
+  test("a service that is away is asked until it answers", async () => {
+    const peer = await join();
+    service.failures.renegotiateMedia = [away(), away(), away()];
+    peer.become("failed");
+    await clock.pass(7_000);
+    expect(service.made("renegotiate").slice(0, 4)).toEqual(Array(4).fill("renegotiate offer 2"));
+  });
+});
+
+describe("coming back as a new participant", () => {
+  test.each([
+    ["a heartbeat", "heartbeat", 10_100],
+    ["a new answer", "renegotiateMedia", 100],
+  ] as const)("when %s finds the old one gone", async (_, call, milliseconds) => {
+    const peer = await join();
+    service.failures[call] = [gone()];
+    if (call === "renegotiateMedia") {
+      peer.become("failed");
+    }
+    await clock.pass(milliseconds);
+    expect(service.made("join")).toHaveLength(2);
+    expect(session.store.get().selfId).toBe("p2");
+    expect(peer.closed).toBe(true);
+    await clock.pass(10_000);
+    expect(service.made("beat").at(-1)).toBe("beat p2 token of p2");
+  });
+
+  test("when the stream says so", async () => {
+    await join();
+    service.push?.({ kind: "go-away", reason: "left", delayMs: 0 });
+    await clock.pass(100);
+    expect(session.store.get()).toMatchObject({ selfId: "p2", ending: undefined });
+  });
+
+  test("not after having been removed", async () => {
+    await join();
+    service.push?.({ kind: "event", event: { kind: "participant-left", participant: "p1", reason: "removed" } });
+    service.push?.({ kind: "go-away", reason: "left", delayMs: 0 });
+    await clock.pass(60_000);
+    expect(service.made("join")).toHaveLength(1);
+    expect(session.store.get().ending).toBe("removed");
+    expect(service.made("beat")).toEqual([]);
+  });
+
+  test("ends when the meeting is over meanwhile", async () => {
+    await join();
+    service.failures.heartbeat = [gone()];
+    service.failures.joinMeeting = [new CallError(Code.FailedPrecondition, "MEETING_ENDED", "")];
+    await clock.pass(11_000);
+    expect(session.store.get().ending).toBe("ended");
+  });
+});
+
+describe("what the layout shows", () => {
+  const source = (mid: string, participant: string): SlotRequest => ({
+    mid,
+    selection: { kind: "source", participant, mid: "1" },
+  });
+
+  test("is told only where it changes", async () => {
+    await join();
+    session.showSlots([{ mid: "7", selection: { kind: "automatic" } }, source("8", "a")]);
+    await settle();
+    session.showSlots([source("7", "b"), source("8", "a")]);
+    await settle();
+    expect(service.made("slots")).toEqual(["slots 8", "slots 7"]);
+  });
+
+  test("goes with a new offer", async () => {
+    const peer = await join();
+    session.showSlots([source("8", "a")]);
+    await settle();
+    peer.become("failed");
+    await settle();
+    session.showSlots([source("8", "a")]);
+    await settle();
+    expect(service.made("slots")).toEqual(["slots 8"]);
+  });
+});
+
+test("leaving tells the service and stops everything", async () => {
+  const peer = await join();
+  session.leave();
+  await clock.pass(60_000);
+  expect(service.made("leave")).toEqual(["leave p1"]);
+  expect(service.made("beat")).toEqual([]);
+  expect(peer.closed).toBe(true);
+  expect(session.store.get().ending).toBe("left");
+});
