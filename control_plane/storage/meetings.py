@@ -26,7 +26,8 @@ class PostgresMeetings:
         """Adds a meeting; False: its number is, or was, another's."""
         values = {**_values(meeting), "number": meeting.number, "host_id": meeting.host_id}
         statement = upsert(MEETINGS).values(**values).on_conflict_do_nothing(index_elements=["number"])
-        return (await self._connection.execute(statement)).rowcount == 1
+        added = await self._connection.execute(statement.returning(MEETINGS.c.number))
+        return added.first() is not None
 
     async def get(self, number: str, *, lock: bool = False) -> Meeting | None:
         """Returns a meeting; with `lock` nobody else changes it until the transaction ends."""

@@ -33,9 +33,9 @@ class PostgresRequestIds:
         claimed = await self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["caller", "request_id"], set_=fresh, where=columns.expire_time <= now
-            )
+            ).returning(columns.request_id)
         )
-        if claimed.rowcount == 1:
+        if claimed.first() is not None:
             return None
         kept = select(columns.fingerprint, columns.result).where(
             columns.caller == caller, columns.request_id == request_id

@@ -38,7 +38,8 @@ class PostgresUsers:
             )
             .on_conflict_do_nothing(index_elements=["email"])
         )
-        if (await self._connection.execute(statement)).rowcount == 0:
+        added = await self._connection.execute(statement.returning(USERS.c.id))
+        if added.first() is None:
             raise email_taken()
 
     async def get(self, user_id: str) -> User | None:
