@@ -9,14 +9,16 @@ from grpc import aio
 
 from control_plane.domain.clock import Clock, SystemClock
 from control_plane.domain.ids import IdFactory, SystemIds
-from control_plane.live_wiring import LiveOptions, LiveStores
+from control_plane.live_services import live_services
+from control_plane.live_wiring import LiveOptions, LivePart, LiveStores, Surroundings
 from control_plane.planning_wiring import PlanningPart
 from control_plane.rpc.authenticator import CURRENT_CALLER, TableAuthenticator
 from control_plane.rpc.errors import to_service_error
 from control_plane.rpc.identity_servicer import IdentityServicer
 from control_plane.rpc.meeting_servicer import MeetingServicer
+from control_plane.rpc.sfu_client import GrpcMediaNodes
 from control_plane.settings import ControlPlaneSettings
-from control_plane.telemetry.observer import current_traceparent
+from control_plane.telemetry.observer import MetricsObserver, current_traceparent
 from grpc_kit.interceptors import (
     AuthInterceptor,
     DeadlineInterceptor,
@@ -54,9 +56,25 @@ class Application:
             presence=self._live_stores.live,
             wake_relay=self._live_stores.wake_relay,
         )
-        self._server = GrpcServer(
-            self._services(), interceptors=_chain(self._planning.authenticator, settings.calls_per_second)
+        self._nodes = GrpcMediaNodes(settings.node_token.get_secret_value())
+        self._live = LivePart(
+            self._live_stores,
+            Surroundings(
+                clock=clock,
+                ids=ids,
+                directory=self._planning.directory,
+                tokens=self._planning.tokens,
+                stays=self._planning.stays,
+                outbox=self._planning.outbox,
+                nodes=self._nodes,
+                observer=MetricsObserver(),
+            ),
         )
+        self._server = GrpcServer(
+            [*self._services(), *live_services(self._live, self._live_stores.options.times, settings.public_url)],
+            interceptors=_chain(self._planning.authenticator, settings.calls_per_second),
+        )
+        self._server.on_drain(self._live.drain)
 
     async def start(self) -> int:
         """Serves.
@@ -68,13 +86,15 @@ class Application:
             AddressInUseError: The address can't be had.
         """
         await self._planning.start()
+        self._live.start()
         return await self._server.start(self._address)
 
     async def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Drains and ends: no call that has begun is lost, if it ends within the grace."""
         await self._server.drain(grace_seconds)
+        await self._live.stop()
+        await self._nodes.close()
         await self._planning.stop()
-        await self._live_stores.close()
 
     def _services(self) -> list[Service]:
         planning = self._planning
