@@ -298,6 +298,8 @@ fn garble(meeting: &mut Meeting, recorded: &[(std::net::SocketAddr, Vec<u8>)]) {
 fn a_flood_in_the_name_of_an_address_does_not_cost_it_its_consent() {
     let mut meeting = two(12, Conditions::IDEAL);
     let forged = std::net::SocketAddr::new(meeting.clients[0].address.ip(), 7);
+    // Beside the client's own rhythm, so that its checks never come first when the limit has something to give.
+    meeting.run(2 * MILLISECOND);
     let check = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[9; 12]].concat();
     for _ in 0..8_000 {
         meeting.network.send(meeting.now, forged, sim::NODE, check.clone());
@@ -305,8 +307,12 @@ fn a_flood_in_the_name_of_an_address_does_not_cost_it_its_consent() {
         meeting.run(5 * MILLISECOND);
     }
     assert!(meeting.shard.counters().dropped_rate > 10_000);
-    assert_eq!(check_video(&meeting.clients[0], SLOT, meeting.now), [1]);
-    assert_eq!(check_video(&meeting.clients[1], SLOT, meeting.now), [0]);
+    let closed = meeting.events(|kind| match kind {
+        EventKind::SessionState { state: SessionState::Closed, reason, .. } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(closed, []);
+    assert_eq!(meeting.stats(0).remote_address, Some(meeting.clients[0].address));
 }
 
 #[test]
