@@ -11,7 +11,7 @@ from parley_cli.parts import EnvoyPart, PostgresPart, PythonPart, RedisPart
 from parley_cli.ports import check_port, free_port
 from parley_cli.settings import Settings
 from parley_cli.up.data_folder import DataFolder
-from parley_cli.up.logs import rotating_log
+from parley_cli.up.logs import RotatingLog
 from parley_cli.up.network import host_name, lan_addresses, local_certificate
 from parley_cli.up.supervisor import Supervised
 
@@ -121,12 +121,12 @@ def _parts(settings: Settings, folder: DataFolder) -> Sequence[Supervised]:
     return [
         *stores,
         Supervised(
-            PythonPart("control-plane", "control_plane", environment, rotating_log(logs, "control-plane")),
+            PythonPart("control-plane", "control_plane", environment, RotatingLog(logs, "control-plane")),
             needs=[store.part.name for store in stores],
             stop_stage=_CONTROL_STAGE,
         ),
         Supervised(
-            PythonPart("node", "media_plane.node", environment, rotating_log(logs, "node")), stop_stage=_NODE_STAGE
+            PythonPart("node", "media_plane.node", environment, RotatingLog(logs, "node")), stop_stage=_NODE_STAGE
         ),
         *gateway_parts(settings, folder.path, logs),
     ]
@@ -137,10 +137,10 @@ def gateway_parts(settings: Settings, data_dir: Path, logs: Path) -> Sequence[Su
     environment = {"PARLEY_STATIC_ADDRESS": settings.static_address, "PARLEY_WEB_ROOT": str(settings.web_root)}
     return [
         Supervised(
-            PythonPart("web", "gateway.static", environment, rotating_log(logs, "web")), stop_stage=_GATEWAY_STAGE
+            PythonPart("web", "gateway.static", environment, RotatingLog(logs, "web")), stop_stage=_GATEWAY_STAGE
         ),
         Supervised(
-            EnvoyPart(data_dir, lambda admin: bootstrap(settings, admin), rotating_log(logs, "envoy")),
+            EnvoyPart(data_dir, lambda admin: bootstrap(settings, admin), RotatingLog(logs, "envoy")),
             stop_stage=_GATEWAY_STAGE,
         ),
     ]
@@ -151,11 +151,11 @@ def _stores(settings: Settings, folder: DataFolder) -> tuple[Sequence[Supervised
     stores: list[Supervised] = []
     addresses: dict[str, str] = {}
     if "database_url" not in settings.model_fields_set:
-        postgres = PostgresPart(folder.path, rotating_log(folder.logs, "postgres"))
+        postgres = PostgresPart(folder.path, RotatingLog(folder.logs, "postgres"))
         stores.append(Supervised(postgres, stop_stage=_STORE_STAGE))
         addresses["PARLEY_DATABASE_URL"] = postgres.url
     if "redis_url" not in settings.model_fields_set:
-        redis = RedisPart(folder.path, rotating_log(folder.logs, "redis"))
+        redis = RedisPart(folder.path, RotatingLog(folder.logs, "redis"))
         stores.append(Supervised(redis, stop_stage=_STORE_STAGE))
         addresses["PARLEY_REDIS_URL"] = redis.url
     return stores, addresses

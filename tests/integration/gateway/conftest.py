@@ -1,12 +1,15 @@
 """Envoy with its real configuration; in the control plane's place, a gRPC server whose answers the test decides."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 
 from gateway.envoy import bootstrap
@@ -15,14 +18,11 @@ from grpc_kit.errors import ServiceError
 from grpc_kit.interceptors import ErrorMapInterceptor
 from grpc_kit.server import GrpcServer, Service
 from parley.identity.v1 import identity_service_pb2 as identity
-from parley.identity.v1 import identity_service_pb2_grpc as identity_grpc
 from parley.meeting.v1 import meeting_service_pb2 as meeting
-from parley.meeting.v1 import meeting_service_pb2_grpc as meeting_grpc
 from parley.signaling.v1 import signaling_service_pb2 as signaling
-from parley.signaling.v1 import signaling_service_pb2_grpc as signaling_grpc
 from parley_cli.parts import EnvoyPart, PythonPart
 from parley_cli.ports import free_port
-from tests.support.transports import Grpc, GrpcWeb, Rest, Transport
+from tests.support.transports import Grpc, GrpcWeb, Rest, Transport, method
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -35,24 +35,17 @@ class Upstream:
 
     address: str
     error: ServiceError | None = None
-    calls: list[tuple[Any, dict[str, str | bytes]]] = field(default_factory=list)
+    calls: list[tuple[Message, dict[str, str | bytes]]] = field(default_factory=list)
     _server: GrpcServer | None = None
 
     async def start(self) -> None:
-        services = [
-            Service(
-                "parley.identity.v1.IdentityService",
-                lambda server: identity_grpc.add_IdentityServiceServicer_to_server(_Identity(self), server),
-            ),
-            Service(
-                "parley.meeting.v1.MeetingService",
-                lambda server: meeting_grpc.add_MeetingServiceServicer_to_server(_Meeting(self), server),
-            ),
-            Service(
-                "parley.signaling.v1.SignalingService",
-                lambda server: signaling_grpc.add_SignalingServiceServicer_to_server(_Signaling(self), server),
-            ),
-        ]
+        methods: dict[str, Callable[..., Any]] = {
+            "IdentityService.SignIn": self._sign_in,
+            "MeetingService.ListMeetings": self._list_meetings,
+            "MeetingService.GetMeeting": self._get_meeting,
+            "SignalingService.WatchSession": self._watch_session,
+        }
+        services = [_service(method(name), answer) for name, answer in methods.items()]
         self._server = GrpcServer(services, interceptors=[ErrorMapInterceptor(lambda _error: None)])
         await self._server.start(self.address)
 
@@ -61,50 +54,45 @@ class Upstream:
             await self._server.drain(0)
         self._server = None
 
-    def note(self, request: Any, context: Context) -> None:
+    def _note(self, request: Message, context: Context) -> None:
         self.calls.append((request, dict(context.invocation_metadata() or ())))
         if self.error:
             raise self.error
 
-
-class _Identity(identity_grpc.IdentityServiceServicer):
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
-
-    async def SignIn(self, request: identity.SignInRequest, context: Context) -> identity.SignInResponse:
-        self._upstream.note(request, context)
+    async def _sign_in(self, request: identity.SignInRequest, context: Context) -> identity.SignInResponse:
+        self._note(request, context)
         response = identity.SignInResponse()
         response.user.display_name = request.email
         return response
 
-
-class _Meeting(meeting_grpc.MeetingServiceServicer):
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
-
-    async def ListMeetings(
+    async def _list_meetings(
         self, request: meeting.ListMeetingsRequest, context: Context
     ) -> meeting.ListMeetingsResponse:
-        self._upstream.note(request, context)
+        self._note(request, context)
         return meeting.ListMeetingsResponse(next_page_token=request.page_token)
 
-    async def GetMeeting(self, request: meeting.GetMeetingRequest, context: Context) -> meeting.GetMeetingResponse:
-        self._upstream.note(request, context)
+    async def _get_meeting(self, request: meeting.GetMeetingRequest, context: Context) -> meeting.GetMeetingResponse:
+        self._note(request, context)
         response = meeting.GetMeetingResponse()
         response.meeting.name = request.name
         return response
 
-
-class _Signaling(signaling_grpc.SignalingServiceServicer):
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
-
-    async def WatchSession(
+    async def _watch_session(
         self, request: signaling.WatchSessionRequest, context: Context
     ) -> AsyncIterator[signaling.WatchSessionResponse]:
-        self._upstream.note(request, context)
+        self._note(request, context)
         for sequence in (1, 2, 3):
             yield signaling.WatchSessionResponse(sequence=sequence)
+
+
+def _service(rpc: MethodDescriptor, answer: Callable[..., Any]) -> Service:
+    """A service of one method: the gateway does not mind which others there are."""
+    make = grpc.unary_stream_rpc_method_handler if rpc.server_streaming else grpc.unary_unary_rpc_method_handler
+    request, response = GetMessageClass(rpc.input_type), GetMessageClass(rpc.output_type)
+    handler = make(answer, request_deserializer=request.FromString, response_serializer=response.SerializeToString)
+    name = rpc.containing_service.full_name
+    handlers = grpc.method_handlers_generic_handler(name, {rpc.name: handler})
+    return Service(name, lambda server: server.add_generic_rpc_handlers((handlers,)))
 
 
 @dataclass
