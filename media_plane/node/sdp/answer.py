@@ -58,7 +58,7 @@ def write_answer(agreement: Agreement, transport: NodeTransport) -> str:
         if isinstance(media, RejectedMedia):
             lines.extend(_rejected(media))
         else:
-            lines.extend(_section(agreement, transport, media, with_candidates=media.mid == accepted[0]))
+            lines.extend(_section(agreement, transport, media))
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -70,15 +70,13 @@ def _rejected(media: RejectedMedia) -> Iterator[str]:
         yield f"a=mid:{media.mid}"
 
 
-def _section(
-    agreement: Agreement, transport: NodeTransport, media: OfferedMedia, *, with_candidates: bool
-) -> Iterator[str]:
+def _section(agreement: Agreement, transport: NodeTransport, media: OfferedMedia) -> Iterator[str]:
     numbers = [number for each in media.formats for number in (each.payload_type, each.rtx_payload_type)]
     yield f"m={media.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(str(number) for number in numbers if number is not None)}"
     yield "c=IN IP4 0.0.0.0"
     yield "a=rtcp:9 IN IP4 0.0.0.0"
-    if with_candidates:
-        yield from _candidates(transport)
+    # RFC 9143 asks for candidates on one m-line of the group only; aiortc with max-bundle reads those of the last.
+    yield from _candidates(transport)
     yield f"a=ice-ufrag:{transport.ice_ufrag}"
     yield f"a=ice-pwd:{transport.ice_pwd}"
     yield f"a=fingerprint:sha-256 {transport.fingerprint}"
