@@ -13,6 +13,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
+use crate::hostile::Mutator;
 use crate::impair::Loss;
 use crate::protocol::{Kind, Offer, Publish};
 use crate::publish::Publisher;
@@ -21,6 +22,8 @@ use crate::sys;
 
 /// Datagrams read before other clients get their turn.
 const RECEIVE_BATCH: usize = 64;
+/// Hostile datagrams sent before the client's own work gets its turn.
+const HOSTILE_BATCH: u64 = 100;
 const IDLE: Duration = Duration::from_secs(1);
 
 impl Kind {
@@ -84,6 +87,10 @@ pub(crate) struct Client {
     first_packet: Option<Duration>,
     receive_loss: Loss,
     send_loss: Loss,
+    mutator: Mutator,
+    peer: Option<SocketAddr>,
+    hostile_left: u64,
+    hostile_sent: u64,
 }
 
 impl Client {
@@ -114,6 +121,10 @@ impl Client {
             first_packet: None,
             receive_loss: Loss::none(u64::from(number) * 2),
             send_loss: Loss::none(u64::from(number) * 2 + 1),
+            mutator: Mutator::new(u64::from(number)),
+            peer: None,
+            hostile_left: 0,
+            hostile_sent: 0,
         };
         let reply = client.make_offer(operation)?;
         Ok((client, reply))
@@ -199,6 +210,24 @@ impl Client {
         self.send_loss.set_share(send_loss);
     }
 
+    /// Begins to send hostile datagrams, made from what the client has sent so far.
+    pub(crate) fn begin_hostility(&mut self, count: u64) {
+        self.hostile_left += count;
+    }
+
+    fn send_hostile_batch(&mut self) {
+        let Some(peer) = self.peer else {
+            return;
+        };
+        let batch = self.hostile_left.min(HOSTILE_BATCH);
+        for _ in 0..batch {
+            // A full buffer loses the datagram, as a network would.
+            let _ = self.socket.send_to(&self.mutator.next(), peer);
+        }
+        self.hostile_left -= batch;
+        self.hostile_sent += batch;
+    }
+
     fn mid_of(&self, kind: Kind, source: Option<&str>) -> Result<Mid, String> {
         self.send_tracks
             .iter()
@@ -222,12 +251,17 @@ impl Client {
 
     /// When the client wants to be advanced even if nothing arrives.
     pub(crate) fn deadline(&self) -> Instant {
+        if self.hostile_left > 0 && self.peer.is_some() {
+            // At once: the past is due.
+            return self.answered.unwrap_or(self.deadline);
+        }
         let frames = self.publishers.iter().filter(|_| self.state == State::Connected).map(Publisher::due).min();
         frames.map_or(self.deadline, |due| due.min(self.deadline))
     }
 
     /// Sends what is due and lets time pass.
     pub(crate) fn advance(&mut self, now: Instant, events: &mut Vec<Value>) {
+        self.send_hostile_batch();
         if self.state == State::Connected {
             for publisher in &mut self.publishers {
                 publisher.send_due(&mut self.rtc, now);
@@ -275,6 +309,8 @@ impl Client {
                     return Ok(());
                 }
                 Output::Transmit(datagram) => {
+                    self.mutator.observe(&datagram.contents);
+                    self.peer = Some(datagram.destination);
                     if !self.send_loss.takes(&datagram.contents) {
                         // A full buffer loses the datagram, as a network would.
                         let _ = self.socket.send_to(&datagram.contents, datagram.destination);
@@ -373,6 +409,7 @@ impl Client {
             "connected_ms": milliseconds(self.connected),
             "first_packet_ms": milliseconds(self.first_packet),
             "impairment": {"received_lost": self.receive_loss.lost(), "sent_lost": self.send_loss.lost()},
+            "hostile_sent": self.hostile_sent,
             "sent": sent,
             "mids": mids,
             "totals": self.totals().summary(),

@@ -139,6 +139,10 @@ impl Fleet {
                 self.client(&id)?.impair(receive_loss, send_loss);
                 Ok(json!({"op": "impair", "id": id}))
             }
+            Operation::Hostile { id, count } => {
+                self.client(&id)?.begin_hostility(count);
+                Ok(json!({"op": "hostile", "id": id}))
+            }
             Operation::Stats { id, reset } => self.stats(id.as_deref(), reset),
             Operation::Close { id } => {
                 let token = self.token(&id)?;

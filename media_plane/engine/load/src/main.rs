@@ -4,6 +4,7 @@ mod client;
 mod fleet;
 mod floor;
 mod histogram;
+mod hostile;
 mod impair;
 mod payload;
 mod protocol;
@@ -29,8 +30,12 @@ parley-load clients [--bind 127.0.0.1]
     {\"op\":\"unpublish\",\"id\":\"c1\",\"kind\":\"video\"}
     {\"op\":\"key_frame\",\"id\":\"c1\",\"mid\":\"5\"}
     {\"op\":\"impair\",\"id\":\"c1\",\"receive_loss\":0.05,\"send_loss\":0.05}   loses this share of RTP and RTCP packets
+    {\"op\":\"hostile\",\"id\":\"c1\",\"count\":10000}              sends mutations of its own datagrams from its own address
     {\"op\":\"stats\"} or {\"op\":\"stats\",\"id\":\"c1\",\"reset\":true}
     {\"op\":\"close\",\"id\":\"c1\"}
+
+parley-load hostile --target 127.0.0.1:5000 [--count 1000000] [--sources 8] [--seed 1] [--rate 200000]
+    Sends mutated STUN, DTLS, RTP and RTCP and noise from addresses that belong to no session, at most so many a second.
 
 parley-load floor [--receivers 200] [--segments 6] [--bytes 1150] [--seconds 1]
     Measures what this machine can send at best: the same packets by UDP segmentation offload over loopback, without and with
@@ -42,6 +47,7 @@ fn main() -> ExitCode {
     let result = match arguments.split_first() {
         Some((command, rest)) if command == "clients" => fleet::run(rest),
         Some((command, rest)) if command == "floor" => floor::run(rest),
+        Some((command, rest)) if command == "hostile" => hostile::run(rest),
         Some((command, _)) if matches!(command.as_str(), "help" | "--help" | "-h") => {
             print!("{HELP}");
             Ok(())

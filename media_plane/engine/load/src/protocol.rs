@@ -36,6 +36,8 @@ pub(crate) enum Operation {
         #[serde(default)]
         send_loss: f64,
     },
+    /// Sends this many mutations of the client's own datagrams from its own address, beside what it sends anyway.
+    Hostile { id: String, count: u64 },
     /// Tells what has happened, of one client or of all.
     Stats {
         id: Option<String>,
