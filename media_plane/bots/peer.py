@@ -21,6 +21,7 @@ _READ_EVERY: Final = 3
 """Of the pictures of a slot, every third is read; all are decoded."""
 _LISTEN_EVERY: Final = 5
 """Of the 20 ms frames of a slot, every fifth is listened to."""
+_FRESH_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 0.02
 
 
@@ -74,6 +75,11 @@ class SlotReport:
     mark: Mark | None = None
     heard: int | None = None
     marks: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether something came within the last half second."""
+        return self.last_frame is not None and time.monotonic() - self.last_frame < _FRESH_SECONDS
 
 
 class BotPeer:
@@ -151,12 +157,12 @@ class BotPeer:
         self._microphone.quiet = not speaking
 
     def seen(self) -> dict[str, int]:
-        """Return whose picture each video slot showed last, by mid."""
-        return {slot.mid: slot.mark.number for slot in self.video if slot.mark is not None}
+        """Return whose moving picture each video slot shows now, by mid."""
+        return {slot.mid: slot.mark.number for slot in self.video if slot.mark is not None and slot.is_fresh}
 
     def heard(self) -> set[int]:
         """Return whose tones are heard now."""
-        return {slot.heard for slot in self.audio if slot.heard is not None}
+        return {slot.heard for slot in self.audio if slot.heard is not None and slot.is_fresh}
 
     async def wait_until(self, condition: Callable[[], bool], timeout_seconds: float = 10.0) -> None:
         """Wait until something is true of what came in.

@@ -42,6 +42,11 @@ def _selection(message: media_pb2.SlotSelection) -> Selection:
     return "automatic" if kind == "automatic" else "empty"
 
 
+def srtp_profile(name: str | None) -> str:
+    """Return an SRTP profile under the name that IANA registered; empty: none yet."""
+    return f"SRTP_{name}" if name else ""
+
+
 def session_stats(room: Room, participant_id: str, figures: Mapping[str, Any]) -> media_pb2.SessionStats:
     """Return the engine's figures of a session in the contract's terms."""
     session = room.sessions[participant_id]
@@ -49,7 +54,7 @@ def session_stats(room: Room, participant_id: str, figures: Mapping[str, Any]) -
     return media_pb2.SessionStats(
         session_id=session.session_id,
         participant_id=participant_id,
-        srtp_profile=figures["srtp_profile"] or "",
+        srtp_profile=srtp_profile(figures["srtp_profile"]),
         round_trip_time_ms=figures["round_trip_time_ms"] or 0.0,
         tracks=[
             media_pb2.TrackStats(

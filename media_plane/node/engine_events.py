@@ -17,6 +17,7 @@ from media_plane._engine import (
     TrackActivityChanged,
 )
 from media_plane.node.announcer import Announcer
+from media_plane.node.converters import srtp_profile
 from media_plane.node.engine_port import EnginePort
 from media_plane.node.rooms import Room, Rooms, Session
 from media_plane.node.slot_director import SlotDirector
@@ -93,7 +94,12 @@ class EngineEvents:
             return False
         if event.state == "connected":
             session.is_connected = True
-            self._span("engine.connect", session, event.time_unix_nano, {"srtp.profile": event.srtp_profile or ""})
+            self._span(
+                "engine.connect",
+                session,
+                event.time_unix_nano,
+                {"parley.srtp_profile": srtp_profile(event.srtp_profile)},
+            )
             state = media_pb2.MEDIA_STATE_CONNECTED
         else:
             if not session.is_connected:

@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from grpc import aio
 
@@ -52,7 +52,7 @@ class NodeProcess:
 
 @asynccontextmanager
 async def run_node(data_dir: Path, **environment: str) -> AsyncIterator[NodeProcess]:
-    """Run a node for a while. Nothing listens where it takes the control plane to be, unless the environment says so."""
+    """Run a node for a while, without a control plane unless the environment names one."""
     settings = {
         "PARLEY_NODE_TOKEN": NODE_TOKEN,
         "PARLEY_DATA_DIR": str(data_dir),
@@ -107,7 +107,7 @@ class NodeDriver:
         self._watching: asyncio.Task[None] | None = None
         self.guests: list[Guest] = []
 
-    async def __aenter__(self) -> NodeDriver:
+    async def __aenter__(self) -> Self:
         self._watching = asyncio.create_task(self._watch())
         return self
 
@@ -118,7 +118,7 @@ class NodeDriver:
         await asyncio.gather(*(guest.peer.close() for guest in self.guests))
         await self._channel.close()
 
-    async def join(self, number: int, *, participant_id: str = "", **options: Any) -> Guest:
+    async def join(self, number: int, *, participant_id: str = "", **options: Any) -> Guest:  # noqa: ANN401 - PeerOptions
         """Bring a bot into the room; a participant's id brings them back with a new session."""
         peer = BotPeer(PeerOptions(number=number, **options))
         guest = Guest(participant_id or str(uuid.uuid4()), peer)
@@ -160,10 +160,10 @@ class NodeDriver:
         request = pb.UpdateSlotsRequest(room=self.room, participant_id=guest.participant_id, slots=selections)
         await self.stub.UpdateSlots(request, timeout=10)
 
-    async def until(self, condition: Any, timeout_seconds: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_seconds: float = 15.0) -> None:
         """Wait until something is true."""
         async with asyncio.timeout(timeout_seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - what is waited for comes from many tasks
                 await asyncio.sleep(0.02)
 
     async def _watch(self) -> None:
