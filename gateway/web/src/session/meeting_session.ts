@@ -7,7 +7,7 @@ import { ACTION, type Clock, PATIENT, retrying } from "@/rpc/retry";
 import { describe } from "@/rpc/words";
 import { coalesced } from "./coalesce";
 import { MediaKeeper, type PeerPort } from "./media_keeper";
-import type { Joined, MediaAnswer, SlotRequest, Track, WatchMessage } from "./model";
+import type { Joined, MediaAnswer, SlotRequest, WatchMessage } from "./model";
 import { type Action, EMPTY, reduce, type SessionState } from "./state";
 import { Store } from "./store";
 import { watch } from "./watch";
@@ -59,6 +59,8 @@ export class MeetingSession {
   private caller: Caller = { token: "", meeting: "", participant: "" };
   private wanted: readonly SlotRequest[] = [];
   private granted = new Map<string, string>();
+  /** The tracks as the service knows them, as JSON. */
+  private told = "";
   private rejoining = false;
   private readonly syncTracks = coalesced(() => this.sendTracks());
   private readonly syncSlots = coalesced(() => this.sendSlots());
@@ -146,7 +148,9 @@ export class MeetingSession {
       const ask = async () =>
         api.joinMeeting({ token: await entry.token(), meeting, passcode, displayName, offer, requestId, traceparent });
       try {
-        return await retrying(ask, { policy: PATIENT, clock, signal, ...(onWait && { onWait }) });
+        const joined = await retrying(ask, { policy: PATIENT, clock, signal, ...(onWait && { onWait }) });
+        this.told = JSON.stringify(offer.tracks);
+        return joined;
       } catch (thrown) {
         const error = toCallError(thrown);
         if (error.reason !== "MEETING_NOT_STARTED" || signal.aborted) {
@@ -272,6 +276,7 @@ export class MeetingSession {
         return undefined;
       }
       this.granted = keyed(offer.slots);
+      this.told = JSON.stringify(offer.tracks);
       this.dispatch({ type: "slots", slots: answer.slots });
       this.syncTracks();
       return answer;
@@ -287,11 +292,12 @@ export class MeetingSession {
   }
 
   private async sendTracks(): Promise<void> {
-    const tracks = (): Track[] => this.keeper.tracks();
     await this.tell(async (caller) => {
-      const now = tracks();
-      if (now.length > 0) {
-        await this.options.api.updateTracks(caller, now);
+      const tracks = this.keeper.tracks();
+      const now = JSON.stringify(tracks);
+      if (now !== this.told) {
+        await this.options.api.updateTracks(caller, tracks);
+        this.told = now;
       }
     });
   }

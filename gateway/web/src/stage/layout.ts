@@ -58,7 +58,8 @@ export function fitGrid(count: number, size: Size, aspect = WIDE): Rect[] {
     return [];
   }
   const candidates = Array.from({ length: count }, (_, index) => gridOf(count, index + 1, size, aspect));
-  const best = candidates.reduce((a, b) => (b.width > a.width + 0.5 ? b : a));
+  // Nearly as large side by side as one above the other: eyes move more easily from side to side.
+  const best = candidates.reduce((a, b) => (b.width > a.width * 0.96 ? b : a));
   return place(count, best, size);
 }
 
