@@ -35,7 +35,7 @@ _PERMISSIONS = (
     "screen-wake-lock",
     "autoplay",
 )
-_REFUSED_PERMISSIONS = ("geolocation", "payment", "usb", "serial", "bluetooth", "midi")
+_REFUSED_PERMISSIONS = ("geolocation", "payment", "usb", "serial", "midi")
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "content-security-policy": "; ".join(f"{kind} {sources}" for kind, sources in _SOURCES.items()),
