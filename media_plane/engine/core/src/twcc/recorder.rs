@@ -19,11 +19,11 @@ const MAX_RUN: usize = 0x1fff;
 
 /// Remembers when the packets of one session arrived, by transport-wide sequence number, and reports it.
 ///
-/// Allocates once. Times are microseconds of any steady clock; the same clock throughout.
+/// Allocates once, with the first packet: most sessions of a large meeting never send one. Times are microseconds of any steady clock; the same clock throughout.
 #[derive(Debug)]
 pub struct FeedbackRecorder {
-    /// Arrival of sequence number n at n modulo the capacity.
-    arrivals: Box<[Arrival]>,
+    /// Arrival of sequence number n at n modulo the capacity; empty until the first packet.
+    arrivals: Vec<Arrival>,
     range: Option<Range>,
     unreported: bool,
     last_report_us: u64,
@@ -67,13 +67,7 @@ impl FeedbackRecorder {
     /// Starts with nothing received.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            arrivals: vec![Arrival::NONE; CAPACITY as usize].into_boxed_slice(),
-            range: None,
-            unreported: false,
-            last_report_us: 0,
-            feedback_count: 0,
-        }
+        Self { arrivals: Vec::new(), range: None, unreported: false, last_report_us: 0, feedback_count: 0 }
     }
 
     /// Records that the packet with this transport-wide sequence number arrived.
@@ -89,6 +83,9 @@ impl FeedbackRecorder {
         }
         // A packet that was reported missing and arrives late is reported again, with all that followed it.
         range.next = range.next.min(extended).max(oldest);
+        if self.arrivals.is_empty() {
+            self.arrivals = vec![Arrival::NONE; CAPACITY as usize];
+        }
         let place = &mut self.arrivals[(extended % CAPACITY) as usize];
         if place.sequence_number == extended {
             return;
