@@ -1,0 +1,339 @@
+"""Offers of real clients are read, agreed on and answered; broken ones get an error that says what and where."""
+
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media_plane.node.engine_port import session_parameters
+from media_plane.node.sdp import (
+    Agreement,
+    SdpError,
+    SdpInvalidError,
+    SdpNotAcceptableError,
+    agree,
+    read_offer,
+    write_answer,
+)
+from media_plane.node.sdp.answer import NodeTransport
+
+CHROMIUM = (Path(__file__).parent / "offers" / "chromium.sdp").read_bytes().decode()
+TRACKS = {"0": False, "1": False, "2": True}
+TRANSPORT = NodeTransport(
+    ice_ufrag="node", ice_pwd="p" * 32, fingerprint=":".join(["AB"] * 32), port=5000, addresses=["192.0.2.7", "::1"]
+)
+
+SMALL = "\r\n".join(
+    [
+        "v=0",
+        "o=- 1 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE 0 1",
+        "a=fingerprint:sha-256 " + ":".join(["0a"] * 32),
+        "a=setup:actpass",
+        "a=ice-ufrag:abcd",
+        "a=ice-pwd:" + "x" * 22,
+        "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
+        "c=IN IP4 0.0.0.0",
+        "a=mid:0",
+        "a=sendonly",
+        "a=rtcp-mux",
+        "a=rtpmap:96 VP8/90000",
+        "a=rtcp-fb:* nack pli",
+        "a=rtpmap:97 rtx/90000",
+        "a=fmtp:97 apt=96",
+        "a=ssrc-group:FID 11 12",
+        "a=ssrc:11 cname:c",
+        "a=ssrc:12 cname:c",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "c=IN IP4 0.0.0.0",
+        "a=mid:1",
+        "a=recvonly",
+        "a=rtcp-mux",
+        "a=rtpmap:111 opus/48000/2",
+        "",
+    ]
+)
+
+
+def agreement(offer: str = CHROMIUM, muted: dict[str, bool] | None = None) -> Agreement:
+    return agree(read_offer(offer), TRACKS if muted is None else muted)
+
+
+def sections(sdp: str) -> list[str]:
+    return re.split(r"(?m)^(?=m=)", sdp)[1:]
+
+
+def test_chromiums_offer_becomes_tracks_and_slots() -> None:
+    agreed = agreement()
+    assert list(agreed.tracks) == ["0", "1", "2"]
+    assert list(agreed.slots) == ["3", "4", "5", "6"]
+    assert [track.muted for track in agreed.tracks.values()] == [False, False, True]
+    names = [(each.name, each.identity) for each in agreed.formats]
+    assert names == [
+        ("opus", ""),
+        ("VP8", ""),
+        ("VP9", "profile-id=0"),
+        ("H264", "packetization-mode=1;profile=constrained-baseline"),
+        ("AV1", "profile=0"),
+    ]
+    assert agreed.extensions == {
+        "mid": 4,
+        "audio_level": 1,
+        "abs_send_time": 2,
+        "transport_cc": 3,
+        "video_orientation": 13,
+        "rid": 10,
+        "repaired_rid": 11,
+        "dependency_descriptor": 12,
+    }
+    ssrcs = [ssrc for slot in agreed.slots.values() for ssrc in (slot.ssrc, slot.rtx_ssrc)]
+    known = [ssrc for ssrc in ssrcs if ssrc is not None]
+    assert len(known) == len(set(known)) == 6  # audio has no rtx
+
+
+def test_the_engine_takes_what_was_agreed() -> None:
+    session_parameters(agreement())
+
+
+def test_an_answer_mirrors_the_offer() -> None:
+    answer = write_answer(agreement(), TRANSPORT)
+    offered, answered = sections(CHROMIUM), sections(answer)
+    assert [part.split()[0] for part in answered] == [part.split()[0] for part in offered]
+    assert re.findall(r"a=mid:(\S+)", answer) == re.findall(r"a=mid:(\S+)", CHROMIUM)
+    assert re.findall(r"^a=(recvonly|sendonly)", answer, re.MULTILINE) == ["recvonly"] * 3 + ["sendonly"] * 4
+    assert answer.count("a=setup:passive") == answer.count("a=rtcp-mux") == len(answered)
+    assert "a=ice-lite\r\n" in answer
+    assert "a=group:BUNDLE 0 1 2 3 4 5 6\r\n" in answer
+    assert "1 udp 2130706431 192.0.2.7 5000 typ host\r\n" in answered[0]
+    assert "1 udp 2130706175 ::1 5000 typ host\r\na=end-of-candidates\r\n" in answered[0]
+    assert "simulcast" not in answer
+    assert "a=rid:" not in answer
+    assert re.match(r"m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99 108 109 45 46\r\n", answered[1])
+    assert {"nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"} == set(
+        re.findall(r"a=rtcp-fb:96 (.*)\r", answered[1])
+    )
+
+
+def test_a_slot_states_its_ssrcs_and_a_track_states_none() -> None:
+    agreed = agreement()
+    answered = dict(zip([*agreed.tracks, *agreed.slots], sections(write_answer(agreed, TRANSPORT)), strict=True))
+    slot = agreed.slots["5"]
+    assert f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}\r\n" in answered["5"]
+    assert f"a=ssrc:{slot.ssrc} cname:{agreed.cname}\r\n" in answered["5"]
+    assert "a=msid:slot-5 slot-5\r\n" in answered["5"]
+    assert "a=ssrc" not in answered["1"]
+
+
+def test_declared_ssrcs_and_feedback_for_all_formats_are_read() -> None:
+    offer = read_offer(SMALL)
+    video = offer.accepted[0]
+    assert (video.ssrc, video.rtx_ssrc) == (11, 12)
+    assert video.formats[0].rtx_payload_type == 97
+    assert video.formats[0].feedback == ("nack pli",)
+    assert offer.transport.fingerprints == (("sha-256", ":".join(["0A"] * 32)),)
+
+
+@pytest.mark.parametrize(("offered", "answered"), [("stereo=1", True), ("sprop-stereo=1", True), ("stereo=0", False)])
+def test_opus_is_stereo_where_the_client_speaks_of_it(offered: str, answered: bool) -> None:  # noqa: FBT001
+    offer = SMALL.replace("opus/48000/2", f"opus/48000/2\r\na=fmtp:111 {offered}")
+    answer = write_answer(agreement(offer, {"0": False}), TRANSPORT)
+    assert "a=fmtp:111 minptime=10;useinbandfec=1" in answer
+    assert ("stereo=1" in answer) == answered
+
+
+def test_data_channels_and_switched_off_m_lines_are_rejected_in_their_place() -> None:
+    offer = SMALL + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:d\r\n"
+    offer += "m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:off\r\n"
+    answer = write_answer(agreement(offer, {"0": False}), TRANSPORT)
+    assert "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n" in answer
+    assert "m=video 0 UDP/TLS/RTP/SAVPF 96\r\n" in answer
+    assert "a=group:BUNDLE 0 1\r\n" in answer
+
+
+async def test_aiortc_takes_the_answer_to_its_own_offer() -> None:
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    peer.addTransceiver("audio", direction="sendonly")
+    peer.addTransceiver("video", direction="sendonly")
+    peer.addTransceiver("video", direction="recvonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    answer = write_answer(agreement(peer.localDescription.sdp, {"0": False, "1": False}), TRANSPORT)
+    await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+    assert [transceiver.currentDirection for transceiver in peer.getTransceivers()] == [
+        "sendonly",
+        "sendonly",
+        "recvonly",
+    ]
+    await peer.close()
+
+
+def drop(pattern: str) -> Callable[[str], str]:
+    return lambda sdp: re.sub(rf"(?m)^{pattern}.*\n", "", sdp)
+
+
+def swap(old: str, new: str) -> Callable[[str], str]:
+    return lambda sdp: sdp.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "problem"),
+    [
+        (lambda _: "", 0, "empty"),
+        (lambda _: "hello", 1, "<letter>=<value>"),
+        (swap("v=0", "v=1"), 1, "v=0"),
+        (swap("s=-", "s=\x00"), 3, "control characters"),
+        (swap("s=-", "s=" + "x" * 5000), 3, "longer than 4096"),
+        (lambda sdp: sdp + "a=x\r\n" * 9000, 0, "more than 8192 lines"),
+        (lambda sdp: sdp + "x" * 140_000, 0, "larger than 131072"),
+        (lambda sdp: sdp + "m=audio 0 RTP/AVP 0\r\n" * 63, 90, "more than 64 m-lines"),
+        (swap("m=video 9", "m=video 99999"), 10, "65535"),
+        (swap("m=video 9", "m=video x"), 10, "m=<media>"),
+        (swap("a=mid:1", "a=mid:0"), 24, "same a=mid"),
+        (swap("SAVPF 96 97", "SAVPF 96 97 96"), 10, "twice"),
+        (swap("SAVPF 96 97", "SAVPF 96 97 72"), 10, "payload types are"),
+        (swap("SAVPF 96 97", "SAVPF 96 97 x"), 10, "payload types are"),
+        (swap("rtpmap:96 VP8/90000", "rtpmap:96 VP8"), 15, "a=rtpmap is"),
+        (swap("rtpmap:97", "rtpmap:98"), 17, "its m-line does not name"),
+        (swap("a=rtcp-fb:* nack pli", "a=rtpmap:96 VP9/90000"), 16, "a second a=rtpmap"),
+        (swap("apt=96", "apt=x"), 10, "apt"),
+        (swap("apt=96", "apt=95"), 10, "apt"),
+        (swap("a=rtcp-fb:*", "a=rtcp-fb:x"), 16, "payload type"),
+        (swap("a=sendonly", "a=sendonly\r\na=recvonly"), 10, "two directions"),
+        (swap("FID 11 12", "FID 11 11"), 19, "two SSRCs"),
+        (swap("FID 11 12", "FID 11"), 19, "two SSRCs"),
+        (swap("ssrc:11", "ssrc:0"), 20, "1 to 4294967295"),
+        (swap("ssrc:11", "ssrc:99999999999"), 20, "begins with an SSRC"),
+        (swap("a=ice-ufrag:abcd", "a=ice-ufrag:a"), 8, "RFC 8839"),
+        (swap("0a:0a", "0a:zz"), 6, "32 bytes"),
+        (swap("a=rtcp-fb:* nack pli", "a=extmap:0 urn:x"), 16, "a=extmap"),
+        (swap("SAVPF 111", "SAVPF 96\r\na=rtpmap:96 opus/48000/2\r\na=x"), 22, "another format on another m-line"),
+    ],
+)
+def test_an_invalid_offer_is_refused_with_line_and_problem(
+    change: Callable[[str], str], line: int, problem: str
+) -> None:
+    offer = change(SMALL).replace("a=rtpmap:111 opus/48000/2\r\n", "") if line == 22 else change(SMALL)
+    with pytest.raises(SdpInvalidError, match=re.escape(problem)) as caught:
+        agreement(offer, {"0": False})
+    assert caught.value.line == line
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "problem"),
+    [
+        (lambda _: "v=0\r\n", 0, "no m-line"),
+        (drop("a=group"), 0, "BUNDLE"),
+        (swap("BUNDLE 0 1", "BUNDLE 0"), 22, "not in the BUNDLE group"),
+        (swap("BUNDLE 0 1", "LS 0 1"), 0, "BUNDLE"),
+        (drop("a=mid"), 10, "without a=mid"),
+        (swap("a=mid:1", "a=mid:é"), 24, "letters, digits"),
+        (drop("a=rtcp-mux"), 10, "rtcp-mux"),
+        (drop("a=ice-ufrag"), 9, "ice-ufrag"),
+        (drop("a=ice-pwd"), 9, "ice-pwd"),
+        (drop("a=fingerprint"), 9, "fingerprint"),
+        (swap("sha-256", "sha-1"), 10, "fingerprint"),
+        (drop("a=setup"), 9, "setup"),
+        (swap("actpass", "passive"), 7, "setup"),
+        (swap("UDP/TLS/RTP/SAVPF 111", "RTP/AVP 111"), 22, "protocol"),
+        (swap("VP8/90000", "H265/90000"), 10, "VP8, VP9, H264"),
+        (swap("opus/48000/2", "PCMU/8000"), 22, "Opus"),
+        (swap("m=", "m=x"), 0, "no audio or video"),
+        (swap("a=recvonly", "a=sendonly"), 22, "not among the offer's tracks"),
+    ],
+)
+def test_an_offer_that_lacks_something_is_refused_with_line_and_problem(
+    change: Callable[[str], str], line: int, problem: str
+) -> None:
+    with pytest.raises(SdpNotAcceptableError, match=re.escape(problem)) as caught:
+        agreement(change(SMALL), {"0": False})
+    assert caught.value.line == line
+
+
+def test_more_tracks_than_the_contract_allows_are_refused() -> None:
+    mids = [f"t{index}" for index in range(9)]
+    video = sections(SMALL)[0]
+    parts = [re.sub(r"(?m)^a=ssrc.*\n", "", video).replace("a=mid:0", f"a=mid:{mid}") for mid in mids]
+    head = SMALL.split("m=", 1)[0].replace("BUNDLE 0 1", "BUNDLE " + " ".join(mids))
+    with pytest.raises(SdpNotAcceptableError, match="more than 8"):
+        agreement(head + "".join(parts), dict.fromkeys(mids, False))
+
+
+def answer_or_typed_error(offer: str) -> None:
+    try:
+        agreed = agreement(offer, {"0": False, "1": False, "2": True})
+    except SdpError as error:
+        assert str(error).isprintable()  # noqa: PT017
+        return
+    write_answer(agreed, TRANSPORT)
+    session_parameters(agreed)
+
+
+@given(st.text())
+def test_any_text_gets_an_answer_or_a_typed_error(text: str) -> None:
+    answer_or_typed_error(text)
+
+
+line_tails = st.text(alphabet=st.characters(exclude_characters="\n"), max_size=40)
+sdp_lines = st.one_of(
+    st.sampled_from(SMALL.split("\r\n")),
+    st.tuples(
+        st.sampled_from(
+            [
+                "mid:",
+                "rtpmap:",
+                "fmtp:",
+                "ssrc:",
+                "ssrc-group:",
+                "extmap:",
+                "group:",
+                "rtcp-fb:",
+                "ice-ufrag:",
+                "setup:",
+            ]
+        ),
+        line_tails,
+    ).map(lambda pair: f"a={pair[0]}{pair[1]}"),
+    line_tails.map(lambda tail: f"m=video 9 UDP/TLS/RTP/SAVPF {tail}"),
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(sdp_lines, max_size=40))
+def test_any_mixture_of_lines_gets_an_answer_or_a_typed_error(lines: list[str]) -> None:
+    answer_or_typed_error("v=0\r\n" + "\r\n".join(lines))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_offers_get_an_answer_or_a_typed_error(seed: int) -> None:
+    source = random.Random(seed)  # noqa: S311 - a fuzzer, not a secret
+    originals = [CHROMIUM, SMALL]
+    for _ in range(250):
+        answer_or_typed_error(mutate(source.choice(originals), source))
+
+
+def mutate(sdp: str, source: random.Random) -> str:
+    lines = sdp.split("\r\n")
+    for _ in range(source.randint(1, 4)):
+        place = source.randrange(len(lines))
+        kind = source.randrange(6)
+        if kind == 0:
+            del lines[place]
+        elif kind == 1:
+            lines.insert(place, source.choice(lines))
+        elif kind == 2 and lines[place]:
+            spot = source.randrange(len(lines[place]))
+            lines[place] = lines[place][:spot] + chr(source.randrange(0x300)) + lines[place][spot + 1 :]
+        elif kind == 3:
+            lines[place] = lines[place][: source.randrange(len(lines[place]) + 1)]
+        elif kind == 4:
+            lines[place] = re.sub(r"[0-9]+", lambda _: str(source.choice([0, 1, 127, 128, 2**32])), lines[place])
+        else:
+            lines[place], lines[-1] = lines[-1], lines[place]
+        lines = lines or [""]
+    return "\r\n".join(lines)
