@@ -259,7 +259,9 @@ class MeetingPlanning:
         """
         async with self._store.begin() as unit:
             if caller.kind is CallerKind.PARTICIPANT:
-                if caller.meeting_id != number or caller.role is not ParticipantRole.HOST:
+                if caller.meeting_id != number:
+                    raise meeting_not_found()
+                if caller.role is not ParticipantRole.HOST:
                     raise permission_denied("Only the meeting's host may end it.")
             else:
                 await _owned(unit, caller, number)

@@ -98,12 +98,12 @@ class JwtTokens:
 
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
-    kind, subject = CallerKind(claims["kind"]), str(claims["sub"])
+    kind, subject = CallerKind(claims["kind"]), _text(claims, "sub")
     match kind, subject.split("/"):
         case ((CallerKind.ACCOUNT | CallerKind.GUEST), ["users", user_id]):
-            return Caller(kind, subject, user_id=user_id, session_id=str(claims["sid"]))
+            return Caller(kind, subject, user_id=user_id, session_id=_text(claims, "sid"))
         case CallerKind.MEETING_GUEST, ["guests", _]:
-            return Caller(kind, subject, meeting_id=str(claims["mtg"]))
+            return Caller(kind, subject, meeting_id=_text(claims, "mtg"))
         case CallerKind.PARTICIPANT, ["meetings", meeting_id, "participants", participant_id]:
             role = ParticipantRole(claims["role"])
             life = (datetime.fromtimestamp(claims["iat"], UTC), datetime.fromtimestamp(claims["exp"], UTC))
@@ -112,6 +112,13 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
             )
         case _:
             raise token_invalid()
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims[name]
+    if not isinstance(value, str) or not value:
+        raise token_invalid()
+    return value
 
 
 def derive_key(key: Ed25519PrivateKey, purpose: bytes) -> bytes:
