@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import redis
@@ -10,6 +10,8 @@ import redis
 from parley_cli.parts.postgres import PostgresPart
 from parley_cli.parts.redis import RedisPart
 from tests.support import stores
+from tests.support.fleet import Fleet
+from tests.support.otlp import Collector
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +56,22 @@ def redis_url(redis_server: RedisPart) -> str:
     with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
         client.flushall()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def collector() -> Iterator[Collector]:
+    """A collector to which the fleet sends its spans."""
+    collector = Collector()
+    collector.start()
+    yield collector
+    collector.stop()
+
+
+@pytest.fixture(scope="session")
+async def fleet(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> AsyncIterator[Fleet]:
+    """The whole product, started by `parley up`."""
+    endpoints = {"PARLEY_OTLP_ENDPOINT": collector.grpc_endpoint, "PARLEY_OTLP_HTTP_ENDPOINT": collector.http_endpoint}
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"), endpoints)
+    await fleet.start()
+    yield fleet
+    await fleet.stop()

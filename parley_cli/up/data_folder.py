@@ -66,6 +66,10 @@ class DataFolder:
             fresh.rename(file)
         return file.read_text().strip()
 
+    def held(self, part: str) -> bool:
+        """Whether a part that is down shall stay down: while there is a file of its name in the folder `hold`."""
+        return (self.path / "hold" / part).exists()
+
     def publish(self, instance: Mapping[str, Any]) -> None:
         """Says what runs here, for other commands (`read_instance`)."""
         fresh = self.path / "instance.json.new"

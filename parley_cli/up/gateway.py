@@ -33,7 +33,7 @@ def run_gateway(settings: Settings) -> None:
     folder = DataFolder(settings.data_dir)
     folder.open()
     check_public_port(settings)
-    supervisor = Supervisor(gateway_parts(settings, folder.path, folder.logs), _Quiet())
+    supervisor = Supervisor(gateway_parts(settings, folder.path, folder.logs), _Quiet(), folder.held)
     with stop_on_signals(supervisor):
         try:
             if supervisor.start():

@@ -33,7 +33,7 @@ def run_up(settings: Settings, *, lan: bool, console: Console) -> None:
     folder.open()
     plan = make_plan(settings, folder, lan=lan)
     screen = Screen(console, folder.logs, lambda: _publish(folder, plan))
-    supervisor = Supervisor(plan.parts, screen)
+    supervisor = Supervisor(plan.parts, screen, folder.held)
     with stop_on_signals(supervisor):
         try:
             if supervisor.start() and _wait_for_answers(plan, supervisor, screen):

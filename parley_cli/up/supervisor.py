@@ -129,14 +129,20 @@ class Supervisor:
     Args:
         parts: What to run. Their order is that of the screen; the order of starts follows from their needs.
         observer: Is told what happens.
+        held: Says whether a part shall stay down when it is down, for maintenance and fault drills.
         clock: Monotonic seconds.
     """
 
     def __init__(
-        self, parts: Sequence[Supervised], observer: Observer, clock: Callable[[], float] = time.monotonic
+        self,
+        parts: Sequence[Supervised],
+        observer: Observer,
+        held: Callable[[str], bool] = lambda _name: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._parts = parts
         self._observer = observer
+        self._held = held
         self._clock = clock
         self._wake = threading.Event()
         self._hurry = False
@@ -181,6 +187,8 @@ class Supervisor:
         ready = {supervised.part.name for supervised in self._parts if supervised.state is State.READY}
         for supervised in self._parts:
             met = self._started_once(supervised) or ready.issuperset(supervised.needs)
+            if supervised.state is State.WAITING and self._held(supervised.part.name):
+                continue
             supervised.advance(self._clock(), needs_met=met, observer=self._observer)
 
     def stop(self) -> None:

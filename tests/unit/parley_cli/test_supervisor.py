@@ -63,12 +63,13 @@ class Stage:
     diary: list[str] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
 
     def part(self, name: str) -> FakePart:
         return FakePart(name, self.diary)
 
     def supervisor(self, *parts: Supervised) -> Supervisor:
-        return Supervisor(parts, self, clock=lambda: self.now)
+        return Supervisor(parts, self, held=self.held.__contains__, clock=lambda: self.now)
 
     def died_more_than(self, times: int) -> bool:
         return len(self.delays) > times
@@ -149,6 +150,24 @@ def test_a_part_that_ran_long_is_forgiven(stage: Stage) -> None:
         tick_until(supervisor, partial(stage.died_more_than, died))
 
     assert stage.delays == [0, 0, 0]
+
+
+def test_a_part_that_is_held_stays_down_until_it_is_let_go(stage: Stage) -> None:
+    part = stage.part("redis")
+    supervisor = stage.supervisor(Supervised(part))
+    part.serving = True
+    tick_until(supervisor, lambda: supervisor.all_ready)
+
+    stage.held.add("redis")
+    part.die()
+    tick_until(supervisor, lambda: stage.delays)
+    stage.now += 60
+    for _ in range(100):
+        supervisor.tick()
+    assert stage.diary.count("start redis") == 1
+    stage.held.clear()
+
+    tick_until(supervisor, lambda: stage.diary.count("start redis") == 2)
 
 
 def test_a_restart_does_not_wait_for_others(stage: Stage) -> None:
