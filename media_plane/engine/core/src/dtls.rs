@@ -12,6 +12,9 @@ use crate::srtp::{DtlsRole, InboundContext, OutboundContext, SrtpProfile, contex
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
 /// First retransmission; dimpl's second is far too long between a browser and a node.
 const FIRST_RETRANSMISSION: Duration = Duration::from_millis(100);
+/// Repetitions of a flight, also those that the client's own repetitions cause. With dimpl's four a client that stalls for
+/// three seconds would find a node that has forgotten it; the limit above ends a handshake soon enough.
+const FLIGHT_RETRIES: usize = 20;
 /// Larger than every record the handshake makes.
 const RECORD_BUFFER: usize = 2_048;
 
@@ -32,7 +35,11 @@ impl Identity {
     pub fn generate() -> Result<Self, String> {
         let certificate = dimpl::certificate::generate_self_signed_certificate().map_err(|error| error.to_string())?;
         // ICE has checked the address before the first record is read: no cookie.
-        let config = Config::builder().use_server_cookie(false).flight_start_rto(FIRST_RETRANSMISSION).build();
+        let config = Config::builder()
+            .use_server_cookie(false)
+            .flight_start_rto(FIRST_RETRANSMISSION)
+            .flight_retries(FLIGHT_RETRIES)
+            .build();
         Ok(Self { config: Arc::new(config.map_err(|error| error.to_string())?), certificate })
     }
 

@@ -89,6 +89,11 @@ impl Reception {
         self.highest.checked_add_signed(ahead)
     }
 
+    /// The newest number.
+    pub(crate) fn highest(&self) -> u64 {
+        self.highest
+    }
+
     /// Whether the sender has come to this number.
     pub(crate) fn has_passed(&self, sequence: u64) -> bool {
         self.started && sequence <= self.highest

@@ -40,8 +40,17 @@ pub(crate) enum Decision {
     Skip,
     /// Sent.
     Forward(Outgoing),
-    /// Sent, and the slot has changed to this source; the previous one is no longer needed.
-    Switch(Outgoing, Option<Key>),
+    /// Sent, and the first of its source in the slot, or the first after a pause.
+    Start(Outgoing, Started),
+}
+
+/// What has started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Started {
+    /// The source that was in the slot already.
+    Again,
+    /// A new one; the previous one is no longer needed.
+    New { previous: Option<Key> },
 }
 
 /// Times a packet was sent again.
@@ -173,9 +182,9 @@ impl Slot {
         if switches {
             self.target = None;
             let previous = self.source.replace(track);
-            return Decision::Switch(outgoing, previous);
+            return Decision::Start(outgoing, Started::New { previous });
         }
-        Decision::Forward(outgoing)
+        if starts { Decision::Start(outgoing, Started::Again) } else { Decision::Forward(outgoing) }
     }
 
     /// Whether a packet may carry what differs between sendings (send time, transport-wide number).
@@ -226,11 +235,12 @@ mod tests {
         let mut slot = slot(MediaKind::Video);
         slot.aim(0, A);
         assert_eq!(accept(&mut slot, A, packet(1, false)), Decision::Skip);
-        assert!(matches!(accept(&mut slot, A, packet(2, true)), Decision::Switch(_, None)));
+        assert!(matches!(accept(&mut slot, A, packet(2, true)), Decision::Start(_, Started::New { previous: None })));
         slot.aim(0, B);
         assert!(matches!(accept(&mut slot, A, packet(3, false)), Decision::Forward(_)));
         assert_eq!(accept(&mut slot, B, packet(80, false)), Decision::Skip);
-        let Decision::Switch(outgoing, Some(A)) = accept(&mut slot, B, packet(81, true)) else { panic!() };
+        let Decision::Start(outgoing, started) = accept(&mut slot, B, packet(81, true)) else { panic!() };
+        assert_eq!(started, Started::New { previous: Some(A) });
         assert_eq!(outgoing.sequence, 3);
         assert_eq!(accept(&mut slot, A, packet(4, false)), Decision::Skip);
     }
@@ -243,11 +253,13 @@ mod tests {
         video.resynchronize();
         assert!(video.needs_key_frame_of(A));
         assert_eq!(accept(&mut video, A, packet(50, false)), Decision::Skip);
-        assert!(matches!(accept(&mut video, A, packet(51, true)), Decision::Forward(out) if out.sequence == 2));
+        assert!(
+            matches!(accept(&mut video, A, packet(51, true)), Decision::Start(out, Started::Again) if out.sequence == 2)
+        );
 
         let mut audio = slot(MediaKind::Audio);
         audio.assign(Some(A));
-        assert!(matches!(accept(&mut audio, A, packet(7, false)), Decision::Forward(out) if out.sequence == 1));
+        assert!(matches!(accept(&mut audio, A, packet(7, false)), Decision::Start(out, _) if out.sequence == 1));
     }
 
     #[test]
@@ -255,7 +267,7 @@ mod tests {
         let mut slot = slot(MediaKind::Audio);
         slot.assign(Some(A));
         assert_eq!(slot.accept(A, &packet(1, false), 0, || None), Decision::Skip);
-        assert!(matches!(accept(&mut slot, A, packet(2, false)), Decision::Forward(_)));
+        assert!(matches!(accept(&mut slot, A, packet(2, false)), Decision::Start(..)));
     }
 
     #[test]

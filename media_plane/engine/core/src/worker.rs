@@ -47,9 +47,14 @@ impl Worker {
         while running {
             let now = self.clock.now();
             let timeout = self.shard.poll_timeout().map(|at| at.saturating_sub(now));
-            wait_readable(&[self.socket.as_raw_fd(), self.shared.commands.as_raw_fd()], timeout);
-            running = self.carry_out_commands();
-            self.receive(&mut buffer);
+            let fds = [self.socket.as_raw_fd(), self.shared.commands.as_raw_fd()];
+            let [datagrams, commands] = wait_readable(&fds, timeout);
+            if commands {
+                running = self.carry_out_commands();
+            }
+            if datagrams {
+                self.receive(&mut buffer);
+            }
             let now = self.clock.now();
             self.shard.handle_timeout(now, &mut self.socket);
             if now >= cpu_read_at || !running {

@@ -170,7 +170,7 @@ mod tests {
         let mut local = IpAddr::from([0, 0, 0, 0]);
         let mut buffer = vec![0; RECEIVE_BUFFER];
         while datagrams.len() < 3 {
-            assert!(wait_readable(&[receiver.as_raw_fd()], Some(2_000_000)), "datagrams arrive");
+            assert_eq!(wait_readable(&[receiver.as_raw_fd()], Some(2_000_000)), [true], "datagrams arrive");
             while let Some(received) = receiver.receive(&mut buffer).unwrap() {
                 datagrams.extend(buffer[..received.len].chunks(received.segment).map(<[u8]>::to_vec));
                 local = received.path.local;

@@ -39,8 +39,8 @@ impl AsRawFd for WakeFd {
     }
 }
 
-/// Waits until one of two descriptors is readable or the time is over (None: for ever); true when one is readable.
-pub(crate) fn wait_readable<const N: usize>(fds: &[RawFd; N], timeout: Option<Micros>) -> bool {
+/// Waits until a descriptor is readable or the time is over (None: for ever); tells which are readable.
+pub(crate) fn wait_readable<const N: usize>(fds: &[RawFd; N], timeout: Option<Micros>) -> [bool; N] {
     let mut polled = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     let limit = timeout.map(|micros| libc::timespec {
         tv_sec: (micros / 1_000_000).cast_signed(),
@@ -48,7 +48,9 @@ pub(crate) fn wait_readable<const N: usize>(fds: &[RawFd; N], timeout: Option<Mi
     });
     let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: `polled` has N entries, `limit` is null or points at a live timespec, and no signal mask is given.
-    unsafe { libc::ppoll(polled.as_mut_ptr(), N as libc::nfds_t, limit, std::ptr::null()) > 0 }
+    unsafe { libc::ppoll(polled.as_mut_ptr(), N as libc::nfds_t, limit, std::ptr::null()) };
+    // After an interruption nothing is marked, and the caller waits again.
+    polled.map(|polled| polled.revents != 0)
 }
 
 /// CPU time that the calling thread has used.
@@ -80,10 +82,10 @@ mod tests {
     #[test]
     fn waking_is_seen_once_however_often_it_was_done() {
         let wake = WakeFd::new().unwrap();
-        assert!(!wait_readable(&[wake.as_raw_fd()], Some(0)));
+        assert_eq!(wait_readable(&[wake.as_raw_fd()], Some(0)), [false]);
         wake.wake();
         wake.wake();
-        assert!(wait_readable(&[wake.as_raw_fd()], None));
+        assert_eq!(wait_readable(&[wake.as_raw_fd()], None), [true]);
         assert!(wake.clear());
         assert!(!wake.clear());
     }

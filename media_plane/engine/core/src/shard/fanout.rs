@@ -11,7 +11,7 @@ use crate::picture::PictureNumbers;
 use crate::ring::StoredPacket;
 use crate::session::Session;
 use crate::slab::Key;
-use crate::slot::{Decision, Format};
+use crate::slot::{Decision, Format, Started};
 use crate::srtp::{OutboundContext, OutboundStream};
 use crate::track::{Subscriber, Track};
 use crate::wire::extension::{ExtensionIds, ExtensionValues, abs_send_time};
@@ -160,7 +160,7 @@ impl Session {
         let captured = track.captured(packet.info.timestamp, packet.info.arrival);
         let find = || track.codec.as_ref().and_then(|(codec, _)| Format::find(codec, codecs));
         let decision = slot.accept(key, packet.info, captured, find);
-        let (Decision::Forward(outgoing) | Decision::Switch(outgoing, _)) = decision else { return decision };
+        let (Decision::Forward(outgoing) | Decision::Start(outgoing, _)) = decision else { return decision };
         let Some(format) = slot.format else { return Decision::Skip };
         let header = OutgoingHeader {
             marker: packet.info.marker,
@@ -229,8 +229,17 @@ impl Shard {
         let before = session.slots.get(slot).map_or(0, |slot| slot.figures.packets);
         for pending in run {
             let Some(packet) = track.ring.get(pending.sequence) else { continue };
-            if let Decision::Switch(_, previous) = session.forward(slot, key, track, &packet, &mut out) {
-                fanout.switched.push(Switched { receiver, previous });
+            if let Decision::Start(_, started) = session.forward(slot, key, track, &packet, &mut out) {
+                if let Started::New { previous } = started {
+                    fanout.switched.push(Switched { receiver, previous });
+                }
+                // The start may have been late, sent again after loss: what came before it in time follows it now.
+                for sequence in pending.sequence + 1..=track.reception.highest() {
+                    if let Some(packet) = track.ring.get(sequence) {
+                        session.forward(slot, key, track, &packet, &mut out);
+                    }
+                }
+                break;
             }
         }
         let after = session.slots.get(slot).map_or(0, |slot| slot.figures.packets);

@@ -12,33 +12,36 @@ use crate::wire::stun::{ErrorCode, Message, write_binding_error, write_binding_s
 
 impl Shard {
     pub(super) fn handle_stun(&mut self, now: Micros, path: &Path, datagram: &[u8], network: &mut dyn Transmit) {
+        let message = Message::parse(datagram).ok().filter(Message::is_binding_request);
+        let addressed = message.and_then(|message| Some((message, self.session_of_check(&message)?)));
+        let Some((message, index)) = addressed else {
+            self.counters.dropped_stun += 1;
+            return;
+        };
+        // So far a message costs next to nothing; its authentication costs more, so an unproven address may try only so
+        // often. A session's own path is never limited: a flood in the name of its address must not cost it its consent.
         let source = path.remote.ip();
-        // A session's own path is never limited: a flood in the name of its address must not cost it its consent.
-        let known = self.paths.contains_key(path);
+        let known = self.paths.get(path) == Some(&index);
         if !known && !self.limit.take(now, source) {
             self.counters.dropped_rate += 1;
             return;
         }
-        let Ok(message) = Message::parse(datagram) else {
+        if !self.session(index).is_some_and(|session| message.verify(session.ice.key())) {
             self.counters.dropped_stun += 1;
             return;
-        };
-        let Some(index) = self.session_of_check(&message) else {
-            self.counters.dropped_stun += 1;
-            return;
-        };
+        }
         if !known {
             self.limit.give_back(source);
         }
         self.answer_check(now, index, path, &message, network);
     }
 
-    /// The session that an authentic connectivity check is for.
+    /// The session that a connectivity check claims to be for.
     fn session_of_check(&self, message: &Message<'_>) -> Option<u32> {
-        let fragment = message.receiver_fragment().filter(|_| message.is_binding_request())?;
+        let fragment = message.receiver_fragment()?;
         let (shard, index) = ufrag::decode(fragment)?;
         let session = self.session(index).filter(|_| shard == self.config.index)?;
-        (session.ice.has_fragment(fragment) && message.verify(session.ice.key())).then_some(index)
+        session.ice.has_fragment(fragment).then_some(index)
     }
 
     fn answer_check(

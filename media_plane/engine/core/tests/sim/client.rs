@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dimpl::{Config, Dtls, DtlsCertificate, Output};
 use parley_engine_core::clock::{Clock, MILLISECOND, Micros, SECOND};
@@ -81,7 +82,9 @@ impl Client {
 
     pub fn new(number: usize, now: Micros, clock: Clock, node: &LocalCredentials) -> Self {
         let certificate = dimpl::certificate::generate_self_signed_certificate().unwrap();
-        let config = Arc::new(Config::builder().build().unwrap());
+        // A browser's first retransmission comes after 50 ms.
+        let config = Config::builder().flight_start_rto(Duration::from_millis(50)).flight_retries(20).build();
+        let config = Arc::new(config.unwrap());
         let mut dtls = Dtls::new_12(config, certificate.clone(), clock.instant(now));
         dtls.set_active(true);
         let mut ids = ExtensionIds::default();
@@ -221,6 +224,16 @@ impl Client {
     /// Sends a connectivity check that nominates the present address.
     pub fn check(&mut self) {
         self.transaction = self.transaction.wrapping_add(1);
+        let check = self.write_check(&self.node_key);
+        self.outgoing.push(check);
+    }
+
+    /// A check as somebody writes it who has read the user name on the wire, but does not know the password.
+    pub fn forged_check(&self) -> Vec<u8> {
+        self.write_check(&IntegrityKey::new("guessed"))
+    }
+
+    fn write_check(&self, key: &IntegrityKey) -> Vec<u8> {
         let request = BindingRequest {
             transaction_id: [self.transaction; 12],
             username: &self.username,
@@ -230,8 +243,8 @@ impl Client {
             tie_breaker: 7,
         };
         let mut buffer = [0; 640];
-        let len = write_binding_request(&mut buffer, &request, &self.node_key).unwrap();
-        self.outgoing.push(buffer[..len].to_vec());
+        let len = write_binding_request(&mut buffer, &request, key).unwrap();
+        buffer[..len].to_vec()
     }
 
     fn drain_dtls(&mut self, now: Micros) {

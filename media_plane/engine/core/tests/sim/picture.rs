@@ -17,7 +17,7 @@ pub struct Mark {
 }
 
 /// Makes the payload of one packet.
-pub fn encode(mark: &Mark) -> Vec<u8> {
+pub fn encode(mark: &Mark, last: bool) -> Vec<u8> {
     let picture = (mark.frame & 0x7fff) as u16 | 0x8000;
     let start = if mark.part == 0 { 0x10 } else { 0 };
     let mut payload = vec![0x80 | start, 0xf0];
@@ -29,7 +29,6 @@ pub fn encode(mark: &Mark) -> Vec<u8> {
     payload.extend(mark.frame.to_be_bytes());
     payload.extend(mark.part.to_be_bytes());
     payload.push(u8::from(mark.key));
-    let last = mark.part + 1 == PACKETS_PER_FRAME;
     payload.resize(if last { PAYLOAD_LEN / 2 } else { PAYLOAD_LEN }, mark.frame as u8);
     payload
 }

@@ -31,6 +31,7 @@ pub struct Sender {
     pub level: u8,
     pub sends_video: bool,
     pub sends_audio: bool,
+    pub packets_per_frame: u16,
     next_audio: Micros,
     next_video: Micros,
     audio_sequence: u16,
@@ -58,6 +59,7 @@ impl Sender {
             level: 127,
             sends_video: true,
             sends_audio: true,
+            packets_per_frame: PACKETS_PER_FRAME,
             next_audio: 0,
             next_video: 0,
             // Close to the wrap, which every run therefore passes.
@@ -115,10 +117,10 @@ impl Sender {
         let key = std::mem::take(&mut self.key_frame_wanted);
         self.key_frames += u32::from(key);
         let timestamp = (now * 90 / 1_000) as u32;
-        for part in 0..PACKETS_PER_FRAME {
+        for part in 0..self.packets_per_frame {
             self.video_sequence = self.video_sequence.wrapping_add(1);
-            let payload = encode(&Mark { sender: self.number, frame: self.frame, part, key });
-            let marker = part + 1 == PACKETS_PER_FRAME;
+            let marker = part + 1 == self.packets_per_frame;
+            let payload = encode(&Mark { sender: self.number, frame: self.frame, part, key }, marker);
             let header = OutgoingHeader {
                 marker,
                 payload_type: VIDEO_TYPE,
