@@ -1,0 +1,90 @@
+"""An engine that forwards nothing and remembers what it was told, for tests of the agent's decisions alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from media_plane._engine import CloseReason, EngineError, Event, LocalTransport, SessionParameters, SlotRequest
+
+if TYPE_CHECKING:
+    from media_plane.node.engine_port import EnginePort
+
+
+@dataclass
+class _Transport:
+    ice_ufrag: str = "node"
+    ice_pwd: str = "p" * 24
+    port: int = 5000
+
+
+@dataclass
+class FakeEngine:
+    """Keeps commands in order; `refuse` makes the next command fail with that reason."""
+
+    commands: list[tuple[Any, ...]] = field(default_factory=list)
+    refuse: str = ""
+    fingerprint: str = ":".join(["AB"] * 32)
+
+    def fileno(self) -> int:
+        return -1
+
+    def drain_events(self, max_events: int = 1024) -> list[Event]:
+        del max_events
+        return []
+
+    def open_room(self, room_id: str) -> None:
+        self._take("open_room", room_id)
+
+    def close_room(self, room_id: str) -> None:
+        self._take("close_room", room_id)
+
+    def open_session(self, room_id: str, session_id: str, parameters: SessionParameters) -> LocalTransport:
+        del parameters
+        self._take("open_session", room_id, session_id)
+        return cast("LocalTransport", _Transport())
+
+    def close_session(self, session_id: str, reason: CloseReason = "requested") -> None:
+        self._take("close_session", session_id, reason)
+
+    def set_track_muted(self, session_id: str, mid: str, muted: bool) -> None:  # noqa: FBT001 - the engine's signature
+        self._take("set_track_muted", session_id, mid, muted)
+
+    def update_slots(self, session_id: str, requests: Sequence[SlotRequest]) -> None:
+        self._take("update_slots", session_id, len(requests))
+
+    def request_key_frame(self, session_id: str, mid: str) -> None:
+        self._take("request_key_frame", session_id, mid)
+
+    def counters(self) -> Mapping[str, int]:
+        names = ("packets_received", "bytes_received", "packets_sent", "bytes_sent", "packets_lost")
+        opened = sum(command[0] == "open_session" for command in self.commands)
+        closed = sum(command[0] == "close_session" for command in self.commands)
+        return dict.fromkeys(names, 7) | {
+            "dropped_stun": 1,
+            "dropped_noise": 2,
+            "sessions_opened": opened,
+            "sessions_closed": closed,
+        }
+
+    def session_stats(self, session_id: str) -> Mapping[str, object]:
+        del session_id
+        return {"srtp_profile": None, "round_trip_time_ms": None, "tracks": [], "slots": []}
+
+    def named(self, name: str) -> list[tuple[Any, ...]]:
+        """Return the arguments of each command of a name."""
+        return [command[1:] for command in self.commands if command[0] == name]
+
+    def _take(self, *command: object) -> None:
+        if self.refuse:
+            error = EngineError(f"refused: {self.refuse}")
+            error.reason = self.refuse  # type: ignore[assignment]  # a test may make up reasons
+            self.refuse = ""
+            raise error
+        self.commands.append(command)
+
+
+def port(engine: FakeEngine) -> EnginePort:
+    """The fake as the agent takes it (this also lets the type checker compare the two)."""
+    return engine
