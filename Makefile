@@ -37,7 +37,7 @@ $(STAMPS)/venv:
 
 $(STAMPS)/python: requirements.lock gen/python/pyproject.toml | $(STAMPS)/venv
 	@echo "parley: installing Python packages"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e gen/python
 	@touch $@
 
