@@ -17,7 +17,10 @@ export class SlotMedia {
     this.firstFrame = listener;
   }
 
-  /** Shows a peer's slots, each as soon as its first packet is there: until then the last picture stays. */
+  /**
+   * Shows and sounds a peer's slots. Each element keeps its stream and only the stream's track changes, so that the last picture
+   * of a connection that was lost stays until the new one brings the next.
+   */
   bind(peer: Peer): void {
     this.receivers = peer.slots("audio");
     for (const slot of this.receivers) {
@@ -25,12 +28,7 @@ export class SlotMedia {
     }
     for (const { mid, receiver } of peer.slots("video")) {
       const video = this.video(mid);
-      const show = () => this.play(video, receiver.track);
-      if (video.srcObject && receiver.track.muted) {
-        receiver.track.addEventListener("unmute", show, { once: true });
-      } else {
-        show();
-      }
+      this.play(video, receiver.track);
       this.watchFirstFrame(video);
     }
   }
@@ -94,7 +92,17 @@ export class SlotMedia {
   }
 
   private play(element: HTMLMediaElement, track: MediaStreamTrack): void {
-    element.srcObject = new MediaStream([track]);
+    if (element.srcObject instanceof MediaStream) {
+      // Added before the old one is removed: a stream without a live track ends, and its element with it.
+      const stream = element.srcObject;
+      const before = stream.getTracks();
+      stream.addTrack(track);
+      for (const old of before) {
+        stream.removeTrack(old);
+      }
+    } else {
+      element.srcObject = new MediaStream([track]);
+    }
     element.play().catch((error: unknown) => {
       if (element instanceof HTMLAudioElement && error instanceof Error && error.name === "NotAllowedError") {
         this.soundBlocked.set(true);

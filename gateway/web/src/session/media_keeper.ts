@@ -52,6 +52,8 @@ export class MediaKeeper {
     this.replaceAfter(CONNECT_MS, peer);
     try {
       await peer.accept(answer);
+      // Before the old connection goes, so that elements pass from one to the other without a gap.
+      this.options.bind(peer);
     } catch {
       // An answer that the browser can't take counts as a connection that doesn't come up.
       this.failures += 1;
@@ -60,7 +62,6 @@ export class MediaKeeper {
     } finally {
       before?.close();
     }
-    this.options.bind(peer);
     this.changed(peer, peer.state);
   }
 

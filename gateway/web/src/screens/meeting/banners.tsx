@@ -1,5 +1,5 @@
-import { Volume2, WifiOff } from "lucide-react";
-import { useSyncExternalStore } from "react";
+import { MonitorUp, Volume2, WifiOff } from "lucide-react";
+import { type ReactNode, useSyncExternalStore } from "react";
 import { Button } from "@/design/button";
 import { Spinner } from "@/design/page";
 import type { Call } from "@/session/call";
@@ -10,6 +10,7 @@ import { useStore } from "@/session/store";
 export function ConnectionBanner({ state, call }: { state: SessionState; call: Call }) {
   const online = useOnline();
   const blocked = useStore(call.media.soundBlocked);
+  const { screen } = useStore(call.local.state);
   if (!online) {
     return (
       <Line icon={<WifiOff aria-hidden="true" size={18} />}>
@@ -38,10 +39,13 @@ export function ConnectionBanner({ state, call }: { state: SessionState; call: C
       </Line>
     );
   }
+  if (screen) {
+    return <Line icon={<MonitorUp aria-hidden="true" size={18} />}>You are sharing your screen with everyone.</Line>;
+  }
   return null;
 }
 
-function Line({ icon, children }: { icon: React.ReactNode; children: React.ReactNode }) {
+function Line({ icon, children }: { icon: ReactNode; children: ReactNode }) {
   return (
     <div
       role="status"

@@ -3,6 +3,7 @@ import type { Call } from "@/session/call";
 import type { SessionState } from "@/session/state";
 import { useStore } from "@/session/store";
 import type { Mode } from "@/stage/layout";
+import { Alone } from "./alone";
 import { Announcer } from "./announcer";
 import { ConnectionBanner } from "./banners";
 import { Controls } from "./controls";
@@ -10,6 +11,7 @@ import { PeoplePanel } from "./people_panel";
 import { Stage } from "./stage";
 import { useHotkeys } from "./use_hotkeys";
 import { useIdle } from "./use_idle";
+import { useWakeLock } from "./use_wake_lock";
 
 /** What the person chose to see. */
 export interface View {
@@ -26,6 +28,7 @@ export default function Room({ call, passcode }: { call: Call; passcode: string 
   const change = useCallback((next: Partial<View>) => setView((now) => ({ ...now, ...next })), []);
   const actions = useActions(call, view, change);
   useHotkeys(actions);
+  useWakeLock();
   const idle = useIdle(4_000);
   const link = useMemo(() => invitation(state, passcode), [state, passcode]);
   const title = state.meeting.topic || "Parley";
@@ -41,6 +44,7 @@ export default function Room({ call, passcode }: { call: Call; passcode: string 
       <ConnectionBanner state={state} call={call} />
       <div className="relative flex min-h-0 flex-1">
         <Stage call={call} state={state} view={view} />
+        {state.participants.length === 1 && <Alone link={link} />}
         {view.people && (
           <PeoplePanel
             state={state}
