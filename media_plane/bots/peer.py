@@ -63,6 +63,7 @@ class SlotReport:
         first_frame: When the first one was decoded (`time.monotonic`); None: not yet.
         last_frame: When the latest was decoded.
         mark: What the latest picture that was read says.
+        mark_time: When that picture was decoded.
         heard: Whose tone was heard last; None: silence.
         marks: Every number that was seen, with the time of its first picture.
     """
@@ -73,6 +74,7 @@ class SlotReport:
     first_frame: float | None = None
     last_frame: float | None = None
     mark: Mark | None = None
+    mark_time: float | None = None
     heard: int | None = None
     marks: dict[int, float] = field(default_factory=dict)
 
@@ -174,6 +176,10 @@ class BotPeer:
             while not condition():  # noqa: ASYNC110 - what is waited for comes from many tasks
                 await asyncio.sleep(_POLL_SECONDS)
 
+    def painted_at(self, counter: int) -> float | None:
+        """Return when the camera painted its latest picture with this counter (`time.monotonic`)."""
+        return self._camera.painted.get(counter)
+
     async def packets(self) -> tuple[int, int]:
         """Return RTP packets received and lost so far."""
         received = lost = 0
@@ -207,7 +213,7 @@ class BotPeer:
                 if slot.mark is None or slot.frames % _READ_EVERY == 0:
                     mark = read_mark(frame)
                     if mark is not None:
-                        slot.mark = mark
+                        slot.mark, slot.mark_time = mark, slot.last_frame
                         slot.marks.setdefault(mark.number, time.monotonic())
         except MediaStreamError:
             return

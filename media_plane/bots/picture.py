@@ -19,6 +19,8 @@ NUMBERS: Final = 64
 
 _NUMBER_BITS: Final = 6
 _COUNTER_BITS: Final = 8
+COUNTERS: Final = 1 << _COUNTER_BITS
+"""How many pictures it takes until a counter comes again."""
 _CHECK_BITS: Final = 2
 _CELLS: Final = _NUMBER_BITS + _COUNTER_BITS + _CHECK_BITS
 _WHITE: Final = 225

@@ -10,7 +10,7 @@ from typing import Final
 import av
 from aiortc.mediastreams import MediaStreamTrack
 
-from media_plane.bots.picture import Painter
+from media_plane.bots.picture import COUNTERS, Painter
 from media_plane.bots.tone import FRAME_SAMPLES, SAMPLE_RATE, Tone
 
 _VIDEO_CLOCK: Final = 90_000
@@ -28,6 +28,7 @@ class PictureTrack(MediaStreamTrack):
         self._began = time.monotonic()
         self._next = self._began
         self._counter = 0
+        self.painted: dict[int, float] = {}
         self._flows = asyncio.Event()
         self.mute(muted=muted)
 
@@ -46,6 +47,7 @@ class PictureTrack(MediaStreamTrack):
         await asyncio.sleep(self._next - now)
         self._counter += 1
         frame = self._painter.paint(self._counter)
+        self.painted[self._counter % COUNTERS] = time.monotonic()
         frame.pts = int((self._next - self._began) * _VIDEO_CLOCK)
         frame.time_base = Fraction(1, _VIDEO_CLOCK)
         return frame
