@@ -71,5 +71,7 @@ class ControlPlaneSettings(BaseSettings):
         """Arguments win over the environment, the environment over the file."""
         del dotenv_settings, file_secret_settings
         file = os.environ.get("PARLEY_CONFIG")
+        if file and not Path(file).is_file():
+            raise FileNotFoundError(file)  # pydantic-settings would take it for an empty one
         sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
         return (*sources, TomlConfigSettingsSource(settings_cls, toml_file=file)) if file else sources
