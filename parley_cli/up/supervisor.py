@@ -17,7 +17,7 @@ _LONGEST_DELAY = 10.0
 # Who has run this long is healthy again: its next death is a first one.
 _HEALTHY_AFTER = 30.0
 _START_ATTEMPTS = 3
-_START_TIMEOUT = 60.0
+_START_TIMEOUT = 120.0
 _TICK = 0.02
 _IDLE_TICK = 0.1
 _CONFIGURATION_STATUS = 2

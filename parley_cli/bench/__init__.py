@@ -1,0 +1,1 @@
+"""Measurements of the running product, each with the conditions under which it was made."""

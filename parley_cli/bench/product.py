@@ -1,0 +1,62 @@
+"""A whole product of the measurement's own, in a temporary folder."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from parley_cli.errors import CommandError
+from parley_cli.parts.process import ChildProcess, Command
+from parley_cli.ports import free_port
+from parley_cli.up.data_folder import read_instance
+
+_START_SECONDS = 120.0
+_PAUSE = 0.05
+
+
+@dataclass(frozen=True)
+class Product:
+    """A running product.
+
+    Attributes:
+        target: `host:port` of its gateway.
+        parts: Process id of each part.
+    """
+
+    target: str
+    parts: Mapping[str, int]
+
+
+@asynccontextmanager
+async def own_product(settings: Mapping[str, str]) -> AsyncIterator[Product]:
+    """Starts a product with these `PARLEY_*` settings and takes it away afterwards.
+
+    Raises:
+        CommandError: It does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
+        port = free_port()
+        arguments = [sys.executable, "-m", "parley_cli.main", "up", "--port", str(port), "--data-dir", folder]
+        environment = {"PARLEY_LOG_LEVEL": "WARNING", **settings, "PYTHONPATH": os.pathsep.join(sys.path)}
+        process = ChildProcess(Command(arguments, environment), lambda _line: None)
+        try:
+            yield await _wait(process, Path(folder), port)
+        finally:
+            await asyncio.to_thread(process.stop, 60.0)
+
+
+async def _wait(process: ChildProcess, folder: Path, port: int) -> Product:
+    for _ in range(int(_START_SECONDS / _PAUSE)):
+        if process.poll() is not None:
+            message = f"The product does not start: {' '.join(process.tail[-1:])}"
+            raise CommandError(message)
+        instance = read_instance(folder)
+        if instance and any(line.startswith("http") for line in process.tail):
+            return Product(f"127.0.0.1:{port}", instance["parts"])
+        await asyncio.sleep(_PAUSE)
+    message = f"The product does not answer within {_START_SECONDS:g} s."
+    raise CommandError(message)
