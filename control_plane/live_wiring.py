@@ -87,7 +87,7 @@ class LiveStores:
     def __init__(self, options: LiveOptions, clock: Clock, current_trace: Callable[[], str]) -> None:
         self.options = options
         self.client: RedisClient = connect(options.redis_url)
-        self.blocking: RedisClient = connect(options.redis_url, command_timeout=BLOCK_MS / 1000 + 2)
+        self.blocking: RedisClient = connect(options.redis_url, command_timeout=BLOCK_MS / 1000 + 2, retries=0)
         committer = Committer(self.client, clock, current_trace, max_log=options.max_log)
         self.live = RedisLiveMeetings(self.client, clock, committer, timedelta(seconds=options.times.presence))
         self.log = RedisEventLog(self.client, self.blocking, queue=options.watcher_queue)

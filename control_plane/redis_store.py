@@ -31,12 +31,13 @@ _CONDITIONS: Final = ("LOADING", "MISCONF", "OOM", "READONLY", "MASTERDOWN", "CL
 RedisClient = Redis
 
 
-def connect(url: str, *, command_timeout: float = COMMAND_TIMEOUT) -> RedisClient:
+def connect(url: str, *, command_timeout: float = COMMAND_TIMEOUT, retries: int = 1) -> RedisClient:
     """Returns a client; nothing is sent before its first command.
 
     Args:
         url: `redis://host:port/db` or `unix:///path`.
         command_timeout: Longest wait for an answer, in seconds; longer for a connection that blocks on purpose.
+        retries: How often a command is sent again after a broken connection; 0 for who has to know that it broke.
     """
     return Redis.from_url(
         url,
@@ -44,7 +45,7 @@ def connect(url: str, *, command_timeout: float = COMMAND_TIMEOUT) -> RedisClien
         socket_connect_timeout=CONNECT_TIMEOUT,
         socket_timeout=command_timeout,
         max_connections=_POOL_SIZE,
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        retry=Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError,)),
         health_check_interval=0,
     )
 

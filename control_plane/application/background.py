@@ -1,4 +1,4 @@
-"""Work that nobody waits for: kept alive, logged when it fails, finished before the process ends; and loops that go on."""
+"""Work that nobody waits for: kept alive, logged when it fails, finished before the process ends; and endless loops."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ import structlog
 from control_plane.domain.errors import DomainError
 
 _log = structlog.get_logger(__name__)
+
+
+def stay_alive() -> None:
+    """Lets a loop end that was cancelled while something in it took the cancellation for a broken connection.
+
+    Raises:
+        asyncio.CancelledError: The current task was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Background:
@@ -48,6 +59,7 @@ async def repeat(what: str, work: Callable[[], Awaitable[object]], seconds: floa
     """Does work again and again with a pause, whatever becomes of it, until it is cancelled."""
     failing = False
     while True:
+        stay_alive()
         try:
             await work()
             failing = False

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from control_plane.application.background import Background
+from control_plane.application.background import Background, stay_alive
 from control_plane.application.live_ports import (
     LiveMeetings,
     LiveView,
@@ -107,6 +107,7 @@ class NodeEventConsumers:
         who = node.registration
         retry = _RETRY_FIRST
         while True:
+            stay_alive()
             try:
                 position = await self._leases.position(who.node_id)
                 retry = await self._follow(who.node_id, who.control_address, position) or retry

@@ -18,6 +18,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import RedisError
 
+from control_plane.application.background import stay_alive
 from control_plane.application.live_ports import Entry, SubscriptionEnd
 from control_plane.domain.signaling_errors import cursor_invalid
 from control_plane.events.codec import decode_event
@@ -81,6 +82,7 @@ class RedisEventLog:
         retry = _RETRY_FIRST
         broken = False
         while True:
+            stay_alive()
             try:
                 if broken:
                     await self._check_positions()

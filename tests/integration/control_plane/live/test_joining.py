@@ -2,46 +2,26 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from control_plane.domain.errors import DomainError
+from control_plane.domain.errors import DomainError, ErrorKind
 from control_plane.domain.event import ParticipantJoined
+from control_plane.domain.media import MediaOffer
+from control_plane.domain.meeting import MeetingState
 from control_plane.domain.participant import ParticipantRole, ParticipantState
 from tests.support.live import (
     HOST,
     FakeNode,
-    FakeNodes,
     MemoryDirectory,
     Replica,
-    SetClock,
     Watching,
     eventually,
     keys_of,
 )
 
 MEETING = "12345678901"
-
-
-@pytest.fixture
-def node() -> FakeNode:
-    return FakeNode("n1", "node-1:1")
-
-
-@pytest.fixture
-def directory() -> MemoryDirectory:
-    made = MemoryDirectory()
-    made.add()
-    return made
-
-
-@pytest.fixture
-async def replica(redis_url: str, directory: MemoryDirectory, node: FakeNode) -> AsyncIterator[Replica]:
-    made = Replica(redis_url, SetClock(), directory, FakeNodes(node))
-    await made.register(node)
-    yield made
-    await made.stop()
 
 
 async def test_a_join_gives_answer_token_snapshot_and_cursor(replica: Replica, node: FakeNode) -> None:
@@ -83,7 +63,7 @@ async def test_a_request_id_serves_one_request(replica: Replica) -> None:
     await replica.join("Ana", request_id=request)
 
     with pytest.raises(DomainError) as refused:
-        await replica.join("Ana", request_id=request, offer=_other_offer())
+        await replica.join("Ana", request_id=request, offer=MediaOffer("another offer"))
 
     assert refused.value.reason == "REQUEST_ID_REUSED"
 
@@ -109,7 +89,7 @@ async def test_no_more_people_come_in_than_the_meeting_takes(
 async def test_a_join_that_the_node_refuses_leaves_nothing_behind(
     replica: Replica, node: FakeNode, redis_url: str
 ) -> None:
-    node.refuse = DomainError(kind=_invalid(), reason="SDP_INVALID", message="offer.sdp: line 3")
+    node.refuse = DomainError(ErrorKind.INVALID_ARGUMENT, reason="SDP_INVALID", message="offer.sdp: line 3")
 
     with pytest.raises(DomainError) as refused:
         await replica.join("Ana")
@@ -138,7 +118,7 @@ async def test_a_join_that_is_cancelled_leaves_nothing_behind(replica: Replica, 
 
 async def test_the_host_starts_the_meeting_by_coming(replica: Replica, directory: MemoryDirectory) -> None:
     meeting = directory.add("22345678901")
-    directory.meetings[meeting.number] = _scheduled(meeting)
+    directory.meetings[meeting.number] = replace(meeting, state=MeetingState.SCHEDULED)
 
     joined = await replica.join("Hanna", caller=HOST, meeting_id=meeting.number)
 
@@ -146,21 +126,3 @@ async def test_the_host_starts_the_meeting_by_coming(replica: Replica, directory
     assert joined.view.meeting.state.value == "active"
 
 
-def _other_offer():  # noqa: ANN202
-    from control_plane.domain.media import MediaOffer  # noqa: PLC0415
-
-    return MediaOffer("another offer")
-
-
-def _invalid():  # noqa: ANN202
-    from control_plane.domain.errors import ErrorKind  # noqa: PLC0415
-
-    return ErrorKind.INVALID_ARGUMENT
-
-
-def _scheduled(meeting):  # noqa: ANN001, ANN202
-    from dataclasses import replace  # noqa: PLC0415
-
-    from control_plane.domain.meeting import MeetingState  # noqa: PLC0415
-
-    return replace(meeting, state=MeetingState.SCHEDULED)
