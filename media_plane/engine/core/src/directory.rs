@@ -160,3 +160,84 @@ impl Directory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::{HeaderExtensions, SlotSpec};
+
+    fn parameters() -> SessionParameters {
+        SessionParameters {
+            ice_ufrag: String::new(),
+            ice_pwd: String::new(),
+            fingerprints: Vec::new(),
+            codecs: Vec::new(),
+            extensions: HeaderExtensions::default(),
+            send_tracks: Vec::new(),
+            slots: [("0", MediaKind::Audio), ("1", MediaKind::Video)]
+                .map(|(mid, kind)| SlotSpec { mid: mid.into(), kind, ssrc: 1, rtx_ssrc: None })
+                .to_vec(),
+            cname: String::new(),
+        }
+    }
+
+    fn open(directory: &Directory, room: &str, session: &str) -> SessionEntry {
+        directory.open_session(room, session, &parameters()).unwrap().1
+    }
+
+    #[test]
+    fn a_room_goes_where_the_fewest_sessions_are() {
+        let directory = Directory::new(2, 10);
+        assert_eq!(directory.open_room("a").unwrap().0, 0);
+        assert_eq!(directory.open_room("b").unwrap().0, 1, "as many sessions, fewer rooms");
+        open(&directory, "b", "1");
+        assert_eq!(directory.open_room("c").unwrap().0, 0);
+        assert_eq!(directory.open_room("a").unwrap_err(), CommandError::RoomExists);
+    }
+
+    #[test]
+    fn a_place_is_taken_again_only_after_its_release_and_with_a_new_generation() {
+        let directory = Directory::new(1, 1);
+        directory.open_room("a").unwrap();
+        let first = open(&directory, "a", "1");
+        directory.close_session("1").unwrap();
+        assert_eq!(directory.open_session("a", "1", &parameters()).unwrap_err(), CommandError::TooMany);
+        directory.release(0, &[first.key]);
+        directory.release(0, &[first.key]);
+        let second = open(&directory, "a", "1");
+        assert_eq!((second.key.index, second.key.generation), (first.key.index, first.key.generation + 1));
+    }
+
+    #[test]
+    fn a_session_that_ended_by_itself_loses_its_name() {
+        let directory = Directory::new(1, 10);
+        directory.open_room("a").unwrap();
+        let entry = open(&directory, "a", "1");
+        assert_eq!(directory.open_session("a", "1", &parameters()).unwrap_err(), CommandError::SessionExists);
+        directory.release(0, &[entry.key]);
+        assert_eq!(directory.session("1").unwrap_err(), CommandError::UnknownSession);
+    }
+
+    #[test]
+    fn closing_a_room_takes_its_sessions_along() {
+        let directory = Directory::new(1, 10);
+        directory.open_room("a").unwrap();
+        directory.open_room("b").unwrap();
+        open(&directory, "a", "1");
+        open(&directory, "b", "2");
+        directory.close_room("a").unwrap();
+        assert_eq!(directory.session("1").unwrap_err(), CommandError::UnknownSession);
+        assert!(directory.session("2").is_ok());
+        assert_eq!(directory.close_room("a").unwrap_err(), CommandError::UnknownRoom);
+    }
+
+    #[test]
+    fn only_video_slots_are_the_nodes() {
+        let directory = Directory::new(1, 10);
+        directory.open_room("a").unwrap();
+        let entry = open(&directory, "a", "1");
+        assert!(entry.video_slot("1").is_ok());
+        assert!(matches!(entry.video_slot("0"), Err(CommandError::Invalid(_))));
+        assert_eq!(entry.video_slot("9").unwrap_err(), CommandError::UnknownTrack);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::clock::{Micros, SECOND};
+use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::munger::{Munger, Outgoing};
 use crate::params::{Codec, MediaKind, SlotSpec};
 use crate::ring::PacketInfo;
@@ -11,8 +11,10 @@ use crate::srtp::OutboundStream;
 
 /// A slot that waits longer for the key frame of its next source stops showing the previous one.
 const MAX_WAIT: Micros = 3 * SECOND;
-/// Retransmissions remembered, so that an impatient receiver does not get one packet many times.
-const RESENT: usize = 256;
+/// Retransmissions remembered: as many as a track's ring holds packets, so that none is forgotten while it can be asked for.
+const RESENT: usize = 1_024;
+/// How often one packet is sent again. It bounds what a receiver can make the node send by asking.
+const MAX_RESENDS: u8 = 5;
 
 /// How the current source's payload is numbered on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +55,13 @@ pub(crate) enum Started {
     New { previous: Option<Key> },
 }
 
-/// Times a packet was sent again.
-#[derive(Debug, Clone, Copy)]
+/// How often a packet was sent again, and when last.
+#[derive(Debug, Clone, Copy, Default)]
 struct Resent {
     sequence: u16,
-    at: Micros,
+    times: u8,
+    /// Milliseconds, which wrap after 49 days: by then the packet is long gone.
+    at: u32,
 }
 
 /// What a receiver's reports and requests said of a slot.
@@ -92,7 +96,8 @@ pub(crate) struct Slot {
     pub stream: OutboundStream,
     pub rtx_stream: OutboundStream,
     pub rtx_sequence: u16,
-    resent: Vec<Option<Resent>>,
+    /// Empty until the first request.
+    resent: Vec<Resent>,
     pub figures: SlotFigures,
 }
 
@@ -120,7 +125,7 @@ impl Slot {
             stream: OutboundStream::default(),
             rtx_stream: OutboundStream::default(),
             rtx_sequence,
-            resent: if spec.kind == MediaKind::Video { vec![None; RESENT] } else { Vec::new() },
+            resent: Vec::new(),
             figures: SlotFigures::default(),
         }
     }
@@ -195,15 +200,25 @@ impl Slot {
         self.kind == MediaKind::Audio || self.rtx_ssrc.is_some()
     }
 
-    /// Whether a packet may be sent again: not within a round trip of the last time.
+    /// Whether a packet may be sent again, which then counts as done: not within a round trip of the last time, and not for
+    /// ever.
     pub(crate) fn may_resend(&mut self, now: Micros, sequence: u16, round_trip: Micros) -> bool {
-        let place = usize::from(sequence) % RESENT;
-        let Some(place) = self.resent.get_mut(place) else { return false };
-        let recently = |resent: Resent| resent.sequence == sequence && now.saturating_sub(resent.at) < round_trip;
-        if place.is_some_and(recently) {
+        if self.kind == MediaKind::Audio {
             return false;
         }
-        *place = Some(Resent { sequence, at: now });
+        if self.resent.is_empty() {
+            self.resent.resize(RESENT, Resent::default());
+        }
+        let place = &mut self.resent[usize::from(sequence) % RESENT];
+        if place.sequence != sequence {
+            *place = Resent { sequence, ..Resent::default() };
+        }
+        let at = (now / MILLISECOND) as u32;
+        let elapsed = Micros::from(at.wrapping_sub(place.at)) * MILLISECOND;
+        if place.times >= MAX_RESENDS || (place.times > 0 && elapsed < round_trip) {
+            return false;
+        }
+        *place = Resent { sequence, times: place.times + 1, at };
         true
     }
 }
@@ -271,11 +286,14 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_is_sent_again_once_a_round_trip() {
+    fn a_packet_is_sent_again_once_a_round_trip_and_five_times_in_all() {
         let mut slot = slot(MediaKind::Video);
         assert!(slot.may_resend(0, 5, 50_000));
         assert!(!slot.may_resend(49_000, 5, 50_000));
         assert!(slot.may_resend(50_000, 5, 50_000));
+        let again = (1..100).filter(|second| slot.may_resend(second * SECOND, 5, 50_000)).count();
+        assert_eq!(again, 3);
+        assert!(slot.may_resend(100 * SECOND, 5 + RESENT as u16, 50_000), "another packet in its place");
         assert!(!self::slot(MediaKind::Audio).may_resend(0, 5, 0), "audio is not sent again");
     }
 

@@ -189,9 +189,16 @@ impl Track {
         }
         let repairable = self.loss.note_gap(sequence, gap);
         if !repairable {
-            self.key_frames.want();
+            self.note_loss();
         }
         repairable
+    }
+
+    /// Notes that packets are lost for good: whoever watches needs a key frame.
+    pub(crate) fn note_loss(&mut self) {
+        if !self.subscribers.is_empty() {
+            self.key_frames.want();
+        }
     }
 
     /// Whether a new SSRC may be this track's stream: that of the first encoding, where several were offered.

@@ -40,7 +40,7 @@ impl Shard {
         });
         self.counters.packets_lost += lost;
         if lost > 0 {
-            track.key_frames.want();
+            track.note_loss();
         }
         if count > 0 {
             self.counters.nacks_sent += 1;

@@ -80,7 +80,7 @@ impl Client {
         name.trim_start_matches("client-").parse().unwrap()
     }
 
-    pub fn new(number: usize, now: Micros, clock: Clock, node: &LocalCredentials) -> Self {
+    pub fn new(number: usize, now: Micros, clock: Clock) -> Self {
         let certificate = dimpl::certificate::generate_self_signed_certificate().unwrap();
         // A browser's first retransmission comes after 50 ms.
         let config = Config::builder().flight_start_rto(Duration::from_millis(50)).flight_retries(20).build();
@@ -105,8 +105,8 @@ impl Client {
             profile: None,
             number,
             clock,
-            username: format!("{}:{}", node.ufrag, "client"),
-            node_key: IntegrityKey::new(&node.pwd),
+            username: String::new(),
+            node_key: IntegrityKey::new(""),
             ice_connected: false,
             next_check: now,
             dtls,
@@ -120,6 +120,12 @@ impl Client {
             next_report: now,
             transaction: 0,
         }
+    }
+
+    /// Tells the client the node's half of the transport.
+    pub fn connect_to(&mut self, node: &LocalCredentials) {
+        self.username = format!("{}:client", node.ufrag);
+        self.node_key = IntegrityKey::new(&node.pwd);
     }
 
     /// What the node knows of this client.

@@ -92,7 +92,8 @@ impl Meeting {
         let number = self.clients.len();
         let key = SessionKey { index: number as u32, generation: 0 };
         let credentials = LocalCredentials::generate(0, key.index);
-        let client = Client::new(number, self.now, self.clock, &credentials);
+        let mut client = Client::new(number, self.now, self.clock);
+        client.connect_to(&credentials);
         let mut open = OpenSession {
             room: ROOM.into(),
             session: client.name.as_str().into(),

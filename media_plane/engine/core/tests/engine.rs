@@ -1,0 +1,168 @@
+//! The engine as the node drives it: threads, real sockets, commands and events.
+
+mod sim;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use parley_engine_core::clock::Clock;
+use parley_engine_core::engine::{CommandError, Engine, EngineConfig, NamedSlotRequest};
+use parley_engine_core::event::{CloseReason, EventKind, SessionState};
+use sim::{CAMERA, Client};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const SLOT: &str = "5";
+/// Generous: the machine may be busy with anything.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn config(ports: &[u16]) -> EngineConfig {
+    EngineConfig {
+        bind_address: LOOPBACK,
+        ports: ports.to_vec(),
+        pin_cores: false,
+        audio_slots_per_room: 3,
+        max_sessions_per_shard: 2,
+        event_capacity: 1_000,
+    }
+}
+
+fn engine(shards: usize) -> Engine {
+    let engine = Engine::new(&config(&vec![0; shards])).unwrap();
+    engine.start().unwrap();
+    engine
+}
+
+/// A simulated client on a real socket.
+struct Peer {
+    client: Client,
+    socket: UdpSocket,
+    node: SocketAddr,
+    clock: Clock,
+}
+
+impl Peer {
+    fn join(engine: &Engine, room: &str, number: usize) -> Self {
+        let clock = Clock::start();
+        let mut client = Client::new(number, 0, clock);
+        let local = engine.open_session(room, &client.name, client.parameters()).unwrap();
+        client.connect_to(&local.credentials);
+        let socket = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        Self { client, socket, node: SocketAddr::new(LOOPBACK, local.port), clock }
+    }
+
+    fn step(&mut self) {
+        let mut buffer = [0; 2_000];
+        while let Ok(len) = self.socket.recv(&mut buffer) {
+            self.client.receive(self.clock.now(), &mut buffer[..len]);
+        }
+        self.client.tick(self.clock.now());
+        for datagram in self.client.outgoing.drain(..) {
+            self.socket.send_to(&datagram, self.node).unwrap();
+        }
+    }
+
+    fn pictures(&self) -> usize {
+        self.client.slots.get(SLOT).map_or(0, |slot| slot.packets.len())
+    }
+}
+
+fn run_until(peers: &mut [Peer], done: impl Fn(&[Peer]) -> bool) {
+    let start = Instant::now();
+    while !done(peers) {
+        assert!(start.elapsed() < PATIENCE, "the engine does what it should within {PATIENCE:?}");
+        peers.iter_mut().for_each(Peer::step);
+    }
+}
+
+fn show(session: usize) -> [NamedSlotRequest; 1] {
+    let source = Some((Client::name_of(session), CAMERA.to_owned()));
+    [NamedSlotRequest { mid: SLOT.to_owned(), source, max_height: 0, priority: 0 }]
+}
+
+#[test]
+fn a_call_over_real_sockets() {
+    let engine = engine(2);
+    engine.open_room("elsewhere").unwrap();
+    engine.open_room("room").unwrap();
+    let mut peers: Vec<_> = (0..2).map(|number| Peer::join(&engine, "room", number)).collect();
+    assert_eq!(peers[0].node.port(), engine.ports()[1], "the second room is on the second shard");
+    engine.update_slots(&Client::name_of(0), &show(1)).unwrap();
+    engine.update_slots(&Client::name_of(1), &show(0)).unwrap();
+    run_until(&mut peers, |peers| peers.iter().all(|peer| peer.pictures() > 60));
+    let connected = engine
+        .drain_events(1_000)
+        .into_iter()
+        .filter(|event| matches!(event.kind, EventKind::SessionState { state: SessionState::Connected, .. }));
+    assert_eq!(connected.count(), 2);
+    let stats = engine.session_stats(&Client::name_of(0)).unwrap();
+    assert_eq!(stats.remote_address, Some(peers[0].socket.local_addr().unwrap()));
+    assert!(stats.tracks.iter().all(|track| track.packets > 0) && stats.slots[3].packets > 60);
+    let counter = |name: &str| engine.counters().iter().find(|(known, _)| *known == name).unwrap().1;
+    assert!(counter("packets_sent") >= counter("send_calls") && counter("send_calls") > 0);
+    assert_eq!((counter("sessions_opened"), counter("dropped_srtp_auth"), counter("dropped_noise")), (2, 0, 0));
+
+    engine.stop();
+    assert_eq!(engine.open_room("late"), Err(CommandError::Stopped));
+    run_until(&mut peers, |peers| peers.iter().all(|peer| peer.client.heard.closed && peer.client.heard.byes > 0));
+    assert!(counter("cpu_nanoseconds") > 0 && counter("sessions_closed") == 2);
+}
+
+#[test]
+fn refusals_say_why() {
+    let engine = engine(1);
+    let client = Client::new(0, 0, Clock::start());
+    let open = |room: &str, session: &str| engine.open_session(room, session, client.parameters()).map(|_| ());
+    assert_eq!(open("room", "a"), Err(CommandError::UnknownRoom));
+    engine.open_room("room").unwrap();
+    assert_eq!(engine.open_room("room"), Err(CommandError::RoomExists));
+    assert_eq!(engine.close_room("other"), Err(CommandError::UnknownRoom));
+    assert!(matches!(engine.open_room(""), Err(CommandError::Invalid(_))));
+    assert_eq!(open("room", "a"), Ok(()));
+    assert_eq!(open("room", "a"), Err(CommandError::SessionExists));
+    assert_eq!(open("room", "b"), Ok(()));
+    assert_eq!(open("room", "c"), Err(CommandError::TooMany));
+    let mut broken = client.parameters();
+    broken.fingerprints.clear();
+    assert!(matches!(engine.open_session("room", "d", broken), Err(CommandError::Invalid(_))));
+    assert_eq!(engine.set_track_muted("x", CAMERA, true), Err(CommandError::UnknownSession));
+    assert_eq!(engine.set_track_muted("a", "9", true), Err(CommandError::UnknownTrack));
+    assert_eq!(engine.request_key_frame("a", "9"), Err(CommandError::UnknownTrack));
+    let request = |mid: &str, source: Option<(&str, &str)>| {
+        let source = source.map(|(session, mid)| (session.to_owned(), mid.to_owned()));
+        engine.update_slots("a", &[NamedSlotRequest { mid: mid.to_owned(), source, max_height: 0, priority: 0 }])
+    };
+    assert_eq!(request("9", None), Err(CommandError::UnknownTrack));
+    assert!(matches!(request("2", None), Err(CommandError::Invalid(_))), "audio slots are the engine's");
+    assert!(matches!(request(SLOT, Some(("a", CAMERA))), Err(CommandError::Invalid(_))), "nobody sees itself");
+    assert_eq!(request(SLOT, Some(("x", CAMERA))), Err(CommandError::UnknownSession));
+    assert_eq!(request(SLOT, Some(("b", CAMERA))), Ok(()));
+    engine.close_session("a", CloseReason::Replaced).unwrap();
+    assert_eq!(engine.close_session("a", CloseReason::Requested), Err(CommandError::UnknownSession));
+    assert_eq!(engine.session_stats("a").map(|_| ()), Err(CommandError::UnknownSession));
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error() {
+    let taken = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let error = Engine::new(&config(&[port])).expect_err("the port is taken");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    assert!(Engine::new(&config(&[])).is_err());
+}
+
+#[test]
+fn opening_a_session_is_told() {
+    let engine = engine(1);
+    engine.open_room("room").unwrap();
+    let client = Client::new(0, 0, Clock::start());
+    engine.open_session("room", "a", client.parameters()).unwrap();
+    let start = Instant::now();
+    let mut events = Vec::new();
+    while events.is_empty() {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::yield_now();
+        events = engine.drain_events(10);
+    }
+    assert!(matches!(&events[0].kind, EventKind::SessionState { state: SessionState::Connecting, .. }));
+}
