@@ -74,13 +74,13 @@ def _mute(world: World, mid: str, key: str = "guest") -> signaling.UpdateTracksR
 
 _BAD_SDP = {
     "of garbage": "garbage",
-    "of one line": "v=0\r\n",
     "of NULs": "\0" * 64,
     "of a megabyte of m-lines": "v=0\r\n" + "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" * 4000,
     "with a broken m-line": offer(replace=[("m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=audio x")]),
     "with a payload type out of range": offer(replace=[("rtpmap:96", "rtpmap:999")]),
 }
 _UNACCEPTABLE_SDP = {
+    "without an m-line": "v=0\r\n",
     "without fingerprint": offer(without=["a=fingerprint"]),
     "without ICE credentials": offer(without=["a=ice-ufrag", "a=ice-pwd"]),
     "without BUNDLE": offer(without=["a=group"]),

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 from playwright.async_api import Browser, BrowserContext, Error, Locator, Page, Playwright
 
@@ -27,15 +28,17 @@ _FLAGS: Final = (
 )
 _DESKTOP: Final = (1280, 800)
 _PERMISSIONS: Final = ("camera", "microphone")
+_MAX_TABS: Final = 40
 _SLIDES_PATH: Final = "/slides-of-the-test"
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """What one tile of the grid shows."""
+    """What one tile of the grid shows: a person, or the screen that a person shares."""
 
     participant: str
     name: str
+    screen: bool
     video: bool
     picture: Mark | None
 
@@ -155,6 +158,7 @@ class Person:
             Tile(
                 participant=tile["participant"] or "",
                 name=tile["name"] or "",
+                screen=tile["screen"],
                 video=tile["video"],
                 picture=Mark(**tile["picture"]) if tile["picture"] else None,
             )
@@ -162,8 +166,8 @@ class Person:
         ]
 
     async def names(self) -> set[str]:
-        """Names on the tiles."""
-        return {tile.name for tile in await self.tiles()}
+        """Names on the people's tiles."""
+        return {tile.name for tile in await self.tiles() if not tile.screen}
 
     async def pictures(self) -> dict[int, int]:
         """Counter of the picture seen of each participant number."""
@@ -175,7 +179,7 @@ class Person:
 
         async def moving() -> bool:
             for tile in await self.tiles():
-                if tile.name == other.name and tile.picture and tile.picture.number == other.number:
+                if tile.name == other.name and not tile.screen and tile.picture and tile.picture.number == other.number:
                     seen.add(tile.picture.counter)
             return len(seen) > 1
 
@@ -227,6 +231,33 @@ class Person:
         locator = self.page.get_by_text(re.compile(pattern, re.IGNORECASE)).locator("visible=true").first
         await locator.wait_for(timeout=within * 1000)
 
+    async def react(self, emoji: str) -> None:
+        """Pick a reaction."""
+        await self.press("React")
+        await self.page.get_by_role("button").filter(has_text=emoji).click()
+
+    async def end_for_everyone(self) -> None:
+        """End the meeting, as its host can."""
+        await self.press("More")
+        await self.page.get_by_role("menuitem", name="End for everyone").click()
+        await self.press("End it")
+
+    async def give_passcode(self, passcode: str) -> None:
+        """Answer the question for the passcode."""
+        await self.page.get_by_label("Passcode").fill(passcode)
+        await self.press("Continue")
+
+    async def tab_to(self, name: str) -> None:
+        """Move the focus by the Tab key until it is on the control of this name."""
+        focused = """() => { const at = document.activeElement;
+          return at && (at.ariaLabel || at.labels?.[0]?.innerText || at.innerText || '').trim(); }"""
+        for _ in range(_MAX_TABS):
+            if await self._evaluate(focused) == name:
+                return
+            await self.page.keyboard.press("Tab")
+        message = f"{_MAX_TABS} times Tab do not lead to {name}"
+        raise AssertionError(message)
+
     async def open_slides(self) -> None:
         """Open the page that this person can share, in a second tab."""
         origin = re.sub(r"^(https?://[^/]+).*", r"\1", self.page.url)
@@ -247,3 +278,8 @@ class Person:
 
     async def _evaluate(self, expression: str) -> Any:  # noqa: ANN401 - whatever the page answers
         return await self.page.evaluate(expression)
+
+
+def passcode_of(link: str) -> str:
+    """Passcode in a link's fragment."""
+    return unquote(link.partition("#")[2])

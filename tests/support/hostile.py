@@ -5,7 +5,6 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -30,6 +29,10 @@ PASSWORD: Final = "correct horse battery"
 PASSCODE: Final = "482913"
 NOBODY: Final = "00000000-0000-4000-8000-000000000000"
 _HEARTBEAT_SECONDS: Final = 8
+_VOLATILE: Final = ("attempts:", "parley:{placement}:")
+"""Keys that count attempts, which is their purpose, or that nodes renew by their reports."""
+_CLOCKS: Final = (":presence", "parley:live")
+"""Sorted sets whose scores are times that move on; their members are compared."""
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -203,8 +206,9 @@ async def guest(world: World, key: str) -> str:
 
 
 async def keep_present(world: World) -> None:
-    """Send heartbeats for everyone who is in a meeting, until cancelled; take over renewed tokens."""
+    """Send heartbeats for everyone who is in a meeting, until cancelled, and keep the guest's media session open."""
     while True:
+        await _renew_session(world, world.people["guest"])
         for key, person in list(world.people.items()):
             if key == "gone":
                 continue
@@ -215,8 +219,14 @@ async def keep_present(world: World) -> None:
         await asyncio.sleep(_HEARTBEAT_SECONDS)
 
 
-async def fingerprint(database_url: str, redis_url: str, volatile: Callable[[str], bool]) -> Mapping[str, str]:
-    """Digest each table and each Redis key; `volatile` names keys that change by themselves, as presence does."""
+async def _renew_session(world: World, person: Attendance) -> None:
+    """Open the next media session: nobody answers the node's side of it, so each lasts half a minute."""
+    request = signaling.RenegotiateMediaRequest(name=person.name, offer=media_offer(), request_id=str(uuid.uuid4()))
+    await world.call("SignalingService.RenegotiateMedia", request, signaling.RenegotiateMediaResponse, person.token)
+
+
+async def fingerprint(database_url: str, redis_url: str) -> Mapping[str, str]:
+    """Digest each table and each Redis key, without what changes by itself or is there to count attempts."""
     prints: dict[str, str] = {}
     async with await psycopg.AsyncConnection.connect(database_url.replace("+psycopg", "")) as connection:
         tables = await connection.execute("select tablename from pg_tables where schemaname = 'public'")
@@ -224,15 +234,18 @@ async def fingerprint(database_url: str, redis_url: str, volatile: Callable[[str
             query = sql.SQL("select coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from {} t")
             row = await (await connection.execute(query.format(sql.Identifier(table)))).fetchone()
             prints[f"table {table}"] = row[0] if row else ""
-    store = redis.asyncio.Redis.from_url(redis_url)
-    async with store:
-        async for raw in store.scan_iter():
-            key = raw.decode()
-            with suppress(redis.asyncio.RedisError):
-                dumped = None if volatile(key) else await store.dump(raw)
-                if dumped is not None:
-                    prints[f"key {key}"] = hashlib.sha256(dumped).hexdigest()
+    async with redis.asyncio.Redis.from_url(redis_url) as store:
+        async for key in store.scan_iter():
+            name = key.decode()
+            if not name.startswith(_VOLATILE):
+                prints[f"key {name}"] = await _digest(store, name)
     return prints
+
+
+async def _digest(store: redis.asyncio.Redis, name: str) -> str:
+    if name.endswith(_CLOCKS):
+        return str(sorted(await store.zrange(name, 0, -1)))
+    return hashlib.sha256(await store.dump(name) or b"").hexdigest()
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Somebody in a meeting who only watches: follows the event log over native gRPC and resumes after every interruption."""
+"""Somebody who only watches a meeting: follows the event log over native gRPC and resumes after interruptions."""
 
 import asyncio
 import uuid
@@ -109,7 +109,7 @@ class Observer:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     def _apply(self, message: signaling.WatchSessionResponse) -> None:
-        assert message.WhichOneof("message") != "snapshot", "a good cursor was answered with a snapshot: events were lost"
+        assert message.WhichOneof("message") != "snapshot", "a good cursor was answered with a snapshot"
         if message.WhichOneof("message") == "event":
             self.events.append(message.event)
         if message.cursor:

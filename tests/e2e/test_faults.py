@@ -1,0 +1,150 @@
+"""Parts die during a call: media goes on, state comes back, and nobody clicks anything."""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from parley.identity.v1 import identity_service_pb2 as identity
+from tests.e2e.conftest import Invite
+from tests.support.browser import Person, passcode_of
+from tests.support.fleet import Fleet, FleetPart
+from tests.support.observer import Observer
+from tests.support.transports import Grpc, method
+from tests.support.waiting import until
+
+_OUTAGE_SECONDS = float(os.environ.get("PARLEY_TEST_OUTAGE_SECONDS", "20"))
+_STEADY_SECONDS = 2.0
+"""No picture may stand still for longer while a part is down that media does not need."""
+_BACK_SECONDS = 30.0
+
+pytestmark = pytest.mark.timeout(240)
+
+
+class Call:
+    """Two people who see each other, and the meeting they are in."""
+
+    def __init__(self, ann: Person, bob: Person, link: str, passcode: str) -> None:
+        self.ann, self.bob, self.link, self.passcode = ann, bob, link, passcode
+        number = re.search(r"/j/(\d{11})", link)
+        assert number
+        self.meeting = f"meetings/{number[1]}"
+
+    @asynccontextmanager
+    async def steady(self) -> AsyncIterator[None]:
+        """Assert that inside this block both pictures went on and nobody made an offer."""
+        offers = [await person.offers() for person in (self.ann, self.bob)]
+        await self.ann.follow(self.bob)
+        await self.bob.follow(self.ann)
+        began = time.monotonic()
+        yield
+        elapsed = time.monotonic() - began
+        for viewer, other in ((self.ann, self.bob), (self.bob, self.ann)):
+            seen = await viewer.followed(other)
+            assert seen.longest_freeze < _STEADY_SECONDS, f"{viewer.name} saw {other.name} freeze: {seen}"
+            assert seen.changes > elapsed, f"{viewer.name} saw {other.name} move too seldom: {seen}"
+        assert [await person.offers() for person in (self.ann, self.bob)] == offers
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def call(invite: Invite, fleet: Fleet) -> Call:
+    ann, bob = await invite(1, name="Ann"), await invite(2, name="Bob")
+    link = await ann.start_meeting(fleet.url)
+    passcode = passcode_of(link)
+    await bob.join(link)
+    await ann.sees(bob)
+    await bob.sees(ann)
+    return Call(ann, bob, link, passcode)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def observer(call: Call, fleet: Fleet) -> AsyncIterator[Observer]:
+    observer = Observer(fleet.authority)
+    await observer.join(call.meeting, call.passcode)
+    yield observer
+    await observer.close()
+
+
+async def test_the_control_plane_is_killed(call: Call, observer: Observer, fleet: Fleet) -> None:
+    await observer.react("\U0001f44d")
+    async with call.steady():
+        fleet.control_plane.kill()
+        sending = asyncio.create_task(observer.react("\U0001f44f"))
+        await call.bob.press("Mute")
+        await asyncio.sleep(3)
+        await fleet.control_plane.start()
+        await sending
+        await until(lambda: _now(observer.muted, "Bob"), within=_BACK_SECONDS, what="Bob's mute reached the others")
+        await observer.react("\U0001f389")
+        await call.ann.react("\U0001f44d")
+        expected = ["\U0001f44d", "\U0001f44f", "\U0001f389", "\U0001f44d"]
+        await until(lambda: _now(observer.reactions), lambda seen: len(seen) >= len(expected), within=_BACK_SECONDS)
+    assert observer.reactions() == expected
+    await call.bob.press("Unmute")
+    await until(lambda: _now(observer.muted, "Bob"), lambda muted: muted is False)
+    await call.ann.hears(call.bob)
+
+
+async def test_the_live_store_is_down(call: Call, invite: Invite, fleet: Fleet) -> None:
+    await _outage(call, invite, fleet, fleet.redis, "STORE_UNAVAILABLE")
+
+
+async def test_the_database_is_down(call: Call, invite: Invite, fleet: Fleet) -> None:
+    await _outage(call, invite, fleet, fleet.postgres, "STORE_UNAVAILABLE")
+
+
+async def test_the_gateway_is_down(call: Call, invite: Invite, fleet: Fleet) -> None:
+    await _outage(call, invite, fleet, fleet.envoy, None)
+
+
+async def test_the_node_is_killed(call: Call, fleet: Fleet, record_property: Callable[[str, object], None]) -> None:
+    began = time.monotonic()
+    fleet.node.kill()
+    await fleet.node.start()
+    await asyncio.gather(
+        call.ann.sees(call.bob, within=_BACK_SECONDS),
+        call.bob.sees(call.ann, within=_BACK_SECONDS),
+    )
+    await call.ann.hears(call.bob)
+    record_property("seconds_until_everyone_was_back", round(time.monotonic() - began, 2))
+
+
+async def _outage(call: Call, invite: Invite, fleet: Fleet, part: FleetPart, reason: str | None) -> None:
+    """Hold a part down: the call goes on, a newcomer is told to wait and comes in by itself afterwards."""
+    cleo = await invite(3, name="Cleo")
+    await cleo.page.goto(call.link)
+    await cleo.page.get_by_label("Your name").fill(cleo.name)
+    await cleo.button("Join now").wait_for()
+    async with call.steady():
+        part.kill()
+        until_time = time.monotonic() + _OUTAGE_SECONDS
+        await cleo.press("Join now")
+        await _refused(call, fleet, reason)
+        await asyncio.sleep(max(0.0, until_time - time.monotonic()))
+        await part.start()
+        await cleo.button("Leave").wait_for(timeout=_BACK_SECONDS * 1000)
+        await call.ann.sees(cleo, within=_BACK_SECONDS)
+        await cleo.sees(call.bob, within=_BACK_SECONDS)
+    await call.bob.react("\U0001f44f")
+    await call.ann.sees_text("\U0001f44f", within=_BACK_SECONDS)
+
+
+async def _refused(call: Call, fleet: Fleet, reason: str | None) -> None:
+    api = Grpc(fleet.authority)
+    request = identity.CreateGuestSessionRequest(meeting=call.meeting, passcode=call.passcode)
+    outcome = await api.call(method("IdentityService.CreateGuestSession"), request)
+    await api.close()
+    assert outcome.code is grpc.StatusCode.UNAVAILABLE, outcome
+    if reason is not None:
+        assert outcome.reason == reason, outcome
+        assert outcome.retry_after, outcome
+
+
+async def _now(probe: Callable[..., object], *arguments: str) -> object:
+    return probe(*arguments)
