@@ -25,7 +25,7 @@ from control_plane.application.rooms import Rooms
 from control_plane.application.sessions import SessionOpener
 from control_plane.domain.clock import Clock
 from control_plane.domain.event import LeaveReason
-from control_plane.domain.media import IceServer, MediaAnswer, MediaOffer, SlotSelection
+from control_plane.domain.media import IceServer, MediaAnswer, MediaOffer, OpenedSession, SlotSelection
 from control_plane.domain.participant import Participant, ParticipantEvent, Track, advance
 from control_plane.domain.signaling_errors import media_node_unavailable, mid_unknown
 from control_plane.placement.model import Placement
@@ -85,7 +85,7 @@ class Signaling:
         check_offer(offer, participant.role)
         key = SessionKey(session_id_of(participant.id, request_id), participant.id)
         await self._live.begin_session(who.meeting_id, participant.id, key.session_id)
-        placement, opened = await self._sessions.open(who.meeting_id, "", key, offer, [])
+        placement, opened = await self._open(who.meeting_id, participant, key, offer)
         state = participant.state
         if key.session_id != participant.session_id:
             state = advance(participant, ParticipantEvent.MEDIA_RENEGOTIATED)[0].state
@@ -93,6 +93,23 @@ class Signaling:
         await self._live.replace_session(who.meeting_id, renewed, opened.slots, placement.epoch)
         self._observer.counted("sessions_renegotiated")
         return MediaAnswer(opened.sdp, opened.slots, placement.epoch, self._ice_servers)
+
+    async def _open(
+        self, meeting_id: str, participant: Participant, key: SessionKey, offer: MediaOffer
+    ) -> tuple[Placement, OpenedSession]:
+        """Opens a session that is to become a participant's; when that fails, nothing of it stays."""
+        undo: list[Placement] = []
+        try:
+            return await self._sessions.open(meeting_id, "", key, offer, undo)
+        except BaseException:
+            if key.session_id != participant.session_id:
+                self._background.run("undo session", self._undo(meeting_id, key, undo))
+            raise
+
+    async def _undo(self, meeting_id: str, key: SessionKey, placements: Sequence[Placement]) -> None:
+        for placement in placements:
+            await self._sessions.abandon(placement, key)
+        await self._live.withdraw(meeting_id, key.participant_id, key.session_id)
 
     async def update_slots(self, who: Attendee, slots: Sequence[SlotSelection]) -> None:
         """Says what the layout shows.
