@@ -43,7 +43,7 @@ from control_plane.domain.user import (
     normalise_email,
 )
 
-_GUEST_LIMIT = Limit(60, 60)
+_GUEST_NAME = "Guest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Identity:
         """
         if not self._rules.sign_up:
             raise sign_up_disabled()
-        await self._limit(f"sign-up:{site(address)}", self._rules.sign_in_address_limit)
+        await self._limit(f"sign-up:{site(address)}", self._rules.sign_up_limit)
         now, email = self._clock.now(), normalise_email(account.email)
         password_hash = await self._passwords.hash(account.password)
         user = User(self._ids.uuid(), UserKind.ACCOUNT, account.display_name, now, email=email)
@@ -202,9 +202,9 @@ class Identity:
         """
         if not self._rules.guest_hosts:
             raise guests_not_allowed()
-        await self._limit(f"guest:{site(address)}", _GUEST_LIMIT)
+        await self._limit(f"guest:{site(address)}", self._rules.guest_limit)
         now = self._clock.now()
-        user = User(self._ids.uuid(), UserKind.GUEST, "", now)
+        user = User(self._ids.uuid(), UserKind.GUEST, _GUEST_NAME, now)
         async with self._store.begin() as unit:
             await unit.users.add(user, "")
             return user, await self._open_session(unit, user, user_agent, now)

@@ -364,6 +364,8 @@ class Rules:
         passcode_limit: Wrong passcodes from one address for one meeting.
         sign_in_limit: Wrong passwords for one e-mail address.
         sign_in_address_limit: Wrong passwords from one network address.
+        sign_up_limit: New accounts from one network address, which a whole office may share.
+        guest_limit: New guest users from one network address.
     """
 
     sign_up: bool = True
@@ -371,4 +373,6 @@ class Rules:
     public_url: str = "http://localhost:8080"
     passcode_limit: Limit = field(default=Limit(10, 900))
     sign_in_limit: Limit = field(default=Limit(10, 900))
-    sign_in_address_limit: Limit = field(default=Limit(100, 900))
+    sign_in_address_limit: Limit = field(default=Limit(300, 900))
+    sign_up_limit: Limit = field(default=Limit(300, 900))
+    guest_limit: Limit = field(default=Limit(600, 60))

@@ -35,7 +35,7 @@ class User:
     Attributes:
         id: UUID.
         kind: An account or a guest.
-        display_name: What others see; empty for a guest who has given none.
+        display_name: What others see; guests give theirs when they join.
         create_time: When the user was created.
         email: Lower-cased; empty for a guest.
         plan: What the account may use.

@@ -20,6 +20,7 @@ CONNECT_TIMEOUT = 2
 """Seconds; libpq takes no less."""
 TRANSACTION_TIMEOUT = 5.0
 """The server cancels a statement after 3 s. A server that does not answer at all is given up after this."""
+_CANCEL_TIMEOUT = 1.0
 _SESSION_OPTIONS = "-c statement_timeout=3000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=15000"
 _STORE = "database"
 
@@ -58,7 +59,9 @@ class Database:
         if not self.opened.is_set():
             raise store_unavailable(_STORE)
         with store_failures():
-            async with asyncio.timeout(TRANSACTION_TIMEOUT), self._engine.begin() as connection:
+            # At the first timeout the driver asks the server to cancel; at the second it waits no longer for that.
+            patience = asyncio.timeout(TRANSACTION_TIMEOUT + _CANCEL_TIMEOUT), asyncio.timeout(TRANSACTION_TIMEOUT)
+            async with patience[0], patience[1], self._engine.begin() as connection:
                 yield connection
 
     async def check(self) -> None:
