@@ -26,9 +26,11 @@ export interface LocalMediaState {
   readonly devices: readonly MediaDeviceInfo[];
   /** `deviceId` of the loudspeaker; empty: the system's choice. */
   readonly speakerId: string;
+  /** The device that was asked for last and could not be had. */
+  readonly complaint: DeviceKind | undefined;
 }
 
-type Kind = "microphone" | "camera";
+export type DeviceKind = "microphone" | "camera";
 
 interface Preferences {
   microphone: string;
@@ -65,6 +67,7 @@ export class LocalMedia {
       screenAudio: undefined,
       devices: [],
       speakerId: speaker,
+      complaint: undefined,
     });
     navigator.mediaDevices.addEventListener("devicechange", this.onDeviceChange);
   }
@@ -120,8 +123,7 @@ export class LocalMedia {
     this.savePreferences();
     this.applyMute();
     if (on && !this.state.get().microphone.track) {
-      await this.acquire("microphone");
-      await this.refreshDevices();
+      await this.want("microphone");
     }
   }
 
@@ -132,18 +134,22 @@ export class LocalMedia {
     if (!on) {
       this.dropTrack("camera");
     } else if (!this.state.get().camera.track) {
-      await this.acquire("camera");
-      await this.refreshDevices();
+      await this.want("camera");
     }
   }
 
-  async choose(kind: Kind, deviceId: string): Promise<void> {
+  async choose(kind: DeviceKind, deviceId: string): Promise<void> {
     this.patch(kind, { deviceId });
     this.savePreferences();
     if (this.state.get()[kind].on || kind === "microphone") {
       this.state.get()[kind].track?.stop();
-      await this.acquire(kind);
+      await this.want(kind);
     }
+  }
+
+  /** The person has read what is wrong. */
+  dismissComplaint(): void {
+    this.state.update((state) => ({ ...state, complaint: undefined }));
   }
 
   chooseSpeaker(deviceId: string): void {
@@ -213,7 +219,13 @@ export class LocalMedia {
     }
   }
 
-  private async acquire(kind: Kind): Promise<void> {
+  private async want(kind: DeviceKind): Promise<void> {
+    await this.acquire(kind);
+    await this.refreshDevices();
+    this.state.update((state) => ({ ...state, complaint: state[kind].problem && kind }));
+  }
+
+  private async acquire(kind: DeviceKind): Promise<void> {
     const wanted = constraints(kind, this.state.get()[kind].deviceId);
     try {
       const asked = kind === "microphone" ? { audio: wanted } : { video: wanted };
@@ -225,7 +237,7 @@ export class LocalMedia {
     }
   }
 
-  private adopt(kind: Kind, track: MediaStreamTrack | undefined): void {
+  private adopt(kind: DeviceKind, track: MediaStreamTrack | undefined): void {
     if (this.closed || !track) {
       track?.stop();
       return;
@@ -241,7 +253,7 @@ export class LocalMedia {
     this.tell(kind, track);
   }
 
-  private dropTrack(kind: Kind): void {
+  private dropTrack(kind: DeviceKind): void {
     this.state.get()[kind].track?.stop();
     this.patch(kind, { track: undefined });
     this.tell(kind, undefined);
@@ -259,7 +271,7 @@ export class LocalMedia {
     this.state.update((state) => ({ ...state, devices }));
   }
 
-  private patch(kind: Kind, change: Partial<DeviceState>): void {
+  private patch(kind: DeviceKind, change: Partial<DeviceState>): void {
     this.state.update((state) => ({ ...state, [kind]: { ...state[kind], ...change } }));
   }
 
@@ -291,7 +303,7 @@ function readPreferences(): Preferences {
   }
 }
 
-function constraints(kind: Kind, deviceId: string): MediaTrackConstraints {
+function constraints(kind: DeviceKind, deviceId: string): MediaTrackConstraints {
   const base = kind === "microphone" ? MICROPHONE : CAMERA;
   // `ideal`, not `exact`: a device that was unplugged since must not keep anybody out.
   return deviceId ? { ...base, deviceId: { ideal: deviceId } } : base;
@@ -312,4 +324,9 @@ export function problemOf(error: unknown): DeviceProblem {
     default:
       return "failed";
   }
+}
+
+/** Whether a device is to be shown as on: wanted, and not known to be out of reach. */
+export function isOn({ on, problem }: DeviceState): boolean {
+  return on && !problem;
 }

@@ -277,7 +277,8 @@ export class MeetingSession {
       }
       this.granted = keyed(offer.slots);
       this.told = JSON.stringify(offer.tracks);
-      this.dispatch({ type: "slots", slots: answer.slots });
+      // Slots that carry nothing yet keep the last picture until an event says what comes.
+      this.dispatch({ type: "slots", slots: answer.slots.filter(({ participant }) => participant) });
       this.syncTracks();
       return answer;
     } catch (thrown) {

@@ -1,13 +1,14 @@
 import { Mic, MicOff, Video, VideoOff } from "lucide-react";
 import type { ReactNode } from "react";
 import { LiveVideo } from "@/design/live_video";
-import type { LocalMedia } from "@/media/local_media";
+import { isOn, type LocalMedia } from "@/media/local_media";
 import { ownVideo } from "@/media/own_video";
 import { useStore } from "@/session/store";
 
 /** Oneself as the others will see it, with the two switches. */
 export function CameraPreview({ local }: { local: LocalMedia }) {
   const { camera, microphone, asking } = useStore(local.state);
+  const [heard, seen] = [isOn(microphone), isOn(camera)];
   const text = asking
     ? "Allow camera and microphone in the question your browser asks"
     : camera.problem
@@ -22,16 +23,16 @@ export function CameraPreview({ local }: { local: LocalMedia }) {
       )}
       <div className="absolute inset-x-0 bottom-3 flex justify-center gap-3">
         <Switch
-          on={microphone.on}
-          label={microphone.on ? "Mute" : "Unmute"}
-          icon={microphone.on ? <Mic aria-hidden="true" size={22} /> : <MicOff aria-hidden="true" size={22} />}
-          onClick={() => void local.setMicrophone(!microphone.on)}
+          on={heard}
+          label={heard ? "Mute" : "Unmute"}
+          icon={heard ? <Mic aria-hidden="true" size={22} /> : <MicOff aria-hidden="true" size={22} />}
+          onClick={() => void local.setMicrophone(!heard)}
         />
         <Switch
-          on={camera.on}
-          label={camera.on ? "Stop video" : "Start video"}
-          icon={camera.on ? <Video aria-hidden="true" size={22} /> : <VideoOff aria-hidden="true" size={22} />}
-          onClick={() => void local.setCamera(!camera.on)}
+          on={seen}
+          label={seen ? "Stop video" : "Start video"}
+          icon={seen ? <Video aria-hidden="true" size={22} /> : <VideoOff aria-hidden="true" size={22} />}
+          onClick={() => void local.setCamera(!seen)}
         />
       </div>
     </div>

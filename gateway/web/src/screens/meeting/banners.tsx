@@ -1,7 +1,8 @@
-import { MonitorUp, Volume2, WifiOff } from "lucide-react";
+import { CircleAlert, MonitorUp, Volume2, WifiOff } from "lucide-react";
 import { type ReactNode, useSyncExternalStore } from "react";
 import { Button } from "@/design/button";
 import { Spinner } from "@/design/page";
+import { DEVICE_WORDS } from "@/media/device_words";
 import type { Call } from "@/session/call";
 import type { SessionState } from "@/session/state";
 import { useStore } from "@/session/store";
@@ -10,7 +11,7 @@ import { useStore } from "@/session/store";
 export function ConnectionBanner({ state, call }: { state: SessionState; call: Call }) {
   const online = useOnline();
   const blocked = useStore(call.media.soundBlocked);
-  const { screen } = useStore(call.local.state);
+  const local = useStore(call.local.state);
   if (!online) {
     return (
       <Line icon={<WifiOff aria-hidden="true" size={18} />}>
@@ -39,7 +40,21 @@ export function ConnectionBanner({ state, call }: { state: SessionState; call: C
       </Line>
     );
   }
-  if (screen) {
+  const problem = local.complaint && local[local.complaint].problem;
+  if (local.complaint && problem) {
+    const { title, advice } = DEVICE_WORDS[problem];
+    return (
+      <Line icon={<CircleAlert aria-hidden="true" size={18} className="shrink-0 text-warn" />}>
+        <span className="max-w-2xl">
+          <strong className="font-medium">{title(local.complaint)}.</strong> {advice}
+        </span>
+        <Button look="ghost" onClick={() => call.local.dismissComplaint()}>
+          Got it
+        </Button>
+      </Line>
+    );
+  }
+  if (local.screen) {
     return <Line icon={<MonitorUp aria-hidden="true" size={18} />}>You are sharing your screen with everyone.</Line>;
   }
   return null;

@@ -1,6 +1,7 @@
 import { LayoutGrid, LogOut, Mic, MicOff, MonitorUp, MonitorX, PanelRight, Users, Video, VideoOff } from "lucide-react";
 import { Tooltip } from "radix-ui";
 import { Control } from "@/design/control";
+import { isOn } from "@/media/local_media";
 import type { Call } from "@/session/call";
 import type { SessionState } from "@/session/state";
 import { useStore } from "@/session/store";
@@ -58,23 +59,24 @@ export function Controls({ call, state, view, link, actions, quiet }: ControlsPr
 
 function OwnControls({ call, actions }: { call: Call; actions: RoomActions }) {
   const { microphone, camera, screen } = useStore(call.local.state);
+  const [heard, seen] = [isOn(microphone), isOn(camera)];
   return (
     <>
       <Control
-        label={microphone.on ? "Mute" : "Unmute"}
+        label={heard ? "Mute" : "Unmute"}
         hotkey={KEYS.microphone}
-        tone={microphone.on ? "plain" : "off"}
+        tone={heard ? "plain" : "off"}
         onClick={actions.toggleMicrophone}
       >
-        {microphone.on ? <Mic aria-hidden="true" size={22} /> : <MicOff aria-hidden="true" size={22} />}
+        {heard ? <Mic aria-hidden="true" size={22} /> : <MicOff aria-hidden="true" size={22} />}
       </Control>
       <Control
-        label={camera.on ? "Stop video" : "Start video"}
+        label={seen ? "Stop video" : "Start video"}
         hotkey={KEYS.camera}
-        tone={camera.on ? "plain" : "off"}
+        tone={seen ? "plain" : "off"}
         onClick={actions.toggleCamera}
       >
-        {camera.on ? <Video aria-hidden="true" size={22} /> : <VideoOff aria-hidden="true" size={22} />}
+        {seen ? <Video aria-hidden="true" size={22} /> : <VideoOff aria-hidden="true" size={22} />}
       </Control>
       {canShare && (
         <Control

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { isOn } from "@/media/local_media";
 import type { Call } from "@/session/call";
 import type { SessionState } from "@/session/state";
 import { useStore } from "@/session/store";
@@ -78,8 +79,8 @@ function useActions(call: Call, view: View, change: (next: Partial<View>) => voi
   latest.current = view;
   return useMemo(
     () => ({
-      toggleMicrophone: () => void call.local.setMicrophone(!call.local.state.get().microphone.on),
-      toggleCamera: () => void call.local.setCamera(!call.local.state.get().camera.on),
+      toggleMicrophone: () => void call.local.setMicrophone(!isOn(call.local.state.get().microphone)),
+      toggleCamera: () => void call.local.setCamera(!isOn(call.local.state.get().camera)),
       toggleScreen: () => {
         if (call.local.state.get().screen) {
           call.local.stopScreen();
