@@ -35,9 +35,10 @@ def _package(name: str) -> str:
 
 def _program(path: Callable[[], Path]) -> str:
     try:
-        done = subprocess.run([path(), "--version"], capture_output=True, text=True, timeout=_TIMEOUT, check=True)  # noqa: S603 - our parts
+        command = [str(path()), "--version"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=True)  # noqa: S603 - ours
     except (PartError, OSError, subprocess.SubprocessError):
         return _MISSING
-    # "postgres (PostgreSQL) 18.4", "Redis server v=6.2.14 sha=...", "... version: <hash>/1.40.0/Clean/RELEASE/BoringSSL"
-    words = done.stdout.replace("v=", " ").replace("/", " ").split()
+    # PostgreSQL says "postgres (PostgreSQL) 18.4", Redis "v=6.2.14 sha=...", Envoy "<hash>/1.40.0/Clean/...".
+    words: list[str] = done.stdout.replace("v=", " ").replace("/", " ").split()
     return next((word for word in words if word[0].isdigit() and "." in word), done.stdout.strip())

@@ -1,0 +1,79 @@
+"""Drives `parley-load`, the Rust load client: many WebRTC clients in one thread."""
+
+import asyncio
+import json
+import shutil
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from parley_cli.errors import CommandError
+
+_LINE_BYTES = 64 * 1024 * 1024
+_REPLY_SECONDS = 30.0
+
+
+class LoadClients:
+    """Clients that run in a `parley-load clients` process. Replies come in the order of the operations."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._lock = asyncio.Lock()
+
+    async def ask(self, operation: str, **fields: Any) -> Mapping[str, Any]:  # noqa: ANN401 - JSON
+        """Sends one operation and returns its reply.
+
+        Raises:
+            CommandError: The operation failed, or the process is gone.
+        """
+        async with self._lock:
+            assert self._process.stdin  # noqa: S101 - made with a pipe
+            self._process.stdin.write(json.dumps({"op": operation, **fields}).encode() + b"\n")
+            await self._process.stdin.drain()
+            reply = await asyncio.wait_for(self._reply(), _REPLY_SECONDS)
+        if "error" in reply:
+            message = f"parley-load could not {operation}: {reply['error']}"
+            raise CommandError(message)
+        return reply
+
+    async def _reply(self) -> Mapping[str, Any]:
+        assert self._process.stdout  # noqa: S101 - made with a pipe
+        while line := await self._process.stdout.readline():
+            reply: Mapping[str, Any] = json.loads(line)
+            if "event" not in reply:
+                return reply
+        message = "parley-load ended unexpectedly."
+        raise CommandError(message)
+
+
+@asynccontextmanager
+async def load_clients() -> AsyncIterator[LoadClients]:
+    """A process for load clients; it ends with the context."""
+    process = await asyncio.create_subprocess_exec(_program(), "clients", stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES)
+    try:
+        yield LoadClients(process)
+    finally:
+        if process.stdin:
+            process.stdin.close()
+        await process.wait()
+
+
+async def measure_floor(*, receivers: int, segments: int, packet_bytes: int) -> Sequence[Mapping[str, Any]]:
+    """What this machine can send at best: the same packets without an engine, one entry a way of sending."""
+    options = {"--receivers": receivers, "--segments": segments, "--bytes": packet_bytes, "--seconds": 2}
+    arguments = [str(word) for option in options.items() for word in option]
+    process = await asyncio.create_subprocess_exec(_program(), "floor", *arguments, stdout=PIPE)
+    output, _ = await process.communicate()
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def _program() -> str:
+    beside = Path(sys.executable).with_name("parley-load")
+    found = str(beside) if beside.exists() else shutil.which("parley-load")
+    if found is None:
+        message = "The load client is missing: run `make setup-test`, which builds it."
+        raise CommandError(message)
+    return found
