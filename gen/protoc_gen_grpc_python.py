@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A protoc plugin that gives buf the gRPC stub generator that grpcio-tools carries inside its own protoc.
 
-buf runs built-in generators of protoc by name (`protoc_builtin`), but it does not know `grpc_python`; so this plugin takes buf's
-CodeGeneratorRequest, hands the same descriptors to `grpc_tools.protoc --grpc_python_out`, and returns the files it wrote.
+buf runs built-in generators of protoc by name (`protoc_builtin`), but it does not know `grpc_python`; so this plugin
+takes buf's CodeGeneratorRequest, hands the same descriptors to `grpc_tools.protoc --grpc_python_out`, and returns the
+files it wrote.
 """
 
 import sys
