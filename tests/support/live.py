@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -97,6 +98,7 @@ class MemoryDirectory:
         self.entries: list[OutboxEntry] = []
         self.stays: dict[str, Stay] = {}
         self.down = False
+        self._ids = itertools.count(1)
 
     def add(self, number: str = "12345678901", **settings: object) -> Meeting:
         meeting = Meeting(
@@ -135,7 +137,7 @@ class MemoryDirectory:
     def rename(self, meeting_id: str, topic: str) -> Meeting:
         meeting = meetings.changed(self.meetings[meeting_id], NOON, topic=topic)
         self.meetings[meeting_id] = meeting
-        self.entries.append(OutboxEntry(len(self.entries) + 1, "meeting_updated", meeting_id))
+        self.entries.append(OutboxEntry(next(self._ids), "meeting_updated", meeting_id))
         return meeting
 
     async def check_passcode(self, meeting: Meeting, passcode: str, address: str) -> None:
@@ -162,7 +164,7 @@ class MemoryDirectory:
         self._check()
         meeting = meetings.advance(self.meetings[meeting_id], event, NOON)
         if meeting is not self.meetings[meeting_id]:
-            self.entries.append(OutboxEntry(len(self.entries) + 1, kind, meeting_id, participant_id))
+            self.entries.append(OutboxEntry(next(self._ids), kind, meeting_id, participant_id))
         self.meetings[meeting_id] = meeting
         return meeting
 

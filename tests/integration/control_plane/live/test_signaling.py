@@ -1,0 +1,302 @@
+"""What somebody in a meeting can do, on a real Redis, with nodes at the port."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from control_plane.application.admission import check_offer
+from control_plane.application.live_ports import MediaStateEvent, NodePosition, SessionKey, SlotStatesEvent, SpeakerEvent
+from control_plane.application.signaling import Attendee
+from control_plane.domain.errors import DomainError
+from control_plane.domain.event import (
+    DominantSpeakerChanged,
+    Event,
+    MeetingEnded,
+    MeetingUpdated,
+    ParticipantUpdated,
+    ReactionSent,
+    SlotAssignment,
+    SlotsChanged,
+)
+from control_plane.domain.media import MediaOffer, SlotMode, SlotSelection
+from control_plane.domain.participant import Participant, ParticipantRole, ParticipantState, Track, TrackKind, TrackSource
+from tests.integration.control_plane.live.conftest import MakeReplica
+from tests.support.live import (
+    HOST,
+    NOON,
+    TRACKS,
+    FakeNode,
+    MemoryDirectory,
+    Replica,
+    Watching,
+    attendee,
+    eventually,
+)
+
+MEETING = "12345678901"
+MICROPHONE_MUTED = Track("0", TrackKind.AUDIO, TrackSource.MICROPHONE, muted=True)
+
+
+async def test_a_new_offer_ends_the_old_session(replica: Replica, node: FakeNode) -> None:
+    ana = await replica.join("Ana")
+    answer = await replica.part.signaling.renegotiate(attendee(ana), MediaOffer("new", TRACKS), "r1")
+
+    view = await replica.view(participant_id=ana.participant.id)
+    person = view.participants[0]
+    assert person.id == ana.participant.id
+    assert answer.sdp == f"answer to {person.session_id}" != ana.answer.sdp
+    assert node.sessions[MEETING][person.id].session_id == person.session_id
+    again = await replica.part.signaling.renegotiate(attendee(ana), MediaOffer("new", TRACKS), "r1")
+    assert again.sdp == answer.sdp
+
+
+async def test_muting_is_seen_by_everyone_and_by_the_node(replica: Replica, node: FakeNode) -> None:
+    replica.part.start()
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    watching = Watching(replica, ben)
+
+    changed = await replica.part.signaling.update_tracks(attendee(ana), [MICROPHONE_MUTED])
+    await eventually(lambda: ParticipantUpdated(changed) in watching.events)
+
+    assert changed.tracks == (MICROPHONE_MUTED, TRACKS[1])
+    assert node.tracks[ana.participant.session_id] == (MICROPHONE_MUTED,)
+    await watching.stop()
+
+
+async def test_a_track_that_was_not_offered_is_unknown(replica: Replica) -> None:
+    ana = await replica.join("Ana")
+    stranger = Track("9", TrackKind.AUDIO, TrackSource.MICROPHONE)
+
+    with pytest.raises(DomainError) as refused:
+        await replica.part.signaling.update_tracks(attendee(ana), [stranger])
+
+    assert refused.value.reason == "MID_UNKNOWN"
+    assert refused.value.field_violations[0].field == "tracks[0].mid"
+
+
+async def test_muting_works_while_the_node_is_away(replica: Replica, node: FakeNode) -> None:
+    ana = await replica.join("Ana")
+    node.crash()
+
+    changed = await replica.part.signaling.update_tracks(attendee(ana), [MICROPHONE_MUTED])
+
+    assert changed.tracks[0].muted
+
+
+async def test_slots_can_only_be_set_where_the_node_is(replica: Replica, node: FakeNode) -> None:
+    ana = await replica.join("Ana")
+    selection = SlotSelection("4", SlotMode.AUTOMATIC)
+    await replica.part.signaling.update_slots(attendee(ana), [selection])
+    node.crash()
+
+    with pytest.raises(DomainError) as refused:
+        await replica.part.signaling.update_slots(attendee(ana), [selection])
+
+    assert refused.value.reason == "MEDIA_NODE_UNAVAILABLE"
+    assert refused.value.retry_after is not None
+
+
+async def test_five_reactions_a_second_and_a_retry_is_shown_once(replica: Replica) -> None:
+    replica.part.start()
+    ana = await replica.join("Ana")
+    watching = Watching(replica, ana)
+    for number in range(5):
+        await replica.part.signaling.react(attendee(ana), "x", f"r{number}")
+    await replica.part.signaling.react(attendee(ana), "x", "r4")
+
+    with pytest.raises(DomainError) as refused:
+        await replica.part.signaling.react(attendee(ana), "x", "r5")
+
+    assert refused.value.reason == "RATE_LIMITED"
+    assert refused.value.retry_after == pytest.approx(0.2)
+    replica.clock.move(0.2)
+    await replica.part.signaling.react(attendee(ana), "x", "r5")
+    await eventually(lambda: len(watching.events) >= 6)
+    assert watching.events == [ReactionSent(ana.participant.id, "x")] * 6
+    await watching.stop()
+
+
+async def test_leaving_twice_is_harmless(replica: Replica, node: FakeNode) -> None:
+    ana = await replica.join("Ana")
+    await replica.part.signaling.leave(attendee(ana))
+    await replica.part.signaling.leave(attendee(ana))
+    await replica.settle()
+
+    assert (await replica.view()).participants == ()
+    assert not node.sessions[MEETING]
+
+
+@pytest.mark.parametrize(("age", "renewed"), [(299, False), (301, True)])
+async def test_a_token_is_renewed_in_the_second_half_of_its_life(replica: Replica, age: int, renewed: bool) -> None:  # noqa: FBT001
+    ana = await replica.join("Ana")
+    life = (NOON - timedelta(seconds=age), NOON + timedelta(seconds=600 - age))
+
+    token = await replica.part.signaling.heartbeat(Attendee(MEETING, ana.participant.id, life))
+
+    assert (token is not None) is renewed
+
+
+async def test_microphones_are_muted_on_entry_except_the_hosts(replica: Replica, directory: MemoryDirectory) -> None:
+    directory.add(mute_on_entry=True)
+    ana, host = await replica.join("Ana"), await replica.join("Hanna", caller=HOST)
+
+    assert [track.muted for track in ana.participant.tracks] == [True, False]
+    assert [track.muted for track in host.participant.tracks] == [False, False]
+
+
+# ---------------------------------------------------------------- what the database says
+
+
+async def test_a_change_of_the_meeting_reaches_its_participants_once(
+    replica: Replica, make_replica: MakeReplica, directory: MemoryDirectory
+) -> None:
+    replica.part.start()
+    ana = await replica.join("Ana")
+    watching = Watching(replica, ana)
+    meeting = directory.rename(MEETING, "A new topic")
+    entry = directory.entries[0]
+    await replica.part.relay.run_once()
+    directory.entries.append(entry)  # the relay died before it could forget the entry
+    await make_replica().part.relay.run_once()
+    directory.end(MEETING)
+    await replica.part.relay.run_once()
+    await eventually(watching.task.done)
+
+    assert watching.events == [MeetingUpdated(meeting), MeetingEnded()]
+
+
+async def test_the_end_of_a_meeting_puts_everyone_out_and_releases_the_room(
+    replica: Replica, directory: MemoryDirectory, node: FakeNode
+) -> None:
+    ana = await replica.join("Ana")
+    directory.end(MEETING)
+    await replica.part.relay.run_once()
+    await replica.part.stays.flush(MEETING)
+    await replica.settle()
+
+    assert (await replica.view()).participants == ()
+    assert MEETING not in node.epochs
+    assert directory.stays[ana.participant.id].leave_time is not None
+    for call in (replica.part.signaling.heartbeat(attendee(ana)), replica.join("Ben")):
+        with pytest.raises(DomainError) as refused:
+            await call
+        assert refused.value.reason in {"PARTICIPANT_NOT_FOUND", "MEETING_ENDED"}
+
+
+# ---------------------------------------------------------------- what nodes say
+
+
+async def test_a_nodes_events_reach_the_meeting(replica: Replica, node: FakeNode) -> None:
+    replica.part.start()
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    watching = Watching(replica, ana)
+    await eventually(lambda: node.watchers)
+    key = SessionKey(ana.participant.session_id, ana.participant.id)
+    shown = SlotAssignment("4", ben.participant.id, "1")
+    node.happened(MEETING, MediaStateEvent(key, connected=True))
+    node.happened(MEETING, SlotStatesEvent(key, (shown,)))
+    node.happened(MEETING, SpeakerEvent(ben.participant.id))
+
+    await eventually(lambda: DominantSpeakerChanged(ben.participant.id) in watching.events)
+
+    view = await replica.view(participant_id=ana.participant.id)
+    assert SlotsChanged((shown,)) in watching.events
+    assert shown in view.slots
+    assert view.dominant_speaker == ben.participant.id
+    person = view.participant(ana.participant.id)
+    assert person is not None
+    assert person.state is ParticipantState.CONNECTED
+    node.happened(MEETING, MediaStateEvent(key, connected=False))
+    lost = replace(person, state=ParticipantState.RECONNECTING, session_id="", subject="")
+    await eventually(lambda: ParticipantUpdated(lost) in [_as_others_see(event) for event in watching.events])
+    await watching.stop()
+
+
+async def test_events_are_applied_once_when_a_control_plane_dies_and_another_goes_on(
+    replica: Replica, make_replica: MakeReplica, node: FakeNode
+) -> None:
+    replica.part.start()
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    watching = Watching(replica, ana)
+    await eventually(lambda: node.watchers)
+    for number in range(10):
+        node.happened(MEETING, SpeakerEvent((ana, ben)[number % 2].participant.id))
+    await eventually(lambda: len(watching.events) == 11)
+    cursor = watching.cursor
+    await watching.stop()
+    # A process that is killed saves no position: the one that goes on gets events again that were applied.
+    await replica.stop()
+    await make_replica().part.consumers._leases.save(node.node_id, NodePosition(node.instance_id, 2))
+    for number in range(10, 14):
+        node.happened(MEETING, SpeakerEvent((ana, ben)[number % 2].participant.id))
+
+    other = make_replica()
+    other.part.start()
+    again = Watching(other, ana, cursor=cursor)
+    await eventually(lambda: len(again.events) >= 4)
+    await asyncio.sleep(0.1)
+
+    speakers = [e.participant_id for e in again.events if isinstance(e, DominantSpeakerChanged)]
+    assert speakers == [(ana, ben)[number % 2].participant.id for number in range(10, 14)]
+    await again.stop()
+
+
+async def test_a_nodes_state_replaces_events_that_are_gone(replica: Replica, node: FakeNode) -> None:
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    key = SessionKey(ben.participant.session_id, ben.participant.id)
+    await replica.part.live.change(MEETING, ben.participant.id, _connected)
+    del node.sessions[MEETING][ben.participant.id]  # Ben's session closed while nobody listened
+    orphan = SessionKey("00000000-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000001")
+    node.sessions[MEETING][orphan.participant_id] = orphan
+
+    replica.part.start()
+    await eventually(lambda: orphan.participant_id not in node.sessions[MEETING])
+    states = {}
+    for _ in range(100):
+        states = {one.id: one.state for one in (await replica.view()).participants}
+        if states[ben.participant.id] is ParticipantState.RECONNECTING:
+            break
+        await asyncio.sleep(0.01)
+
+    assert states[ben.participant.id] is ParticipantState.RECONNECTING
+    assert states[ana.participant.id] is ParticipantState.JOINING
+    assert key.participant_id == ben.participant.id
+
+
+async def test_a_session_that_was_replaced_says_nothing_about_its_participant(replica: Replica, node: FakeNode) -> None:
+    replica.part.start()
+    ana = await replica.join("Ana")
+    old = SessionKey(ana.participant.session_id, ana.participant.id)
+    await replica.part.signaling.renegotiate(attendee(ana), MediaOffer("new", TRACKS), "r1")
+    new = SessionKey((await replica.view()).participants[0].session_id, ana.participant.id)
+    await eventually(lambda: node.watchers)
+    node.happened(MEETING, MediaStateEvent(new, connected=True))
+    node.happened(MEETING, MediaStateEvent(old, connected=False))
+    node.happened(MEETING, SpeakerEvent(ana.participant.id))
+    for _ in range(100):
+        if (await replica.view()).dominant_speaker:
+            break
+        await asyncio.sleep(0.01)
+
+    assert (await replica.view()).participants[0].state is ParticipantState.CONNECTED
+
+
+async def test_attendees_send_nothing(replica: Replica) -> None:
+    with pytest.raises(DomainError) as refused:
+        check_offer(MediaOffer("x", TRACKS), ParticipantRole.ATTENDEE)
+
+    assert refused.value.reason == "PUBLISH_NOT_ALLOWED"
+
+
+def _as_others_see(event: Event) -> Event:
+    if isinstance(event, ParticipantUpdated):
+        return ParticipantUpdated(replace(event.participant, session_id="", subject=""))
+    return event
+
+
+def _connected(participant: Participant) -> Participant:
+    return replace(participant, state=ParticipantState.CONNECTED)
