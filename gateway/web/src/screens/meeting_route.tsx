@@ -1,29 +1,45 @@
 import { CircleAlert, CircleCheck, DoorClosed, KeyRound, UserX } from "lucide-react";
-import { type FormEvent, lazy, type ReactNode, useEffect, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { Button, ButtonLink } from "@/design/button";
 import { Field } from "@/design/field";
 import { MessagePage } from "@/design/page";
+import { PATIENT, retrying } from "@/rpc/retry";
 import type { Problem } from "@/rpc/words";
 import type { Ending } from "@/session/state";
 import { useStore } from "@/session/store";
 import { Visit } from "@/session/visit";
 import { LobbyScreen } from "./lobby/lobby";
 
-const loadRoom = () => import("./meeting/room");
-const Room = lazy(loadRoom);
+type RoomComponent = typeof import("./meeting/room")["default"];
 
 /** `/j/<id>`: from the link to the end of the call. */
 export default function MeetingRoute({ id }: { id: string }) {
   const [visit, begin] = useState(() => new Visit(id));
   useEffect(() => {
     visit.start();
-    void loadRoom().catch(() => undefined);
     return () => visit.close();
   }, [visit]);
-  return <PhaseScreen visit={visit} onAgain={() => begin(new Visit(id))} />;
+  return <PhaseScreen visit={visit} room={useRoom()} onAgain={() => begin(new Visit(id))} />;
 }
 
-function PhaseScreen({ visit, onAgain }: { visit: Visit; onAgain: () => void }) {
+/** The meeting's part of the client, loaded while the person is in the lobby: React.lazy would blank the page at the click. */
+function useRoom(): RoomComponent | undefined {
+  const [loaded, setLoaded] = useState<{ readonly Room: RoomComponent }>();
+  useEffect(() => {
+    void retrying(() => import("./meeting/room"), { policy: PATIENT }).then((module) =>
+      setLoaded({ Room: module.default }),
+    );
+  }, []);
+  return loaded?.Room;
+}
+
+interface PhaseScreenProps {
+  readonly visit: Visit;
+  readonly room: RoomComponent | undefined;
+  readonly onAgain: () => void;
+}
+
+function PhaseScreen({ visit, room: Room, onAgain }: PhaseScreenProps) {
   const phase = useStore(visit.phase);
   switch (phase.kind) {
     case "checking":
@@ -39,7 +55,7 @@ function PhaseScreen({ visit, onAgain }: { visit: Visit; onAgain: () => void }) 
     case "lobby":
       return <LobbyScreen visit={visit} lobby={phase.lobby} joining={phase.joining} problem={phase.problem} />;
     case "in":
-      return <Room call={phase.call} passcode={phase.lobby.passcode} />;
+      return Room ? <Room call={phase.call} passcode={phase.lobby.passcode} /> : <MessagePage busy title="Loading" />;
     case "over":
       return phase.problem ? (
         <ProblemPage problem={phase.problem} onAgain={onAgain} />

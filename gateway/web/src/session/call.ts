@@ -41,7 +41,7 @@ export class Call {
       ...options,
       api: signalingPort,
       clock: systemClock,
-      media: { prepare: () => Peer.prepare(local), bind: (peer) => this.bind(peer as Peer) },
+      media: { prepare: () => Peer.prepare(local), bind: (peer) => this.media.bind(peer as Peer) },
     });
     const { store } = this.session;
     this.levels = new Levels({
@@ -56,6 +56,7 @@ export class Call {
 
   async join(peer: Peer, signal: AbortSignal, onWait: (error: CallError) => void): Promise<void> {
     const trace = new JoinTrace();
+    this.videoMids = peer.slots("video").map(({ mid }) => mid);
     this.media.onFirstFrame(() => {
       trace.reach("first_frame");
       trace.finish();
@@ -94,11 +95,6 @@ export class Call {
     const { participants, selfId } = this.session.store.get();
     const pictures = participants.some((person) => person.id !== selfId && sends(person, "camera"));
     setTimeout(() => trace.finish(), pictures ? FIRST_FRAME_MS : 0);
-  }
-
-  private bind(peer: Peer): void {
-    this.videoMids = peer.slots("video").map(({ mid }) => mid);
-    this.media.bind(peer);
   }
 
   /** Tells the others whenever something of ours is muted, unmuted or shared. */

@@ -77,11 +77,11 @@ export class MeetingSession {
     });
   }
 
-  /** Enters; throws CallError when there is no way in. */
+  /** Enters; media connects after the promise has resolved. Throws CallError when there is no way in. */
   async join(join: JoinOptions): Promise<void> {
     const joined = await this.enter(join);
     join.onAnswer?.();
-    await this.settle(joined, join.peer);
+    this.settle(joined, join.peer);
   }
 
   /** To be called when what is sent was muted, unmuted or changed. */
@@ -162,8 +162,8 @@ export class MeetingSession {
     }
   }
 
-  /** Takes a join's answer into use. */
-  private async settle(joined: Joined, peer: PeerPort): Promise<void> {
+  /** Takes a join's answer into use. The screen, the stream and the connection need not wait for each other. */
+  private settle(joined: Joined, peer: PeerPort): void {
     const { meeting } = this.options;
     this.stay.abort();
     this.stay = new AbortController();
@@ -171,11 +171,9 @@ export class MeetingSession {
     this.granted = keyed(this.wanted);
     const slots = joined.answer.slots;
     this.dispatch({ type: "joined", selfId: joined.self.id, snapshot: joined.snapshot, slots });
-    // The stream and the connection need not wait for each other.
+    void this.keeper.use(peer, joined.answer).then(() => this.syncTracks());
     void this.follow(joined.cursor, this.stay.signal);
     void this.beat(joined.heartbeatMs, this.stay.signal);
-    await this.keeper.use(peer, joined.answer);
-    this.syncTracks();
   }
 
   private async follow(cursor: string, signal: AbortSignal): Promise<void> {
@@ -243,7 +241,7 @@ export class MeetingSession {
     this.dispatch({ type: "signal", signal: "lost" });
     try {
       const peer = await this.options.media.prepare();
-      await this.settle(await this.enter({ peer }), peer);
+      this.settle(await this.enter({ peer }), peer);
     } catch (thrown) {
       this.fail(toCallError(thrown));
     } finally {

@@ -39,7 +39,8 @@ export const Tile = memo(function Tile(props: TileProps) {
       aria-label={label}
       className="tile"
       style={style}
-      data-testid={screen ? "screen" : "tile"}
+      data-testid="tile"
+      data-source={screen ? "screen" : "camera"}
       data-participant-id={id}
       data-name={name}
     >
