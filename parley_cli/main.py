@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from parley_cli.errors import CommandError
+from parley_cli.bench.commands import app as bench
+from parley_cli.errors import FAILURE, CommandError
 
 app = typer.Typer(
     help="Parley: video conferencing that anyone can run.",
@@ -17,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(bench, name="bench")
 
 Port = Annotated[int | None, typer.Option(help="Port of the gateway (PARLEY_PORT; default 8080).")]
 DataDir = Annotated[
@@ -67,6 +70,17 @@ def settings(*, as_json: Json = False) -> None:
     from parley_cli.settings_table import print_settings  # noqa: PLC0415
 
     print_settings(Console(highlight=False), as_json=as_json)
+
+
+@app.command()
+def doctor(*, as_json: Json = False, port: Port = None, data_dir: DataDir = None) -> None:
+    """Check parts, ports and disk, then hold a real call between two headless clients."""
+    from parley_cli.doctor.command import run_doctor  # noqa: PLC0415
+    from parley_cli.settings import load_settings  # noqa: PLC0415
+
+    good = run_doctor(load_settings(port=port, data_dir=data_dir), as_json=as_json, console=Console(highlight=False))
+    if not good:
+        raise typer.Exit(FAILURE)
 
 
 def main() -> None:

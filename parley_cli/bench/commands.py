@@ -1,0 +1,73 @@
+"""`parley bench`."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(help="Measure the product on this machine; figures come with their conditions.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Seconds = Annotated[float, typer.Option(min=1, help="How long to measure.")]
+
+
+@app.command()
+def join(*, joins: Annotated[int, typer.Option(min=1, help="How many joins.")] = 30, as_json: Json = False) -> None:
+    """Measure joins into a running meeting, from the click to the first decoded picture of somebody else."""
+    from parley_cli.bench.join import bench_join  # noqa: PLC0415 - --help need not wait for it
+
+    _run(lambda: bench_join(joins), as_json=as_json)
+
+
+@app.command()
+def forwarding(
+    *,
+    subscribers: Annotated[int, typer.Option(min=1, max=1000, help="Receivers of the one publisher.")] = 200,
+    seconds: Seconds = 10,
+    as_json: Json = False,
+) -> None:
+    """Measure packets out per second of the media node's processor time, beside the machine's own floor."""
+    from parley_cli.bench.forwarding import bench_forwarding  # noqa: PLC0415
+
+    _run(lambda: bench_forwarding(subscribers, seconds), as_json=as_json)
+
+
+@app.command()
+def api(*, seconds: Seconds = 5, as_json: Json = False) -> None:
+    """Measure unary calls through the gateway: how many a second, and how long they take."""
+    from parley_cli.bench.api import bench_api  # noqa: PLC0415
+
+    _run(lambda: bench_api(seconds), as_json=as_json)
+
+
+def _run(bench: Callable[[], Awaitable[Mapping[str, Any]]], *, as_json: bool) -> None:
+    console = Console(highlight=False)
+    if as_json:
+        console.file.write(json.dumps(asyncio.run(_await(bench)), indent=2) + "\n")
+        return
+    with console.status("measuring …"):
+        figures = asyncio.run(_await(bench))
+    _print(console, figures, 0)
+
+
+async def _await(bench: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
+    return await bench()
+
+
+def _print(console: Console, figures: Mapping[str, Any], depth: int) -> None:
+    for name, value in figures.items():
+        indent = "  " * depth
+        match value:
+            case Mapping():
+                console.print(f"{indent}[bold]{name}[/]")
+                _print(console, value, depth + 1)
+            case [Mapping(), *_]:
+                console.print(f"{indent}[bold]{name}[/]")
+                for each in value:
+                    line = "  ".join(f"{key}={part}" for key, part in each.items() if not isinstance(part, Mapping))
+                    console.print(f"{indent}  {line}", soft_wrap=True, markup=False)
+            case _:
+                console.print(f"{indent}{name}: {value}", soft_wrap=True, markup=False)

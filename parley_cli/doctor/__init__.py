@@ -1,0 +1,1 @@
+"""`parley doctor`: is everything there, and does a real call work?"""
