@@ -6,6 +6,7 @@ use super::Shard;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind, TrackName};
 use crate::outbox::{Outbox, Path, Transmit};
+use crate::params::MediaKind;
 use crate::payload::VideoFormat;
 use crate::picture::PictureNumbers;
 use crate::ring::StoredPacket;
@@ -49,12 +50,24 @@ pub(super) struct FanOut {
     first_sent: Vec<Subscriber>,
     /// Tracks of which packets are missing.
     pub(super) gaps: Vec<Key>,
+    /// The newest packet is one of a frame whose rest is still to come, and many wait for it.
+    expects_more: bool,
 }
+
+/// Receivers from which a frame is worth waiting for: fewer calls save more than the wait costs.
+const GATHER_FROM: usize = 8;
 
 impl FanOut {
     /// Adds a packet that stands in its track's ring.
-    pub(super) fn push(&mut self, track: Key, sequence: u64) {
-        self.pending.push(Pending { track, sequence });
+    pub(super) fn push(&mut self, key: Key, track: &Track, sequence: u64) {
+        self.pending.push(Pending { track: key, sequence });
+        let is_last = track.ring.get(sequence).is_none_or(|packet| packet.info.marker);
+        self.expects_more = track.kind == MediaKind::Video && !is_last && track.subscribers.len() >= GATHER_FROM;
+    }
+
+    /// Whether the rest of a frame that many wait for is about to come.
+    pub(super) fn expects_more(&self) -> bool {
+        self.expects_more
     }
 
     /// Finds out who gets what, ordered by receiver.
@@ -214,6 +227,7 @@ impl Shard {
         }
         fanout.pending.clear();
         fanout.work.clear();
+        fanout.expects_more = false;
         self.fanout = fanout;
     }
 

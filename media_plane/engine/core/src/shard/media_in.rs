@@ -63,8 +63,8 @@ impl Shard {
         if arrived.gap {
             self.fanout.gaps.push(key);
         }
-        if let Some(sequence) = arrived.stored {
-            self.fanout.push(key, sequence);
+        if let (Some(sequence), Some(track)) = (arrived.stored, self.tracks.get(key)) {
+            self.fanout.push(key, track, sequence);
         }
         if arrived.became_active || arrived.first {
             self.tell_arrival(now, index, key, arrived);

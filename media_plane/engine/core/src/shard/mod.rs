@@ -113,6 +113,13 @@ impl Shard {
         }
     }
 
+    /// Whether a moment's patience before [`Shard::flush`] is worth it: packets of one frame that leave together leave in
+    /// one call a receiver.
+    #[must_use]
+    pub fn expects_more(&self) -> bool {
+        self.fanout.expects_more()
+    }
+
     /// Forwards the media of the datagrams since the last call and sends everything that is ready.
     pub fn flush(&mut self, now: Micros, network: &mut dyn Transmit) {
         self.forward_pending(now, network);
