@@ -92,6 +92,7 @@ def _telemetry(settings: ControlPlaneSettings) -> Telemetry:
         otlp_endpoint=settings.otlp_endpoint,
         log_format=settings.log_format,
         log_level=settings.log_level,
+        metrics_address=settings.metrics_address,
         metrics_port=settings.control_plane_metrics_port,
     )
     try:

@@ -62,6 +62,9 @@ class NodeSettings(BaseSettings):
     otlp_endpoint: str = Field(
         default="", description="host:port of an OTLP/gRPC collector for traces. Empty: traces are not exported."
     )
+    metrics_address: str = Field(
+        default="127.0.0.1", description="Address on which Prometheus metrics are served, where a port is set."
+    )
     node_metrics_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the Prometheus metrics of the node. 0: none."
     )

@@ -223,6 +223,7 @@ def telemetry(settings: NodeSettings) -> Telemetry:
         otlp_endpoint=settings.otlp_endpoint,
         log_format=settings.log_format,
         log_level=settings.log_level,
+        metrics_address=settings.metrics_address,
         metrics_port=settings.node_metrics_port,
     )
     try:
