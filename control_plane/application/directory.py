@@ -28,7 +28,7 @@ class Directory:
 
     async def find(self, meeting_id: str) -> Meeting | None:
         """Returns a meeting."""
-        async with self._store.begin() as unit:
+        async with self._store.read() as unit:
             return await unit.meetings.get(meeting_id)
 
     async def require(self, meeting_id: str) -> Meeting:

@@ -126,7 +126,7 @@ class Identity:
         by_email, by_address = f"sign-in:{self._tokens.fingerprint(email).hex()}", f"sign-in:{site(address)}"
         await self._limit(by_email, self._rules.sign_in_limit)
         await self._limit(by_address, self._rules.sign_in_address_limit)
-        async with self._store.begin() as unit:
+        async with self._store.read() as unit:
             found = None if "\0" in email else await unit.users.by_email(email)
         user, password_hash = found or (None, "")
         if not await self._passwords.verify(password_hash, password) or user is None:
@@ -186,12 +186,12 @@ class Identity:
 
     async def list_sessions(self, caller: Caller, after: Position | None, limit: int) -> Sequence[UserSession]:
         """Returns the caller's sessions, newest first."""
-        async with self._store.begin() as unit:
+        async with self._store.read() as unit:
             return await unit.sessions.list(caller.user_id, after, limit, self._clock.now())
 
     async def current_user(self, caller: Caller) -> User:
         """Returns the calling user."""
-        async with self._store.begin() as unit:
+        async with self._store.read() as unit:
             return await _existing(unit, caller.user_id)
 
     async def create_guest(self, user_agent: str, address: str) -> tuple[User, Credentials]:

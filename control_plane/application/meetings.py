@@ -188,7 +188,7 @@ class MeetingPlanning:
         Raises:
             DomainError: MEETING_NOT_FOUND.
         """
-        async with self._store.begin() as unit:
+        async with self._store.read() as unit:
             meeting = await _owned(unit, caller, number)
         return await self._view(meeting)
 
@@ -196,7 +196,7 @@ class MeetingPlanning:
         self, caller: Caller, state: MeetingState | None, after: Position | None, limit: int
     ) -> Sequence[MeetingView]:
         """Returns meetings of the caller, newest first."""
-        async with self._store.begin() as unit:
+        async with self._store.read() as unit:
             meetings = await unit.meetings.list(caller.user_id, state, after, limit)
         counts = await self._counts(meetings)
         return [MeetingView(one, counts.get(one.number, 0), self._join_uri(one)) for one in meetings]

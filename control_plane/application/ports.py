@@ -219,6 +219,14 @@ class Store(Protocol):
         """
         ...
 
+    def read(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Gives access without a transaction, for reads: each statement stands alone and costs one round trip.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE, within a few seconds.
+        """
+        ...
+
 
 class OutboxReader(Protocol):
     """The other end of the outbox."""

@@ -94,7 +94,7 @@ class TableAuthenticator:
         return None
 
     async def _check_session(self, caller: Caller) -> None:
-        async with self._store.begin() as unit:
+        async with self._store.read() as unit:
             session = await unit.sessions.get(caller.session_id)
         if session is None or session.user_id != caller.user_id or session.revoke_time is not None:
             raise session_revoked()

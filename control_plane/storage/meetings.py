@@ -31,7 +31,7 @@ class PostgresMeetings:
 
     async def get(self, number: str, *, lock: bool = False) -> Meeting | None:
         """Returns a meeting; with `lock` nobody else changes it until the transaction ends."""
-        statement = _select().where(MEETINGS.c.number == number)
+        statement = _SELECT.where(MEETINGS.c.number == number)
         if lock:
             statement = statement.with_for_update(of=MEETINGS)
         row = (await self._connection.execute(statement)).first()
@@ -42,7 +42,7 @@ class PostgresMeetings:
     ) -> Sequence[Meeting]:
         """Returns a host's meetings, newest first."""
         columns = MEETINGS.c
-        statement = _select().where(columns.host_id == host_id)
+        statement = _SELECT.where(columns.host_id == host_id)
         if state is not None:
             statement = statement.where(columns.state == state.value)
         if after is not None:
@@ -61,12 +61,11 @@ class PostgresMeetings:
         await self._connection.execute(update(MEETINGS).where(MEETINGS.c.number == number).values(**forgotten))
 
 
-def _select() -> Select[Any]:
-    return (
-        select(MEETINGS, USERS.c.display_name.label("host_display_name"))
-        .join_from(MEETINGS, USERS, MEETINGS.c.host_id == USERS.c.id)
-        .where(MEETINGS.c.delete_time.is_(None))
-    )
+_SELECT: Select[Any] = (
+    select(MEETINGS, USERS.c.display_name.label("host_display_name"))
+    .join_from(MEETINGS, USERS, MEETINGS.c.host_id == USERS.c.id)
+    .where(MEETINGS.c.delete_time.is_(None))
+)
 
 
 def _values(meeting: Meeting) -> Mapping[str, Any]:

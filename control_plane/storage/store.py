@@ -43,6 +43,12 @@ class PostgresStore:
         async with self._database.transaction() as connection:
             yield PostgresUnit(connection)
 
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[UnitOfWork]:
+        """Gives access without a transaction; STORE_UNAVAILABLE when the database does not answer."""
+        async with self._database.reading() as connection:
+            yield PostgresUnit(connection)
+
     async def forget_expired(self, now: datetime) -> None:
         """Deletes request ids and sessions whose time is long over."""
         async with self._database.transaction() as connection:

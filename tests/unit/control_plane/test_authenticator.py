@@ -58,6 +58,8 @@ class OneSession:
     async def begin(self) -> AsyncIterator[Any]:
         yield self
 
+    read = begin
+
 
 class World:
     def __init__(self) -> None:
