@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import uvloop
 from pydantic import ValidationError
@@ -16,6 +18,9 @@ from media_plane.settings import NodeSettings
 
 def main() -> int:
     """Run a node; return the process's exit code."""
+    file = os.environ.get("PARLEY_CONFIG")
+    if file and not Path(file).is_file():
+        return _fail(f"There is no configuration file {file}, which PARLEY_CONFIG names.")
     try:
         settings = NodeSettings()
         running = telemetry(settings)
