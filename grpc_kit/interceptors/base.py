@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ class Call:
         metadata: Its metadata in lower case; of a key given more than once, the last value.
         streams_request: Whether the caller sends a stream.
         streams_response: Whether the server answers with a stream.
+        transport_peer: The transport's peer, read at the beginning: asking a call that is over crashes the process.
     """
 
     method: str
@@ -31,6 +33,7 @@ class Call:
     metadata: dict[str, str]
     streams_request: bool
     streams_response: bool
+    transport_peer: str
 
     @property
     def peer(self) -> str:
@@ -38,13 +41,17 @@ class Call:
         forwarded = self.metadata.get("x-forwarded-for")
         if forwarded:
             return forwarded.rsplit(",", 1)[-1].strip()
-        return self.context.peer().rsplit(":", 1)[0]
+        return self.transport_peer.rsplit(":", 1)[0]
 
     @property
     def bearer_token(self) -> str | None:
         """The token of `authorization: Bearer <token>`, if there is one."""
         scheme, _, token = self.metadata.get("authorization", "").partition(" ")
         return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+# The outermost interceptor reads the call's metadata, the others find it here: a call has a task of its own.
+_CALL: ContextVar[Call | None] = ContextVar("grpc_kit_call", default=None)
 
 
 class CallInterceptor(aio.ServerInterceptor):
@@ -116,17 +123,23 @@ class _Wrapped:
                 yield response
 
     def _call(self, context: aio.ServicerContext[Any, Any]) -> Call:
+        known = _CALL.get()
+        if known is not None and known.context is context:
+            return known
         metadata = {
             key.lower(): value if isinstance(value, str) else value.hex()
             for key, value in context.invocation_metadata() or ()
         }
-        return Call(
+        call = Call(
             self._method,
             context,
             metadata,
             streams_request=bool(self._handler.request_streaming),
             streams_response=bool(self._handler.response_streaming),
+            transport_peer=context.peer(),
         )
+        _CALL.set(call)
+        return call
 
     async def _prepare(self, call: Call, request: Any) -> Any:  # noqa: ANN401
         if call.streams_request:
