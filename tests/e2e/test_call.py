@@ -78,10 +78,11 @@ async def test_a_reaction_is_shown_to_the_other(invite: Invite, url: str) -> Non
 
 
 async def test_leaving_and_coming_back(invite: Invite, url: str) -> None:
-    ann, bob, link = await _two(invite, url)
+    ann, bob, _ = await _two(invite, url)
     await bob.press("Leave")
     await until(ann.names, lambda names: names == {"Ann"}, what="Bob is gone")
-    await bob.join(link)
+    await bob.press("Come back in")
+    await bob.enter()
     await ann.sees(bob)
     await bob.sees(ann)
 

@@ -1,6 +1,7 @@
 """Any gRPC tool can list, describe and call the public services by reflection; the README's calls work as printed."""
 
 import asyncio
+import base64
 import json
 import re
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.support.fleet import Fleet
@@ -67,7 +69,9 @@ async def test_a_tool_sees_the_details_of_an_error(fleet: Fleet) -> None:
     )  # fmt: skip
     _, err = await process.communicate()
     assert process.returncode != 0
-    assert "TOKEN_MISSING" in err.decode()
+    [detail] = json.loads(err)["details"]
+    info = ErrorInfo.FromString(base64.b64decode(detail["value"] + "=="))
+    assert (info.reason, info.domain) == ("TOKEN_MISSING", "parley.dev")
 
 
 @pytest.mark.parametrize("service", sorted(_PUBLIC))

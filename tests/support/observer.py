@@ -16,6 +16,8 @@ from tests.support.sdp import media_offer
 from tests.support.transports import Grpc, Outcome, method
 
 _PAUSE_SECONDS = 0.2
+_INTERRUPTED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL}
+"""How a stream ends when whoever served it is gone; INTERNAL comes when the gateway cuts it off in the middle."""
 
 
 class Observer:
@@ -104,7 +106,7 @@ class Observer:
                 async for message in rpc(request, metadata=(("authorization", f"Bearer {self._token}"),)):
                     self._apply(message)
             except grpc.aio.AioRpcError as error:
-                if error.code() not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
+                if error.code() not in _INTERRUPTED:
                     raise
             await asyncio.sleep(_PAUSE_SECONDS)
 
