@@ -18,20 +18,9 @@ from media_plane.settings import NodeSettings
 
 def main() -> int:
     """Run a node; return the process's exit code."""
-    file = os.environ.get("PARLEY_CONFIG")
-    if file and not Path(file).is_file():
-        return _fail(f"There is no configuration file {file}, which PARLEY_CONFIG names.")
     try:
-        settings = NodeSettings()
+        settings = _settings()
         running = telemetry(settings)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        return _fail(f"PARLEY_{name}: {first['msg'].removeprefix('Value error, ')}.")
-    except SettingsError as error:
-        return _fail(f"A PARLEY_ variable is not of the form that is needed: {error}.")
-    except (OSError, ValueError):
-        return _fail("The configuration file that PARLEY_CONFIG names can't be read as TOML.")
     except StartError as error:
         return _fail(str(error))
     try:
@@ -41,6 +30,26 @@ def main() -> int:
     finally:
         running.shutdown()
     return 0
+
+
+def _settings() -> NodeSettings:
+    file = os.environ.get("PARLEY_CONFIG")
+    try:
+        if file and not Path(file).is_file():
+            message = f"There is no configuration file {file}, which PARLEY_CONFIG names."
+            raise StartError(message)
+        return NodeSettings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        message = f"PARLEY_{name}: {first['msg'].removeprefix('Value error, ')}."
+        raise StartError(message) from error
+    except SettingsError as error:
+        message = f"A PARLEY_ variable is not of the form that is needed: {error}."
+        raise StartError(message) from error
+    except (OSError, ValueError) as error:
+        message = f"The configuration file {file}, which PARLEY_CONFIG names, can't be read as TOML."
+        raise StartError(message) from error
 
 
 def _fail(sentence: str) -> int:
