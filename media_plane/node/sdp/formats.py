@@ -108,12 +108,27 @@ def payload_types(section: Section) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def read_formats(section: Section, kind: MediaKind) -> tuple[Format, ...]:
-    """Return the formats of a section that the node forwards, the most preferred first.
+class FormatReader:
+    """Reads the formats of an offer's sections; the slots of an offer say the same of them, so it is read once."""
 
-    Raises:
-        SdpInvalidError: A malformed or contradictory rtpmap, fmtp or rtcp-fb.
-    """
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[Format, ...]] = {}
+
+    def read(self, section: Section, kind: MediaKind) -> tuple[Format, ...]:
+        """Return the formats of a section that the node forwards, the most preferred first.
+
+        Raises:
+            SdpInvalidError: A malformed or contradictory rtpmap, fmtp or rtcp-fb.
+        """
+        said = [[each.value for each in section.all(name)] for name in ("rtpmap", "fmtp", "rtcp-fb")]
+        key = (kind, section.formats, *(tuple(values) for values in said))
+        formats = self._known.get(key)
+        if formats is None:
+            formats = self._known[key] = _read_formats(section, kind)
+        return formats
+
+
+def _read_formats(section: Section, kind: MediaKind) -> tuple[Format, ...]:
     offered = payload_types(section)
     maps = _rtpmaps(section, offered)
     parameters = _by_payload_type(section, "fmtp")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from media_plane.node.sdp.errors import SdpInvalidError
 
@@ -24,8 +24,7 @@ _ATTRIBUTE_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _MAX_PORT: Final = 65_535
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """An `a=` line: `a=<name>` or `a=<name>:<value>`."""
 
     name: str

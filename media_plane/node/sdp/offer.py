@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from media_plane.node.sdp.errors import SdpInvalidError, SdpNotAcceptableError
-from media_plane.node.sdp.formats import Extension, Format, MediaKind, read_extensions, read_formats
+from media_plane.node.sdp.formats import Extension, Format, FormatReader, MediaKind, read_extensions
 from media_plane.node.sdp.grammar import Attribute, Description, Part, Section, read_lines
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -94,7 +94,8 @@ def read_offer(text: str) -> Offer:
         raise SdpNotAcceptableError("the offer has no m-line")
     _check_mids(description)
     bundled = _bundled_mids(description)
-    media = tuple(_read_section(section, bundled) for section in description.sections)
+    reader = FormatReader()
+    media = tuple(_read_section(section, bundled, reader) for section in description.sections)
     accepted = {each.mid for each in media if isinstance(each, OfferedMedia)}
     if not accepted:
         raise SdpNotAcceptableError("the offer has no audio or video m-line")
@@ -129,7 +130,7 @@ def _value(part: Part, name: str) -> str | None:
     return attribute.value if attribute else None
 
 
-def _read_section(section: Section, bundled: tuple[str, ...]) -> OfferedMedia | RejectedMedia:
+def _read_section(section: Section, bundled: tuple[str, ...], reader: FormatReader) -> OfferedMedia | RejectedMedia:
     mid = _value(section, "mid") or ""
     switched_off = section.port == 0 and not section.has("bundle-only")
     if section.kind not in {"audio", "video"} or switched_off:
@@ -142,7 +143,7 @@ def _read_section(section: Section, bundled: tuple[str, ...]) -> OfferedMedia | 
     if not section.has("rtcp-mux"):
         raise SdpNotAcceptableError("an m-line without a=rtcp-mux", section.line)
     kind: MediaKind = "audio" if section.kind == "audio" else "video"
-    formats = read_formats(section, kind)
+    formats = reader.read(section, kind)
     if not formats:
         known = "Opus (opus/48000/2)" if kind == "audio" else "VP8, VP9, H264 (constrained baseline) or AV1"
         raise SdpNotAcceptableError(f"an m-line without a codec that the node forwards: {known}", section.line)

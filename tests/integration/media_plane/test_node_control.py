@@ -5,6 +5,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ async def test_events_resume_where_they_were_left_and_begin_with_the_state_other
     watch = room.stub.WatchEvents(pb.WatchEventsRequest())
     start = (await watch.read()).start
     assert start.from_state
-    states = []
+    states: list[pb.RoomState] = []
     while not any(state.room.room == room.room.room for state in states):
         states.append((await watch.read()).room_state)
     assert states[-1].sessions[0].session_id == guest.session_id
@@ -192,12 +193,16 @@ async def test_engine_spans_stand_in_the_callers_trace(room: NodeDriver, guest: 
     await room.until(lambda: any(event.traceparent.split("-")[1:2] == [trace_id] for event in room.events))
 
 
+def _is_connected(guest: Guest) -> bool:
+    return guest.peer.state == "connected"
+
+
 async def test_a_node_ends_in_order_and_keeps_its_name(tmp_path: Path) -> None:
     names = []
     for _ in range(2):
         async with run_node(tmp_path, PARLEY_NODE_METRICS_PORT="0") as node, NodeDriver(node.control_address) as room:
             guest = await room.join(1, video_slots=1)
-            await room.until(lambda peer=guest.peer: peer.state == "connected")
+            await guest.peer.wait_until(partial(_is_connected, guest))
             assert await node.stop() == 0
             await room.until(lambda: any(event.HasField("room_closed") for event in room.events))
             assert room.events[-1].room_closed.reason == media_pb2.ROOM_CLOSE_REASON_DRAINED
