@@ -125,7 +125,7 @@ async def test_it_stops_without_a_trace_and_keeps_what_was_created(own: Fleet) -
 async def test_nothing_outlives_a_supervisor_that_is_killed(own: Fleet) -> None:
     family = psutil.Process(own.pid).children(recursive=True)
 
-    os.kill(own.pid, signal.SIGKILL)
+    own.kill()
 
     async def left() -> list[psutil.Process]:
         return [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
