@@ -14,7 +14,7 @@ from parley_cli.ports import free_port
 from parley_cli.up.data_folder import read_instance
 from tests.support.waiting import until
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 _STOP_SECONDS = 30.0
 
 
@@ -138,6 +138,12 @@ class Fleet:
         assert self._process
         self._process.send_signal(signal.SIGTERM)
         return await asyncio.to_thread(self._process.wait, _STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End the supervisor as a crash would."""
+        assert self._process
+        self._process.kill()
+        self._process.wait()
 
     def log(self, part: str) -> str:
         """What a part has logged."""

@@ -15,6 +15,9 @@ from parley_cli.up.data_folder import read_instance
 from tests.support.fleet import Fleet
 from tests.support.waiting import until
 
+# Each of these may start the whole product once or twice, on a machine that does other things too.
+pytestmark = pytest.mark.timeout(400)
+
 PARTS = ["postgres", "redis", "control-plane", "node", "web", "envoy"]
 
 
