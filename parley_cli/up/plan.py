@@ -55,7 +55,7 @@ def make_plan(settings: Settings, folder: DataFolder, *, lan: bool) -> Plan:
     return Plan(
         settings=decided,
         url=decided.public_url,
-        local_url=f"{'https' if secure else 'http'}://{host}:{decided.port}",
+        local_url=f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{decided.port}",
         operator_token=decided.operator_token.get_secret_value(),
         parts=parts,
     )
