@@ -13,6 +13,7 @@ mod directory;
 pub mod dtls;
 pub mod engine;
 pub mod event;
+mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
 mod ice;

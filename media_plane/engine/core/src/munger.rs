@@ -3,6 +3,7 @@
 //! source packet again by subtraction and nothing is kept a packet.
 
 use crate::clock::{Micros, SECOND};
+use crate::format::Format;
 use crate::picture::PictureNumbers;
 use crate::ring::PacketInfo;
 use crate::slab::Key;
@@ -17,6 +18,8 @@ const KEY_INDEX_MASK: u8 = 0x1f;
 pub(crate) struct Segment {
     /// The track it comes from.
     pub source: Key,
+    /// Its payload types.
+    pub format: Format,
     first_in: u64,
     first_out: u64,
     timestamp_offset: u32,
@@ -85,7 +88,7 @@ impl Munger {
     }
 
     /// Begins a segment with this packet, which was captured at `captured`.
-    pub(crate) fn switch(&mut self, source: Key, info: &PacketInfo, captured: Micros) {
+    pub(crate) fn switch(&mut self, source: Key, format: Format, info: &PacketInfo, captured: Micros) {
         let first_out = self.last.sequence + 1;
         let elapsed = captured.saturating_sub(self.last.captured);
         let advance =
@@ -98,6 +101,7 @@ impl Munger {
         self.newest = (self.newest + 1) % HISTORY;
         self.segments[self.newest] = Some(Segment {
             source,
+            format,
             first_in: info.sequence,
             first_out,
             timestamp_offset: timestamp.wrapping_sub(info.timestamp),
@@ -105,6 +109,13 @@ impl Munger {
             tl0_offset: tl0_index.wrapping_sub(first.tl0_index.unwrap_or_default()),
             key_index_offset: key_index.wrapping_sub(first.key_index.unwrap_or_default()) & KEY_INDEX_MASK,
         });
+    }
+
+    /// The source goes on in another format.
+    pub(crate) fn change_format(&mut self, format: Format) {
+        if let Some(segment) = &mut self.segments[self.newest] {
+            segment.format = format;
+        }
     }
 
     /// The segment being sent.
@@ -139,6 +150,7 @@ mod tests {
     use super::*;
     use crate::picture::Picture;
 
+    const FORMAT: Format = Format { incoming: 96, outgoing: 97, rtx: None };
     const A: Key = Key { index: 1, generation: 0 };
     const B: Key = Key { index: 2, generation: 0 };
 
@@ -165,7 +177,7 @@ mod tests {
     fn numbers_run_on_across_a_switch() {
         let mut munger = munger();
         let first = packet(100, 5_000, 0x7ffe);
-        munger.switch(A, &first, 1_000_000);
+        munger.switch(A, FORMAT, &first, 1_000_000);
         let outs: Vec<_> = (0..10)
             .map(|n| {
                 munger
@@ -180,7 +192,7 @@ mod tests {
         assert_eq!(outs[9].sequence, 65_540);
         let last = outs[9];
 
-        munger.switch(B, &packet(7, 77, 12), 1_000_000 + 9 * 33_333 + 100_000);
+        munger.switch(B, FORMAT, &packet(7, 77, 12), 1_000_000 + 9 * 33_333 + 100_000);
         let next = munger.forward(&packet(7, 77, 12), 1_400_000).unwrap();
         assert_eq!(next.sequence, last.sequence + 1);
         assert_eq!(next.timestamp, last.timestamp.wrapping_add(9_000));
@@ -193,9 +205,9 @@ mod tests {
     #[test]
     fn timestamps_never_stand_still_at_a_switch() {
         let mut munger = munger();
-        munger.switch(A, &packet(1, 10, 1), 500);
+        munger.switch(A, FORMAT, &packet(1, 10, 1), 500);
         let last = munger.forward(&packet(1, 10, 1), 500).unwrap();
-        munger.switch(B, &packet(9, 4_000_000_000, 1), 0);
+        munger.switch(B, FORMAT, &packet(9, 4_000_000_000, 1), 0);
         let next = munger.forward(&packet(9, 4_000_000_000, 1), 0).unwrap();
         assert_eq!(next.timestamp, last.timestamp.wrapping_add(3_000));
     }
@@ -203,23 +215,23 @@ mod tests {
     #[test]
     fn late_packets_keep_their_number_and_those_before_the_segment_are_left_out() {
         let mut munger = munger();
-        munger.switch(A, &packet(100, 0, 1), 0);
+        munger.switch(A, FORMAT, &packet(100, 0, 1), 0);
         assert_eq!(munger.forward(&packet(100, 0, 1), 0).unwrap().sequence, 65_531);
         assert_eq!(munger.forward(&packet(103, 0, 2), 0).unwrap().sequence, 65_534);
         assert_eq!(munger.forward(&packet(101, 0, 1), 0).unwrap().sequence, 65_532);
         assert_eq!(munger.forward(&packet(99, 0, 1), 0), None);
-        munger.switch(A, &packet(110, 0, 5), 0);
+        munger.switch(A, FORMAT, &packet(110, 0, 5), 0);
         assert_eq!(munger.forward(&packet(110, 0, 5), 0).unwrap().sequence, 65_535);
     }
 
     #[test]
     fn a_sent_packet_is_found_again_in_its_segment() {
         let mut munger = munger();
-        munger.switch(A, &packet(100, 0, 1), 0);
+        munger.switch(A, FORMAT, &packet(100, 0, 1), 0);
         for sequence in 100..110 {
             munger.forward(&packet(sequence, 0, 1), 0);
         }
-        munger.switch(B, &packet(500, 0, 1), 0);
+        munger.switch(B, FORMAT, &packet(500, 0, 1), 0);
         for sequence in 500..505 {
             munger.forward(&packet(sequence, 0, 1), 0);
         }

@@ -113,7 +113,7 @@ impl Session {
         }
     }
 
-    /// Where and with which keys to send; None before the session is connected.
+    /// Whether keys are agreed.
     pub(crate) fn is_connected(&self) -> bool {
         self.state == SessionState::Connected
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::clock::{MILLISECOND, Micros, SECOND};
+use crate::format::Format;
 use crate::munger::{Munger, Outgoing};
-use crate::params::{Codec, MediaKind, SlotSpec};
+use crate::params::{MediaKind, SlotSpec};
 use crate::ring::PacketInfo;
 use crate::slab::Key;
 use crate::srtp::OutboundStream;
@@ -15,25 +16,6 @@ const MAX_WAIT: Micros = 3 * SECOND;
 const RESENT: usize = 1_024;
 /// How often one packet is sent again. It bounds what a receiver can make the node send by asking.
 const MAX_RESENDS: u8 = 5;
-
-/// How the current source's payload is numbered on both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Format {
-    /// Payload type in the source's session.
-    pub incoming: u8,
-    /// Payload type in this session.
-    pub outgoing: u8,
-    /// Payload type of retransmissions in this session.
-    pub rtx: Option<u8>,
-}
-
-impl Format {
-    /// Finds the format of a source's packets among the codecs of this session.
-    pub(crate) fn find(source: &Codec, ours: &[Codec]) -> Option<Self> {
-        let own = ours.iter().find(|own| own.is_same_format(source))?;
-        Some(Self { incoming: source.payload_type, outgoing: own.payload_type, rtx: own.rtx_payload_type })
-    }
-}
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +74,6 @@ pub(crate) struct Slot {
     target_since: Micros,
     /// The source must start afresh: with a key frame, if it is video.
     waiting: bool,
-    pub format: Option<Format>,
     pub stream: OutboundStream,
     pub rtx_stream: OutboundStream,
     pub rtx_sequence: u16,
@@ -121,7 +102,6 @@ impl Slot {
             target: None,
             target_since: 0,
             waiting: false,
-            format: None,
             stream: OutboundStream::default(),
             rtx_stream: OutboundStream::default(),
             rtx_sequence,
@@ -141,7 +121,6 @@ impl Slot {
         self.source = source;
         self.target = None;
         self.waiting = true;
-        self.format = None;
     }
 
     /// Makes the current source start afresh, because packets of it are missing on purpose.
@@ -175,13 +154,13 @@ impl Slot {
         if starts && self.kind == MediaKind::Video && !info.picture.starts_key_frame {
             return Decision::Skip;
         }
-        if starts || self.format.is_none_or(|format| format.incoming != info.payload_type) {
-            let Some(format) = find() else { return Decision::Skip };
-            self.format = Some(format);
-        }
         if starts {
-            self.munger.switch(track, info, captured);
+            let Some(format) = find() else { return Decision::Skip };
+            self.munger.switch(track, format, info, captured);
             self.waiting = false;
+        } else if self.munger.current().is_none_or(|segment| segment.format.incoming != info.payload_type) {
+            let Some(format) = find() else { return Decision::Skip };
+            self.munger.change_format(format);
         }
         let Some(outgoing) = self.munger.forward(info, captured) else { return Decision::Skip };
         if switches {
@@ -295,21 +274,5 @@ mod tests {
         assert_eq!(again, 3);
         assert!(slot.may_resend(100 * SECOND, 5 + RESENT as u16, 50_000), "another packet in its place");
         assert!(!self::slot(MediaKind::Audio).may_resend(0, 5, 0), "audio is not sent again");
-    }
-
-    #[test]
-    fn formats_are_matched_by_name_and_parameters() {
-        let codec = |name: &str, payload_type, fmtp: &str| Codec {
-            name: name.into(),
-            payload_type,
-            clock_rate: 90_000,
-            channels: 1,
-            rtx_payload_type: Some(payload_type + 1),
-            fmtp: fmtp.into(),
-        };
-        let ours = [codec("vp8", 120, ""), codec("H264", 102, "profile=b")];
-        let found = Format::find(&codec("VP8", 96, ""), &ours).unwrap();
-        assert_eq!((found.incoming, found.outgoing, found.rtx), (96, 120, Some(121)));
-        assert_eq!(Format::find(&codec("H264", 100, "profile=a"), &ours), None);
     }
 }

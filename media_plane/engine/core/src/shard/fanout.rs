@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Shard;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind, TrackName};
+use crate::format::Format;
 use crate::outbox::{Outbox, Path, Transmit};
 use crate::params::MediaKind;
 use crate::payload::VideoFormat;
@@ -12,7 +13,7 @@ use crate::picture::PictureNumbers;
 use crate::ring::StoredPacket;
 use crate::session::Session;
 use crate::slab::Key;
-use crate::slot::{Decision, Format, Started};
+use crate::slot::{Decision, Started};
 use crate::srtp::{OutboundContext, OutboundStream};
 use crate::track::{Subscriber, Track};
 use crate::wire::extension::{ExtensionIds, ExtensionValues, abs_send_time};
@@ -98,6 +99,7 @@ pub(super) struct Departure<'a> {
 }
 
 /// What tells two sendings of a packet apart: its stream, and what stands before its payload.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Envelope {
     pub(super) header: OutgoingHeader,
     /// The sequence number that a retransmission repairs.
@@ -115,6 +117,8 @@ pub(super) struct Seal<'a> {
     pub(super) stream: &'a mut OutboundStream,
     /// Transport-wide sequence number, where agreed.
     pub(super) transport_sequence: Option<&'a mut u16>,
+    /// Whether the packet may say when it was sent.
+    pub(super) may_vary: bool,
 }
 
 impl Departure<'_> {
@@ -130,7 +134,7 @@ impl Departure<'_> {
             mid: Some(mid.as_bytes()),
             audio_level: packet.info.audio_level,
             transport_sequence_number: seal.transport_sequence.as_ref().map(|number| **number),
-            abs_send_time: seal.transport_sequence.as_ref().map(|_| self.abs_send_time),
+            abs_send_time: seal.may_vary.then_some(self.abs_send_time),
             dependency_descriptor: Some(packet.descriptor).filter(|descriptor| !descriptor.is_empty()),
             video_orientation: packet.info.orientation,
             ..ExtensionValues::default()
@@ -174,7 +178,7 @@ impl Session {
         let find = || track.codec.as_ref().and_then(|(codec, _)| Format::find(codec, codecs));
         let decision = slot.accept(key, packet.info, captured, find);
         let (Decision::Forward(outgoing) | Decision::Start(outgoing, _)) = decision else { return decision };
-        let Some(format) = slot.format else { return Decision::Skip };
+        let Some(format) = slot.munger.current().map(|segment| segment.format) else { return Decision::Skip };
         let header = OutgoingHeader {
             marker: packet.info.marker,
             payload_type: format.outgoing,
@@ -182,13 +186,15 @@ impl Session {
             timestamp: outgoing.timestamp,
             ssrc: slot.ssrc,
         };
-        let numbered = self.sends_transport_cc && slot.may_vary();
+        let may_vary = slot.may_vary();
+        let numbered = self.sends_transport_cc && may_vary;
         let seal = Seal {
             path,
             keys: &srtp.outbound,
             extensions: &self.extensions,
             stream: &mut slot.stream,
             transport_sequence: numbered.then_some(&mut self.transport_sequence),
+            may_vary,
         };
         let video_format = track.codec.as_ref().and_then(|(_, format)| *format);
         let envelope = Envelope { header, original: None, numbers: outgoing.numbers, format: video_format };

@@ -3,7 +3,9 @@
 use super::Shard;
 use super::fanout::{Departure, Envelope, Seal, send_time};
 use crate::clock::{MILLISECOND, Micros};
+use crate::format::Format;
 use crate::outbox::Transmit;
+use crate::slot::Slot;
 use crate::track::Subscriber;
 use crate::wire::rtp::OutgoingHeader;
 
@@ -35,49 +37,50 @@ impl Shard {
         sequence: u16,
         network: &mut dyn Transmit,
     ) -> Option<()> {
-        let abs_send_time = send_time(now);
         let session = self.sessions.get_mut(receiver.session as usize)?.as_deref_mut()?;
         let interval = session.round_trip().max(LEAST_INTERVAL);
         let (path, srtp) = (session.path()?, session.srtp.as_ref()?);
         let slot = session.slots.get_mut(usize::from(receiver.slot))?;
         slot.figures.nacks += 1;
         let (segment, original) = slot.munger.find(sequence)?;
-        let track = self.tracks.get(segment.source)?;
-        let packet = track.ring.get(original)?;
-        let format = slot.format.filter(|format| format.incoming == packet.info.payload_type)?;
-        let outgoing = segment.outgoing(packet.info)?;
+        let (format, track) = (segment.format, self.tracks.get(segment.source)?);
+        let packet = track.ring.get(original).filter(|packet| packet.info.payload_type == format.incoming)?;
+        let envelope = Envelope {
+            header: OutgoingHeader {
+                marker: packet.info.marker,
+                payload_type: format.outgoing,
+                sequence_number: sequence,
+                timestamp: segment.timestamp(packet.info.timestamp),
+                ssrc: slot.ssrc,
+            },
+            original: None,
+            numbers: segment.outgoing(packet.info)?.numbers,
+            format: track.codec.as_ref().and_then(|(_, format)| *format),
+        };
         if !slot.may_resend(now, sequence, interval) {
             return None;
         }
-        let header = OutgoingHeader {
-            marker: packet.info.marker,
-            payload_type: format.outgoing,
-            sequence_number: sequence,
-            timestamp: outgoing.timestamp,
-            ssrc: slot.ssrc,
+        let repaired = slot.rtx_ssrc.is_some();
+        let envelope = if repaired { wrap(slot, format, envelope)? } else { envelope };
+        let seal = Seal {
+            path,
+            keys: &srtp.outbound,
+            extensions: &session.extensions,
+            stream: if repaired { &mut slot.rtx_stream } else { &mut slot.stream },
+            transport_sequence: (repaired && session.sends_transport_cc).then_some(&mut session.transport_sequence),
+            may_vary: repaired,
         };
-        let mut envelope = Envelope {
-            header,
-            original: None,
-            numbers: outgoing.numbers,
-            format: track.codec.as_ref().and_then(|(_, format)| *format),
-        };
-        let mut stream = &mut slot.stream;
-        let mut transport_sequence = None;
-        if let (Some(rtx_ssrc), Some(rtx_type)) = (slot.rtx_ssrc, format.rtx) {
-            slot.rtx_sequence = slot.rtx_sequence.wrapping_add(1);
-            envelope.header.ssrc = rtx_ssrc;
-            envelope.header.payload_type = rtx_type;
-            envelope.header.sequence_number = slot.rtx_sequence;
-            envelope.original = Some(sequence);
-            stream = &mut slot.rtx_stream;
-            transport_sequence = session.sends_transport_cc.then_some(&mut session.transport_sequence);
-        } else if slot.rtx_ssrc.is_some() {
-            // The codec has no RTX although the slot has: its packets differ from one sending to the next.
-            return None;
-        }
-        let seal = Seal { path, keys: &srtp.outbound, extensions: &session.extensions, stream, transport_sequence };
-        let mut out = Departure { abs_send_time, outbox: &mut self.outbox, network };
+        let mut out = Departure { abs_send_time: send_time(now), outbox: &mut self.outbox, network };
         out.send(seal, &slot.mid, &envelope, &packet).map(|_| ())
     }
+}
+
+/// Makes an RTX packet of a packet (RFC 4588); None when the codec has no RTX although the slot has one: then its packets
+/// differ from one sending to the next and cannot be repeated as they were.
+fn wrap(slot: &mut Slot, format: Format, envelope: Envelope) -> Option<Envelope> {
+    let (ssrc, payload_type) = (slot.rtx_ssrc?, format.rtx?);
+    slot.rtx_sequence = slot.rtx_sequence.wrapping_add(1);
+    let original = Some(envelope.header.sequence_number);
+    let header = OutgoingHeader { ssrc, payload_type, sequence_number: slot.rtx_sequence, ..envelope.header };
+    Some(Envelope { header, original, ..envelope })
 }
