@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from parley_cli.parts.postgres import PostgresPart
+from parley_cli.parts.redis import RedisPart
 from tests.support.control_plane import Running, running
+from tests.support.stores import fresh_database
 
 
-@pytest_asyncio.fixture
-async def plane(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Running]:
-    """A control plane with empty stores."""
-    async with running(database_url, redis_url, tmp_path) as it:
-        yield it
+@pytest_asyncio.fixture(scope="session")
+async def plane(
+    postgres: PostgresPart,
+    migrated_template: str,
+    redis_server: RedisPart,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Running]:
+    """A control plane for all tests: each makes its own people and meetings, and the clock only ever goes forward."""
+    folder = tmp_path_factory.mktemp("plane")
+    with fresh_database(postgres, migrated_template) as url:
+        async with running(url, redis_server.url, folder) as it:
+            yield it

@@ -36,7 +36,9 @@ async def test_an_address_is_taken_in_any_case(plane: Running) -> None:
 
 
 async def test_a_sign_up_is_done_once_for_a_request_id(plane: Running) -> None:
-    request = pb.SignUpRequest(email="ada@example.org", password=PASSWORD, display_name="Ada", request_id=str(uuid4()))
+    request = pb.SignUpRequest(
+        email=f"{uuid4()}@example.org", password=PASSWORD, display_name="Ada", request_id=str(uuid4())
+    )
     first, second = await asyncio.gather(plane.accounts.SignUp(request), plane.accounts.SignUp(request))
     assert first.user.name == second.user.name
     request.password += "x"
@@ -126,9 +128,10 @@ async def test_a_session_ends_thirty_days_after_its_last_use(plane: Running) -> 
     assert (await refusal(refresh(plane, third.refresh_token))).reason == "TOKEN_EXPIRED"
 
 
-async def test_refresh_tokens_and_passwords_are_not_kept_as_they_are(plane: Running, database_url: str) -> None:
+async def test_refresh_tokens_and_passwords_are_not_kept_as_they_are(plane: Running) -> None:
     answer = await plane.sign_up()
-    with psycopg.connect(database_url.replace("+psycopg", "")) as connection:
+    url = plane.settings.database_url.get_secret_value().replace("+psycopg", "")
+    with psycopg.connect(url) as connection:
         tables = [row[0] for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
         dump = "".join(str(connection.execute(f"SELECT * FROM {table}").fetchall()) for table in tables)  # noqa: S608
     assert "$argon2id$" in dump
