@@ -9,6 +9,7 @@ import redis
 
 from parley_cli.parts.postgres import PostgresPart
 from parley_cli.parts.redis import RedisPart
+from parley_cli.ports import free_port
 from tests.support import stores
 from tests.support.fleet import Fleet
 from tests.support.otlp import Collector
@@ -70,8 +71,12 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="session")
 async def fleet(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> AsyncIterator[Fleet]:
     """The whole product, started by `parley up`."""
-    endpoints = {"PARLEY_OTLP_ENDPOINT": collector.grpc_endpoint, "PARLEY_OTLP_HTTP_ENDPOINT": collector.http_endpoint}
-    fleet = Fleet(tmp_path_factory.mktemp("fleet"), endpoints)
+    settings = {
+        "PARLEY_OTLP_ENDPOINT": collector.grpc_endpoint,
+        "PARLEY_OTLP_HTTP_ENDPOINT": collector.http_endpoint,
+        "PARLEY_NODE_METRICS_PORT": str(free_port()),
+    }
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"), settings)
     await fleet.start()
     yield fleet
     await fleet.stop()

@@ -2,15 +2,16 @@
 
 import re
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
-from tests.support.browser import Person, Studio
+from tests.support.browser import Person, Studio, passcode_of
+from tests.support.call import Call
+from tests.support.fleet import Fleet
 
 Invite = Callable[..., Awaitable[Person]]
 """Opens a window for a participant number; takes what `Studio.person` takes."""
@@ -19,7 +20,7 @@ _RESULTS = Path(__file__).parents[2] / "test-results"
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember whether the test failed, for the fixture that keeps evidence."""
     report = yield
     if report.when == "call":
@@ -47,3 +48,14 @@ async def invite(studio: Studio, request: pytest.FixtureRequest) -> AsyncIterato
         evidence = _RESULTS / re.sub(r"[^\w-]+", "-", request.node.nodeid)
         evidence.mkdir(parents=True, exist_ok=True)
     await studio.clear(evidence)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def call(invite: Invite, fleet: Fleet) -> Call:
+    ann, bob = await invite(1, name="Ann"), await invite(2, name="Bob")
+    link = await ann.start_meeting(fleet.url)
+    passcode = passcode_of(link)
+    await bob.join(link)
+    await ann.sees(bob)
+    await bob.sees(ann)
+    return Call(ann, bob, link, passcode)

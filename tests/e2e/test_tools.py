@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -47,7 +48,9 @@ async def test_a_tool_lists_the_public_services(fleet: Fleet) -> None:
 async def test_what_is_inside_is_not_reached_from_outside(fleet: Fleet, path: str) -> None:
     async with grpc.aio.insecure_channel(fleet.authority) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await channel.unary_unary(f"/{path}")(b"", metadata=(("authorization", f"Bearer {fleet.operator_token}"),))
+            await channel.unary_unary(f"/{path}", request_serializer=bytes)(
+                b"", metadata=(("authorization", f"Bearer {fleet.operator_token}"),)
+            )
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -97,18 +100,16 @@ async def test_the_rest_calls_of_the_readme_work_as_printed(fleet: Fleet) -> Non
     assert "http://localhost:8080" in block
     script = "set -eu\n" + block.replace("http://localhost:8080", fleet.url)
     out = await _run("bash", "-c", script)
-    answers = [answer for answer, _ in _json_values(out)]
+    answers = _json_values(out)
     assert answers[0]["user"]["displayName"] == "You"
     assert answers[1]["meeting"]["topic"] == "Tea"
     assert [meeting["topic"] for meeting in answers[2]["meetings"]] == ["Tea"]
 
 
-def _json_values(text: str) -> list[tuple[dict[str, dict[str, str]], int]]:
-    decoder, values, at = json.JSONDecoder(), [], 0
-    text = text.strip()
-    while at < len(text):
-        value, at = decoder.raw_decode(text, at)
-        values.append((value, at))
-        while at < len(text) and text[at].isspace():
-            at += 1
+def _json_values(text: str) -> list[Any]:
+    decoder, values, rest = json.JSONDecoder(), [], text.strip()
+    while rest:
+        value, end = decoder.raw_decode(rest)
+        values.append(value)
+        rest = rest[end:].lstrip()
     return values

@@ -79,8 +79,8 @@
     return { frequency: (best * audio.sampleRate) / analyser.fftSize, level: levels[best] };
   };
 
-  const tiles = () => [...document.querySelectorAll('[data-testid=tile], [data-testid=screen]')].map((tile) => ({
-    screen: tile.dataset.testid === 'screen', participant: tile.dataset.participantId, name: tile.dataset.name, picture: read(tile.querySelector('video')),
+  const tiles = () => [...document.querySelectorAll('[data-testid=tile]')].map((tile) => ({
+    screen: tile.dataset.source === 'screen', participant: tile.dataset.participantId, name: tile.dataset.name, picture: read(tile.querySelector('video')),
     video: tile.querySelector('video') !== null,
   }));
 

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _PAUSE_SECONDS = 0.05
 
@@ -27,3 +28,12 @@ async def until(
             message = f"not within {within} s: {what or probe.__name__}; last seen: {seen!r}"
             raise AssertionError(message)
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def call_of(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Callable[[], Awaitable[T]]:
+    """Make a probe of a plain function and its arguments."""
+
+    async def probe() -> T:
+        return function(*args, **kwargs)
+
+    return probe
