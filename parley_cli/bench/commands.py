@@ -30,9 +30,9 @@ def forwarding(
     as_json: Json = False,
 ) -> None:
     """Measure packets out per second of the media node's processor time, beside the machine's own floor."""
-    from parley_cli.bench.forwarding import bench_forwarding  # noqa: PLC0415
+    from parley_cli.bench.forwarding import ForwardingLoad, bench_forwarding  # noqa: PLC0415
 
-    _run(lambda: bench_forwarding(subscribers, seconds), as_json=as_json)
+    _run(lambda: bench_forwarding(ForwardingLoad(subscribers, seconds)), as_json=as_json)
 
 
 @app.command()

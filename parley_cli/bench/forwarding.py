@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,31 @@ from parley_cli.bench.load import LoadClients, load_clients, measure_floor
 from parley_cli.errors import CommandError
 from parley_cli.parts import PythonPart
 
-_FRAMES_PER_SECOND = 30
-_PACKETS_PER_FRAME = 6
-_PACKET_BYTES = 1_150
 _PUBLISHER = "publisher"
 _CALL_SECONDS = 30.0
 _CONNECT_SECONDS = 60.0
 _WARM_UP_SECONDS = 2.0
 _OPENED_AT_A_TIME = 16
 _TOKEN = secrets.token_urlsafe(24)
+
+
+@dataclass(frozen=True)
+class ForwardingLoad:
+    """What the one publisher sends, and to how many.
+
+    Attributes:
+        subscribers: Receivers.
+        seconds: How long to measure.
+        frames_per_second: Of the publisher's video.
+        packets_per_frame: RTP packets of each frame.
+        packet_bytes: Payload of each packet.
+    """
+
+    subscribers: int = 200
+    seconds: float = 10.0
+    frames_per_second: int = 30
+    packets_per_frame: int = 6
+    packet_bytes: int = 1_150
 
 
 @dataclass(frozen=True)
@@ -93,18 +109,20 @@ class _Room:
         return sorted({session.srtp_profile for session in stats.sessions})
 
 
-async def bench_forwarding(subscribers: int, seconds: float) -> Mapping[str, Any]:
+async def bench_forwarding(load: ForwardingLoad) -> Mapping[str, Any]:
     """One publisher, many subscribers: packets out per CPU-second of the node, beside the machine's own floor."""
     before = conditions()
     async with _node() as (pid, target), load_clients() as clients:
         channel = open_channel(target, bearer_token=_TOKEN)
         try:
             room = _Room(SfuControlServiceStub(channel), _reference(), clients, pid)
-            first, last, profiles = await _measure(room, subscribers, seconds)
+            first, last, profiles = await _measure(room, load)
         finally:
             await channel.close()
         received = (await clients.ask("stats"))["totals"]
-    floor = await measure_floor(receivers=subscribers, segments=_PACKETS_PER_FRAME, packet_bytes=_PACKET_BYTES)
+    floor = await measure_floor(
+        receivers=load.subscribers, segments=load.packets_per_frame, packet_bytes=load.packet_bytes
+    )
     return {
         "bench": "forwarding",
         **_figures(first, last),
@@ -112,37 +130,31 @@ async def bench_forwarding(subscribers: int, seconds: float) -> Mapping[str, Any
         "latency_us": received["video_latency_us"],
         "packets_lost": received["lost"],
         "floor": floor,
-        "load": {
-            "publishers": 1,
-            "subscribers": subscribers,
-            "frames_per_second": _FRAMES_PER_SECOND,
-            "packets_per_frame": _PACKETS_PER_FRAME,
-            "packet_bytes": _PACKET_BYTES,
-        },
+        "load": {"publishers": 1, **asdict(load)},
         "conditions": before,
     }
 
 
-async def _measure(room: _Room, subscribers: int, seconds: float) -> tuple[_Sample, _Sample, list[str]]:
+async def _measure(room: _Room, load: ForwardingLoad) -> tuple[_Sample, _Sample, list[str]]:
     offer = await room.clients.ask("offer", id=_PUBLISHER, send=[{"kind": "video", "source": "camera"}])
     await room.open(_PUBLISHER, offer)
     turn = asyncio.Semaphore(_OPENED_AT_A_TIME)
     async with asyncio.TaskGroup() as group:
-        for number in range(subscribers):
+        for number in range(load.subscribers):
             group.create_task(_subscribe(room, f"subscriber-{number}", turn))
     await _connected(room.clients)
     await room.clients.ask(
         "publish",
         id=_PUBLISHER,
         kind="video",
-        frames_per_second=_FRAMES_PER_SECOND,
-        packets_per_frame=_PACKETS_PER_FRAME,
-        packet_bytes=_PACKET_BYTES,
+        frames_per_second=load.frames_per_second,
+        packets_per_frame=load.packets_per_frame,
+        packet_bytes=load.packet_bytes,
     )
     await asyncio.sleep(_WARM_UP_SECONDS)
     await room.clients.ask("stats", reset=True)
     first = await room.sample()
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(load.seconds)
     return first, await room.sample(), await room.profiles()
 
 
