@@ -51,7 +51,7 @@ async def _logged(what: str, work: Coroutine[Any, Any, object]) -> None:
         await work
     except DomainError as error:
         _log.warning("background work failed", work=what, reason=error.reason)
-    except Exception:
+    except Exception:  # noqa: BLE001 -- nobody else would hear of it
         _log.exception("background work failed", work=what)
 
 
@@ -68,7 +68,7 @@ async def repeat(what: str, work: Callable[[], Awaitable[object]], seconds: floa
             if not failing:
                 _log.warning("periodic work failed", work=what, reason=error.reason)
             failing = True
-        except Exception:
+        except Exception:  # noqa: BLE001 -- a loop outlives its faults
             _log.exception("periodic work failed", work=what)
             failing = True
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""From the live state to the database: who was in which meeting, and when. An outage of the database delays it, no more."""
+"""From the live state to the database: who was in which meeting, and when. An outage delays it, no more."""
 
 from __future__ import annotations
 

@@ -87,6 +87,7 @@ class MeetingJoiner:
 
     def __init__(  # noqa: PLR0913 -- wiring
         self,
+        *,
         live: LiveMeetings,
         directory: MeetingDirectory,
         sessions: SessionOpener,
@@ -222,7 +223,7 @@ class MeetingJoiner:
 
     @asynccontextmanager
     async def _compensated(self, meeting_id: str, key: SessionKey) -> AsyncIterator[list[Placement]]:
-        """Undoes what a join has done so far when it fails: at placements that the body notes, and in the live state."""
+        """Undoes what a join has done when it fails: at placements that the body notes, and in the live state."""
         undo: list[Placement] = []
         try:
             yield undo

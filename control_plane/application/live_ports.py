@@ -1,4 +1,4 @@
-"""What being in a meeting needs from outside: live state with its event log, media nodes, a few things of other parts."""
+"""What being in a meeting needs from outside: live state with its event log, media nodes, parts of the rest."""
 
 from __future__ import annotations
 
@@ -325,7 +325,7 @@ class NodeUnreachableError(Exception):
 
 
 class StaleJoinError(Exception):
-    """What a join was built on is no longer so: its reservation ran out, or the room has moved. It may be tried again."""
+    """What a join was built on is no longer so: its place was kept too long, or the room has moved. Try it again."""
 
 
 class RoomNotServedError(Exception):

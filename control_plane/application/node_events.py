@@ -1,4 +1,4 @@
-"""What happens on media nodes becomes what happens in meetings: once, by one replica a node, from where the last one was."""
+"""What happens on media nodes becomes what happens in meetings: once, by one replica a node."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class NodeEventConsumers:
                 await self._probe(node)
             except (DomainError, RoomNotServedError) as error:
                 _log.info("events of a node interrupted", node=who.node_id, error=str(error))
-            except Exception:
+            except Exception:  # noqa: BLE001 -- listening outlives its faults
                 _log.exception("events of a node interrupted", node=who.node_id)
             await asyncio.sleep(retry)
             retry = min(_RETRY_MOST, retry * 2)
@@ -169,7 +169,7 @@ class NodeEventApplier:
                 _log.info("reading a node's state anew", node=node_id, instance=message.position.instance_id)
             return message.position
         if isinstance(message, NodeRoom):
-            await self._reconcile(node_id, address, message)
+            await self._reconcile(address, message)
             return latest
         if message.what is not None:
             self._observer.counted("node_events_applied")
@@ -206,7 +206,7 @@ class NodeEventApplier:
 
     # ------------------------------------------------------------ state instead of events
 
-    async def _reconcile(self, node_id: str, address: str, room: NodeRoom) -> None:
+    async def _reconcile(self, address: str, room: NodeRoom) -> None:
         """Makes live state what a node says that it is; what only the control plane decides is told to the node."""
         view = await self._live.view(room.room_id)
         if room.epoch < view.epoch:

@@ -43,7 +43,8 @@ class SessionOpener:
             undo: Where placements are noted at which something may be left behind.
 
         Raises:
-            DomainError: SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, STORE_UNAVAILABLE.
+            DomainError: SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE,
+                STORE_UNAVAILABLE.
         """
         for attempt in range(_ATTEMPTS):
             with self._observer.stage("place"):

@@ -51,6 +51,7 @@ class Signaling:
 
     def __init__(  # noqa: PLR0913 -- wiring
         self,
+        *,
         live: LiveMeetings,
         rooms: Rooms,
         nodes: MediaNodes,

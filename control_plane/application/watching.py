@@ -101,8 +101,8 @@ class SessionWatcher:
         """Streams a meeting to one of its participants.
 
         Raises:
-            DomainError: PARTICIPANT_NOT_FOUND, CURSOR_INVALID, STORE_UNAVAILABLE; TOO_MANY_STREAMS after another stream of the
-                same participant has replaced this one.
+            DomainError: PARTICIPANT_NOT_FOUND, CURSOR_INVALID, STORE_UNAVAILABLE; TOO_MANY_STREAMS after another stream
+                of the same participant has replaced this one.
         """
         subscription = await self._log.subscribe(meeting_id, participant_id, cursor) if cursor else None
         stream_id = self._ids.uuid()
@@ -110,13 +110,9 @@ class SessionWatcher:
             view = None
             if subscription is None:
                 view, subscription = await self._begin(meeting_id, participant_id)
-            try:
-                # After the subscription has begun, so that of two streams opened at once one sees the other.
-                await self._live.open_stream(meeting_id, participant_id, stream_id)
-            except DomainError as error:
-                if error.reason != "PARTICIPANT_NOT_FOUND" or view is not None:
-                    raise
-                async for message in _farewell(subscription, participant_id, self._clock, error):
+            gone = await self._announce(meeting_id, participant_id, stream_id)
+            if gone is not None:
+                async for message in _farewell(subscription, participant_id, self._clock, gone):
                     yield message
                 return
             own_seen = False
@@ -136,6 +132,19 @@ class SessionWatcher:
         finally:
             if subscription is not None:
                 subscription.close()
+
+    async def _announce(self, meeting_id: str, participant_id: str, stream_id: str) -> DomainError | None:
+        """Tells other streams of the participant to end; returns the error of somebody who is not in the meeting.
+
+        This comes after the subscription has begun, so that of two streams opened at once one sees the other.
+        """
+        try:
+            await self._live.open_stream(meeting_id, participant_id, stream_id)
+        except DomainError as error:
+            if error.reason == "PARTICIPANT_NOT_FOUND":
+                return error
+            raise
+        return None
 
     async def _begin(self, meeting_id: str, participant_id: str) -> tuple[LiveView, Subscription]:
         for _ in range(_SNAPSHOTS):

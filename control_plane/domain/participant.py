@@ -1,6 +1,6 @@
 """Somebody in a meeting, and the life of their stay: a pure state machine.
 
-`WAITING -> JOINING -> CONNECTED <-> RECONNECTING -> LEFT`; everything may end in `LEFT`, and nothing comes back from it.
+`WAITING -> JOINING -> CONNECTED <-> RECONNECTING -> LEFT`; all may end in `LEFT`, and nothing comes back from it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Watching meetings: one blocking read a process for all their logs, fanned out to bounded queues.
 
-A thousand watchers cost one connection to Redis. Nothing is lost or doubled between what a watcher reads of the past and what
-the loop brings, since a watcher is registered before it reads its past and passes over what it has had, by position.
+A thousand watchers cost one connection to Redis. Nothing is lost or doubled between what a watcher reads of the past
+and what the loop brings: a watcher is registered before it reads its past, and passes over what it has had already.
 
-When Redis is away, watchers stay: the loop tries again, and goes on from the same positions. When it comes back without a position
-that was read before (it lost data), the watchers of that meeting are told that the log is lost and take a new snapshot.
+When Redis is away, watchers stay: the loop tries again, and goes on from the same positions. When it comes back without
+a position that was read before (it lost data), the watchers of that meeting are told so and take a new snapshot.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from control_plane.redis_store import milliseconds
 class Horizon:
     """Until when silence may be judged.
 
-    Signs of life reach Redis through this process and its sisters. After a start, a stall or an outage of Redis they are
-    late through no fault of their senders, so nothing is judged until they have had time to come in.
+    Signs of life reach Redis through this process and its sisters. After a start, a stall or an outage of Redis they
+    are late through no fault of their senders, so nothing is judged until they have had time to come in.
 
     Args:
         clock: The clock.

@@ -431,7 +431,7 @@ class Watching:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
-async def eventually(condition: Callable[[], object], within: float = 5.0) -> None:
+async def eventually(condition: Callable[[], object], within: float = 20.0) -> None:
     """Waits until something holds."""
     deadline = asyncio.get_running_loop().time() + within
     while not condition():
@@ -446,7 +446,7 @@ def other_host(meeting: Meeting, user_id: str) -> Meeting:
 async def keys_of(redis_url: str, pattern: str) -> Mapping[str, str]:
     client = connect(redis_url)
     try:
-        return {name: await client.type(name) async for name in client.scan_iter(pattern)}
+        return {str(name): str(await client.type(name)) async for name in client.scan_iter(pattern)}
     finally:
         await client.aclose()
 

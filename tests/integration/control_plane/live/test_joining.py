@@ -124,5 +124,3 @@ async def test_the_host_starts_the_meeting_by_coming(replica: Replica, directory
 
     assert joined.view.meeting is not None
     assert joined.view.meeting.state.value == "active"
-
-

@@ -86,9 +86,7 @@ async def test_replicas_that_place_a_room_at_once_agree(
 ) -> None:
     replicas = [replica, make_replica(), make_replica()]
     await replica.register(second)
-    placements = await asyncio.gather(*[
-        replicas[i % 3].part.leases.place(PlacementRequest("room")) for i in range(30)
-    ])
+    placements = await asyncio.gather(*[replicas[i % 3].part.leases.place(PlacementRequest("room")) for i in range(30)])
 
     assert len({(one.node_id, one.epoch) for one in placements}) == 1
     assert sum(one.fresh for one in placements) == 1
@@ -189,7 +187,9 @@ async def test_a_node_is_not_lost_for_two_missed_reports(replica: Replica, node:
     assert await state_of(replica, node) is NodeState.ACTIVE
 
 
-async def test_silence_while_nobody_listened_is_no_loss(replica: Replica, node: FakeNode, make_replica: MakeReplica) -> None:
+async def test_silence_while_nobody_listened_is_no_loss(
+    replica: Replica, node: FakeNode, make_replica: MakeReplica
+) -> None:
     await replica.join("Ana")
     await replica.steady(node)
     await replica.stop()
@@ -282,9 +282,7 @@ async def test_a_goodbye_moves_what_is_left(replica: Replica, node: FakeNode, se
     assert await replica.part.rooms.move_void() == 1
 
 
-async def test_a_returned_node_is_fenced_from_what_moved(
-    replica: Replica, node: FakeNode, second: FakeNode
-) -> None:
+async def test_a_returned_node_is_fenced_from_what_moved(replica: Replica, node: FakeNode, second: FakeNode) -> None:
     await replica.join("Ana")
     held = node.report()
     await replica.register(second)
@@ -356,9 +354,11 @@ async def test_the_first_message_has_to_be_a_registration(replica: Replica, node
 
 async def test_rates_come_from_two_reports(replica: Replica, node: FakeNode, clock: SetClock) -> None:
     report = replica.part.registry.report
-    await report(node.node_id, node.instance_id, LoadReport(cpu_seconds=10, packets_sent=100, bytes_sent=1000), clock.now())
+    first = LoadReport(cpu_seconds=10, packets_sent=100, bytes_sent=1000)
+    await report(node.node_id, node.instance_id, first, clock.now())
     clock.move(2)
-    await report(node.node_id, node.instance_id, LoadReport(cpu_seconds=11, packets_sent=300, bytes_sent=2000), clock.now())
+    second = LoadReport(cpu_seconds=11, packets_sent=300, bytes_sent=2000)
+    await report(node.node_id, node.instance_id, second, clock.now())
 
     (one,) = await replica.part.registry.nodes()
     assert one.cpu_cores_used == pytest.approx(0.5)
@@ -385,4 +385,3 @@ async def test_a_room_that_nobody_is_in_is_released_after_a_while(
     replica.clock.move(900)
     await replica.part.sweeper.sweep()
     assert directory.meetings[MEETING].state.value == "ended"
-

@@ -137,9 +137,7 @@ async def test_counts_are_those_of_the_participants_after_a_storm(replica: Repli
     async def come_and_go(number: int) -> None:
         here = (replica, other)[number % 2]
         joined = await here.join(f"P{number}")
-        await asyncio.gather(
-            here.part.signaling.leave(attendee(joined)), other.part.signaling.leave(attendee(joined))
-        )
+        await asyncio.gather(here.part.signaling.leave(attendee(joined)), other.part.signaling.leave(attendee(joined)))
 
     await asyncio.gather(*[come_and_go(number) for number in range(30)], replica.join("Stays"))
 

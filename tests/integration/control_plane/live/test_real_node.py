@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -90,7 +91,7 @@ async def call(plane: Running, tmp_path: Path) -> AsyncIterator[Call]:
 class Watch:
     """A participant's stream; what was passed over while looking for something else can still be found."""
 
-    def __init__(self, stream: aio.UnaryStreamCall) -> None:
+    def __init__(self, stream: aio.UnaryStreamCall[Any, signaling.WatchSessionResponse]) -> None:
         self._stream = stream
         self._seen: list[signaling.WatchSessionResponse] = []
 
@@ -101,9 +102,9 @@ class Watch:
                     if kind in {message.event.WhichOneof("kind"), message.WhichOneof("message")}:
                         self._seen.remove(message)
                         return message
-                message = await self._stream.read()
-                assert isinstance(message, signaling.WatchSessionResponse), f"the stream ended before {kind}"
-                self._seen.append(message)
+                following = await self._stream.read()
+                assert isinstance(following, signaling.WatchSessionResponse), f"the stream ended before {kind}"
+                self._seen.append(following)
 
 
 async def test_two_join_see_each_other_and_part(call: Call) -> None:
@@ -126,11 +127,13 @@ async def test_two_join_see_each_other_and_part(call: Call) -> None:
     muted = track_pb2.Track(
         mid="0", kind=track_pb2.TRACK_KIND_AUDIO, source=track_pb2.TRACK_SOURCE_MICROPHONE, muted=True
     )
-    me = {"metadata": bearer(ben.participant_token)}
-    await call.signaling.UpdateTracks(signaling.UpdateTracksRequest(name=ben.participant.name, tracks=[muted]), **me)
+    me = bearer(ben.participant_token)
+    await call.signaling.UpdateTracks(
+        signaling.UpdateTracksRequest(name=ben.participant.name, tracks=[muted]), metadata=me
+    )
     updated = await stream.find("participant_updated")
     assert updated.event.participant_updated.participant.tracks[0] == muted
-    await call.signaling.LeaveMeeting(signaling.LeaveMeetingRequest(name=ben.participant.name), **me)
+    await call.signaling.LeaveMeeting(signaling.LeaveMeetingRequest(name=ben.participant.name), metadata=me)
     left = await stream.find("participant_left")
     assert left.event.participant_left.participant == ben.participant.name
     await call.plane.plans.EndMeeting(
@@ -170,14 +173,16 @@ async def test_refusals_name_the_callers_own_fields(call: Call) -> None:
     bare = media_offer()
     bare.sdp = offer(without=["a=fingerprint"])
     assert (await refusal(call.join("Cara", offer=bare))).reason == "SDP_NOT_ACCEPTABLE"
-    me = {"metadata": bearer(ben.participant_token)}
+    me = bearer(ben.participant_token)
     slot = session_pb2.SlotRequest(mid="99", automatic=session_pb2.AutomaticSelection())
     unknown = await refusal(
-        call.signaling.UpdateSlots(signaling.UpdateSlotsRequest(name=ben.participant.name, slots=[slot]), **me)
+        call.signaling.UpdateSlots(signaling.UpdateSlotsRequest(name=ben.participant.name, slots=[slot]), metadata=me)
     )
     assert (unknown.code, unknown.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "MID_UNKNOWN")
     assert unknown.field_violations[0].field.startswith("slots")
-    foreign = await refusal(call.signaling.Heartbeat(signaling.HeartbeatRequest(name=hanna.participant.name), **me))
+    foreign = await refusal(
+        call.signaling.Heartbeat(signaling.HeartbeatRequest(name=hanna.participant.name), metadata=me)
+    )
     assert (foreign.code, foreign.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
 
 

@@ -1,4 +1,4 @@
-"""Redis is killed during a meeting: calls fail quickly and say when to try again, streams stay, nothing is lost or doubled."""
+"""Redis is killed during a meeting: calls fail quickly and with a hint, streams stay, nothing is lost or doubled."""
 
 from __future__ import annotations
 

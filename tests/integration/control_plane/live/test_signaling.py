@@ -9,7 +9,13 @@ from datetime import timedelta
 import pytest
 
 from control_plane.application.admission import check_offer
-from control_plane.application.live_ports import MediaStateEvent, NodePosition, SessionKey, SlotStatesEvent, SpeakerEvent
+from control_plane.application.live_ports import (
+    MediaStateEvent,
+    NodePosition,
+    SessionKey,
+    SlotStatesEvent,
+    SpeakerEvent,
+)
 from control_plane.application.signaling import Attendee
 from control_plane.domain.errors import DomainError
 from control_plane.domain.event import (
@@ -23,7 +29,14 @@ from control_plane.domain.event import (
     SlotsChanged,
 )
 from control_plane.domain.media import MediaOffer, SlotMode, SlotSelection
-from control_plane.domain.participant import Participant, ParticipantRole, ParticipantState, Track, TrackKind, TrackSource
+from control_plane.domain.participant import (
+    Participant,
+    ParticipantRole,
+    ParticipantState,
+    Track,
+    TrackKind,
+    TrackSource,
+)
 from tests.integration.control_plane.live.conftest import MakeReplica
 from tests.support.live import (
     HOST,
@@ -285,7 +298,7 @@ async def test_a_session_that_was_replaced_says_nothing_about_its_participant(re
     assert (await replica.view()).participants[0].state is ParticipantState.CONNECTED
 
 
-async def test_attendees_send_nothing(replica: Replica) -> None:
+def test_attendees_send_nothing() -> None:
     with pytest.raises(DomainError) as refused:
         check_offer(MediaOffer("x", TRACKS), ParticipantRole.ATTENDEE)
 

@@ -82,7 +82,14 @@ def test_cursors_come_back_as_they_were_and_fit_the_contract() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1", "1.12345678901.0123abcd.1795231073715", "2.12345678901.0123abcd.1-1", "1.12345678901.0123abcd.1-1\n", "\0"],
+    [
+        "",
+        "1",
+        "1.12345678901.0123abcd.1795231073715",
+        "2.12345678901.0123abcd.1-1",
+        "1.12345678901.0123abcd.1-1\n",
+        "\0",
+    ],
 )
 def test_texts_that_are_no_cursors_are_refused(text: str) -> None:
     with pytest.raises(DomainError) as refused:

@@ -13,7 +13,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ANYWHERE = PlacementRequest("room")
 
 
-def node(  # noqa: PLR0913
+def node(
     name: str,
     *,
     region: str = "eu",
