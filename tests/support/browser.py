@@ -40,6 +40,7 @@ class Tile:
     name: str
     screen: bool
     video: bool
+    area: int
     picture: Mark | None
 
 
@@ -160,6 +161,7 @@ class Person:
                 name=tile["name"] or "",
                 screen=tile["screen"],
                 video=tile["video"],
+                area=tile["area"],
                 picture=Mark(**tile["picture"]) if tile["picture"] else None,
             )
             for tile in await self._evaluate("parleyTest.tiles()")

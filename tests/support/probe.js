@@ -81,7 +81,7 @@
 
   const tiles = () => [...document.querySelectorAll('[data-testid=tile]')].map((tile) => ({
     screen: tile.dataset.source === 'screen', participant: tile.dataset.participantId, name: tile.dataset.name, picture: read(tile.querySelector('video')),
-    video: tile.querySelector('video') !== null,
+    video: tile.querySelector('video') !== null, area: tile.clientWidth * tile.clientHeight,
   }));
 
   /** Watches one number's picture: how many changes it made, and the longest time without one, in milliseconds. */
