@@ -17,7 +17,13 @@ export default function MeetingRoute({ id }: { id: string }) {
   const [visit, begin] = useState(() => new Visit(id));
   useEffect(() => {
     visit.start();
-    return () => visit.close();
+    // A pasted link that differs in its passcode alone loads no page.
+    const onHash = () => visit.addressChanged();
+    addEventListener("hashchange", onHash);
+    return () => {
+      removeEventListener("hashchange", onHash);
+      visit.close();
+    };
   }, [visit]);
   return <PhaseScreen visit={visit} room={useRoom()} onAgain={() => begin(new Visit(id))} />;
 }

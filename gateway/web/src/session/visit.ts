@@ -53,6 +53,13 @@ export class Visit {
     void this.check(passcode);
   }
 
+  /** Another passcode stands in the address: worth a try for whoever is not in yet. */
+  addressChanged(): void {
+    if (["passcode", "problem"].includes(this.phase.get().kind)) {
+      this.start();
+    }
+  }
+
   /** The name last used, or the account's. */
   get name(): string {
     return localStorage.getItem(NAME) ?? account.account?.displayName ?? "";
