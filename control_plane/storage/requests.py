@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from opentelemetry.propagate import inject
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -72,6 +72,19 @@ class PostgresOutbox:
         )
 
 
+# Of each meeting only the oldest entry can be taken, by whichever process: so a meeting's entries stay in order.
+_EARLIER = OUTBOX.alias("earlier")
+_OLDEST = (
+    select(OUTBOX)
+    .where(
+        ~exists().where((_EARLIER.c.meeting_number == OUTBOX.c.meeting_number) & (_EARLIER.c.id < OUTBOX.c.id)),
+    )
+    .order_by(OUTBOX.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True, of=OUTBOX)
+)
+
+
 class PostgresOutboxReader:
     """The other end of the outbox."""
 
@@ -90,8 +103,7 @@ class PostgresOutboxReader:
 
     async def _relay_one(self, handle: Callable[[OutboxEntry], Awaitable[None]]) -> bool:
         async with self._database.transaction() as connection:
-            oldest = select(OUTBOX).order_by(OUTBOX.c.id).limit(1).with_for_update(skip_locked=True)
-            row = (await connection.execute(oldest)).first()
+            row = (await connection.execute(_OLDEST)).first()
             if row is None:
                 return False
             await handle(OutboxEntry(row.id, row.kind, row.meeting_number, row.participant_id, row.traceparent))
