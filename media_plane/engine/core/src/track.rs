@@ -14,6 +14,8 @@ use crate::wire::extension::AudioLevel;
 const KEY_FRAME_INTERVAL: Micros = SECOND;
 /// The same for a receiver that is new: it has nothing to show until the key frame comes.
 const NEW_RECEIVER_INTERVAL: Micros = 250 * MILLISECOND;
+/// And when the key frame does not come: the request may have been lost.
+const NEW_RECEIVER_RETRY: Micros = 500 * MILLISECOND;
 /// A track without packets for this long is inactive.
 const INACTIVE_AFTER: Micros = 2 * SECOND;
 /// How far a capture time told by sender reports may be from the arrival before it is not believed.
@@ -41,6 +43,8 @@ pub(crate) struct TimestampAnchor {
 pub(crate) struct KeyFrameRequests {
     wanted: bool,
     by_new_receiver: bool,
+    /// A request has been sent since the last key frame.
+    asked: bool,
     last_sent: Option<Micros>,
 }
 
@@ -60,16 +64,20 @@ impl KeyFrameRequests {
     pub(crate) fn satisfied(&mut self) {
         self.wanted = false;
         self.by_new_receiver = false;
+        self.asked = false;
     }
 
     /// Whether to send a request now; the answer yes counts as sent.
     pub(crate) fn is_due(&mut self, now: Micros) -> bool {
-        let interval = if self.by_new_receiver { NEW_RECEIVER_INTERVAL } else { KEY_FRAME_INTERVAL };
+        let interval = match (self.by_new_receiver, self.asked) {
+            (true, false) => NEW_RECEIVER_INTERVAL,
+            (true, true) => NEW_RECEIVER_RETRY,
+            (false, _) => KEY_FRAME_INTERVAL,
+        };
         let due = self.wanted && self.last_sent.is_none_or(|sent| now.saturating_sub(sent) >= interval);
         if due {
             self.last_sent = Some(now);
-            // Asked again after the longer interval unless the key frame comes; a request may be lost.
-            self.by_new_receiver = false;
+            self.asked = true;
         }
         due
     }
@@ -243,8 +251,11 @@ mod tests {
         assert!(requests.is_due(10 * SECOND));
         requests.want_for_new_receiver();
         assert!(!requests.is_due(10 * SECOND + 200_000));
-        assert!(requests.is_due(10 * SECOND + 250_000));
-        assert!(!requests.is_due(10 * SECOND + 600_000));
+        assert!(!requests.is_due(10 * SECOND + 499_000));
+        assert!(requests.is_due(10 * SECOND + 500_000), "asked again, since nothing came");
+        requests.satisfied();
+        requests.want_for_new_receiver();
+        assert!(requests.is_due(10 * SECOND + 750_000));
     }
 
     fn track() -> Track {
