@@ -125,8 +125,11 @@ def _parts(settings: Settings, folder: DataFolder) -> Sequence[Supervised]:
             needs=[store.part.name for store in stores],
             stop_stage=_CONTROL_STAGE,
         ),
+        # A node that finds no control plane waits ever longer between attempts: begun after it, it registers at once.
         Supervised(
-            PythonPart("node", "media_plane.node", environment, RotatingLog(logs, "node")), stop_stage=_NODE_STAGE
+            PythonPart("node", "media_plane.node", environment, RotatingLog(logs, "node")),
+            needs=["control-plane"],
+            stop_stage=_NODE_STAGE,
         ),
         *gateway_parts(settings, folder.path, logs),
     ]
