@@ -32,8 +32,8 @@ function Screen() {
     }
     case "unknown":
       return (
-        <MessagePage title="There is nothing here" actions={<HomeLink />}>
-          This address doesn’t exist. Check the link, or start from the beginning.
+        <MessagePage title="There is nothing at this address" actions={<HomeLink />}>
+          Check the link, or start from the beginning.
         </MessagePage>
       );
   }
