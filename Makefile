@@ -58,7 +58,9 @@ $(STAMPS)/load: $(ENGINE_SOURCES) media_plane/engine/load/pyproject.toml $(STAMP
 
 $(STAMPS)/npm: $(WEB)/package-lock.json $(STAMPS)/python
 	@echo "parley: installing the web client's packages"
-	@cd $(WEB) && $(NPM) ci --silent
+	@# Not "npm ci": it insists on the optional binaries of every platform, and not every registry carries them all. This keeps to
+	@# the same versions and hashes, and leaves the lock file as it is.
+	@cd $(WEB) && $(NPM) install --no-save --silent
 	@touch $@
 
 $(WEB)/dist/index.html: $(STAMPS)/npm $(WEB_SOURCES)
