@@ -1,27 +1,36 @@
 """Types of the compiled engine module `media_plane._engine` (Rust, built by maturin).
 
-The node talks to the engine in commands and events. A command is a plain call: it checks its arguments, pushes onto the
-bounded queue of the shard that owns the room and wakes that shard; no call waits for a packet. Events come back in
-batches: `Engine.fileno` becomes readable, `Engine.drain_events` returns what has happened. No packet ever crosses here.
+The node talks to the engine in commands and events. A command is a plain call: it checks its arguments, pushes onto
+the bounded queue of the shard that owns the room and wakes that shard; no call waits for a packet. Events come back
+in batches: `Engine.fileno` becomes readable, `Engine.drain_events` returns what has happened. No packet ever crosses
+here.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self, final
+from typing import Literal, Self, TypeAlias, final
 
-MediaKind = Literal["audio", "video"]
-SessionState = Literal["connecting", "connected", "closed"]
-CloseReason = Literal["requested", "replaced", "ice_timeout", "dtls_failed", "peer_closed"]
+MediaKind: TypeAlias = Literal["audio", "video"]
+SessionState: TypeAlias = Literal["connecting", "connected", "closed"]
+CloseReason: TypeAlias = Literal["requested", "replaced", "ice_timeout", "dtls_failed", "peer_closed"]
 
 class EngineError(Exception):
     """A command that the engine refuses; `reason` says why, in a word that does not change."""
 
     reason: Literal[
-        "unknown_room", "unknown_session", "unknown_track", "room_exists", "session_exists", "too_many", "queue_full", "invalid", "stopped"
+        "unknown_room",
+        "unknown_session",
+        "unknown_track",
+        "room_exists",
+        "session_exists",
+        "too_many",
+        "queue_full",
+        "invalid",
+        "stopped",
     ]
 
 @final
 class Codec:
-    """One payload format that both ends of a session agreed on, with the numbers this session uses (RFC 8866 rtpmap/fmtp)."""
+    """One payload format that both ends of a session agreed on, with this session's numbers (RFC 8866 rtpmap, fmtp)."""
 
     def __new__(
         cls,
@@ -35,13 +44,17 @@ class Codec:
     ) -> Self:
         """Describe a codec.
 
-        `name` is the encoding name of the rtpmap ("opus", "VP8", "VP9", "H264", "AV1", "red"); `fmtp` tells two formats of
-        the same name apart (H.264 profile and packetization mode, VP9 profile): formats are the same when name and `fmtp` are.
+        `name` is the encoding name of the rtpmap ("opus", "VP8", "VP9", "H264", "AV1", "red"); `fmtp` tells two
+        formats of the same name apart (H.264 profile and packetization mode, VP9 profile): formats are the same when
+        name and `fmtp` are.
         """
 
 @final
 class HeaderExtensions:
-    """The identifiers (1 to 14, RFC 8285) this session uses for the extensions that the engine reads or writes; None: not agreed."""
+    """The identifiers (1 to 14, RFC 8285) this session uses for the extensions that the engine reads or writes.
+
+    None: not agreed.
+    """
 
     def __new__(
         cls,
@@ -71,12 +84,18 @@ class SendTrack:
         rids: Sequence[str] = (),
         muted: bool = False,
     ) -> Self:
-        """Describe a track; `ssrcs` and `rtx_ssrcs` (paired by position) come from `a=ssrc` lines where the offer has them,
-        `rids` from `a=simulcast`; otherwise the engine learns them from the MID and RID extensions."""
+        """Describe a track.
+
+        `ssrcs` and `rtx_ssrcs` (paired by position) come from `a=ssrc` lines where the offer has them, `rids` from
+        `a=simulcast`; otherwise the engine learns them from the MID and RID extensions.
+        """
 
 @final
 class Slot:
-    """A place in the client's layout: an m-line the client only receives on, filled by the engine with one source at a time."""
+    """A place in the client's layout.
+
+    An m-line the client only receives on, filled by the engine with one source at a time.
+    """
 
     def __new__(cls, *, mid: str, kind: MediaKind, ssrc: int, rtx_ssrc: int | None = None) -> Self:
         """Describe a slot; its SSRCs stand in the answer and never change during the session."""
@@ -99,8 +118,9 @@ class SessionParameters:
     ) -> Self:
         """Describe a session.
 
-        `ice_ufrag` and `ice_pwd` are the client's (RFC 8839); `fingerprints` are (hash function, hex with colons) pairs of its
-        DTLS certificate, at least one of them "sha-256"; `cname` is what the engine writes into SDES of its reports.
+        `ice_ufrag` and `ice_pwd` are the client's (RFC 8839); `fingerprints` are (hash function, hex with colons)
+        pairs of its DTLS certificate, at least one of them "sha-256"; `cname` is what the engine writes into SDES of
+        its reports.
         """
 
 @final
@@ -122,7 +142,7 @@ class SessionStateChanged:
 
 @final
 class FirstMedia:
-    """The first RTP packet that came from a client's track (`direction` "in"), or went out to one of its slots ("out")."""
+    """First RTP packet that came from a client's track (`direction` "in"), or went out to one of its slots ("out")."""
 
     room_id: str
     session_id: str
@@ -132,7 +152,10 @@ class FirstMedia:
 
 @final
 class SlotSourceChanged:
-    """From this moment the slot carries the given track; both None: the slot is empty. For video it comes with the key frame."""
+    """From this moment the slot carries the given track.
+
+    Both None: the slot is empty. For video it comes with the key frame.
+    """
 
     room_id: str
     session_id: str
@@ -157,20 +180,32 @@ class TrackActivityChanged:
     active: bool
     time_unix_nano: int
 
-Event = SessionStateChanged | FirstMedia | SlotSourceChanged | DominantSpeakerChanged | TrackActivityChanged
+Event: TypeAlias = SessionStateChanged | FirstMedia | SlotSourceChanged | DominantSpeakerChanged | TrackActivityChanged
 
 @final
 class SlotRequest:
     """What a video slot shall show: a track, or (both None) nothing."""
 
     def __new__(
-        cls, *, mid: str, source_session_id: str | None = None, source_mid: str | None = None, max_height: int = 0, priority: int = 0
+        cls,
+        *,
+        mid: str,
+        source_session_id: str | None = None,
+        source_mid: str | None = None,
+        max_height: int = 0,
+        priority: int = 0,
     ) -> Self:
-        """`max_height` in pixels (0: no limit) and `priority` (higher first) steer the layer choice when bandwidth is short."""
+        """`max_height` in pixels (0.
+
+        No limit) and `priority` (higher first) steer the layer choice when bandwidth is short.
+        """
 
 @final
 class Engine:
-    """The forwarding engine: one thread and one UDP port a shard. A room lives on one shard, the one with the fewest sessions."""
+    """The forwarding engine.
+
+    One thread and one UDP port a shard. A room lives on one shard, the one with the fewest sessions.
+    """
 
     def __new__(
         cls,
@@ -182,11 +217,17 @@ class Engine:
         max_sessions_per_shard: int = 2000,
         event_capacity: int = 65536,
     ) -> Self:
-        """Bind one UDP socket a port (0: any free port) and make the DTLS certificate; raises OSError when a port is taken."""
+        """Bind one UDP socket a port (0.
+
+        Any free port) and make the DTLS certificate; raises OSError when a port is taken.
+        """
 
     def start(self) -> None: ...
     def stop(self) -> None:
-        """End every session (RTCP BYE, DTLS close_notify), join the shard threads; further commands raise EngineError("stopped")."""
+        """End every session (RTCP BYE, DTLS close_notify), join the shard threads.
+
+        Further commands raise EngineError("stopped").
+        """
 
     @property
     def ports(self) -> list[int]: ...
@@ -201,26 +242,36 @@ class Engine:
     def open_session(self, room_id: str, session_id: str, parameters: SessionParameters) -> LocalTransport: ...
     def close_session(self, session_id: str, reason: CloseReason = "requested") -> None: ...
     def set_track_muted(self, session_id: str, mid: str, muted: bool) -> None:
-        """Stop (or resume) forwarding a track: a muted track's packets are dropped at the node, whatever the client sends."""
+        """Stop (or resume) forwarding a track.
+
+        A muted track's packets are dropped at the node, whatever the client sends.
+        """
 
     def update_slots(self, session_id: str, requests: Sequence[SlotRequest]) -> None:
-        """Set what the named video slots show; slots not named keep theirs. Audio slots belong to the engine: the loudest get them."""
+        """Set what the named video slots show.
+
+        Slots not named keep theirs. Audio slots belong to the engine: the loudest get them.
+        """
 
     def request_key_frame(self, session_id: str, mid: str) -> None: ...
     def counters(self) -> Mapping[str, int]:
         """Monotonic counters of all shards since start.
 
-        Keys: packets_received, bytes_received, packets_sent, bytes_sent, packets_lost, packets_recovered, nacks_received,
-        nacks_sent, key_frame_requests_sent, key_frame_requests_received, transport_feedback_received, retransmissions_sent,
-        send_calls, receive_calls, cpu_nanoseconds (of the shard threads), sessions_opened, sessions_closed, and `dropped_<kind>` for each kind of refused datagram: dropped_stun,
-        dropped_dtls, dropped_srtp_auth, dropped_srtp_replay, dropped_rtp, dropped_rtcp, dropped_unknown_ssrc,
+        Keys: packets_received, bytes_received, packets_sent, bytes_sent, packets_lost, packets_recovered,
+        nacks_received, nacks_sent, key_frame_requests_sent, key_frame_requests_received, transport_feedback_received,
+        retransmissions_sent, send_calls, receive_calls, cpu_nanoseconds (of the shard threads), sessions_opened,
+        sessions_closed, and `dropped_<kind>` for each kind of refused datagram: dropped_stun, dropped_dtls,
+        dropped_srtp_auth, dropped_srtp_replay, dropped_rtp, dropped_rtcp, dropped_unknown_ssrc,
         dropped_unknown_source, dropped_noise, dropped_rate, dropped_send_buffer.
         """
 
     def session_stats(self, session_id: str) -> Mapping[str, object]:
-        """Figures of one session: state, srtp_profile, remote_address, round_trip_time_ms, and a list each for `tracks`
-        (mid, packets, bytes, lost, jitter_ms, codec, audio_level) and `slots` (mid, source_session_id, source_mid, packets, bytes,
-        fraction_lost, nacks, key_frames_requested). A snapshot taken by the shard; waits at most 200 ms."""
+        """Figures of one session.
+
+        State, srtp_profile, remote_address, round_trip_time_ms, and a list each for `tracks` (mid, packets, bytes,
+        lost, jitter_ms, codec, audio_level) and `slots` (mid, source_session_id, source_mid, packets, bytes,
+        fraction_lost, nacks, key_frames_requested). A snapshot taken by the shard; waits at most 200 ms.
+        """
 
 def build_info() -> Mapping[str, str]:
     """Version of the engine, of the Rust compiler, target and whether GSO and GRO are in use on this kernel."""
