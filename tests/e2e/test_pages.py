@@ -47,7 +47,7 @@ async def test_a_number_that_is_none_has_a_page(invite: Invite, url: str) -> Non
 async def test_an_unknown_address_has_a_page(invite: Invite, url: str) -> None:
     bob = await invite(2, name="Bob")
     await bob.page.goto(f"{url}/nowhere")
-    await bob.sees_text("nothing at this address")
+    await bob.sees_text("nothing (here|at this address)")
 
 
 async def test_refused_permission_says_what_to_do_and_lets_one_in_anyway(invite: Invite, url: str) -> None:

@@ -13,6 +13,7 @@ async def test_a_join_is_one_trace_from_the_click_to_the_first_media(
 ) -> None:
     ann, bob = await invite(1, name="Ann"), await invite(2, name="Bob")
     link = await ann.start_meeting(fleet.url)
+    await ann.sees(ann)
     before = {span.trace_id for span in collector.spans.all() if span.service == "parley-web"}
     await bob.join(link)
     await bob.sees(ann)
@@ -26,7 +27,12 @@ async def test_a_join_is_one_trace_from_the_click_to_the_first_media(
         return collector.spans.of_trace(joins[0].trace_id) if joins else []
 
     def complete(spans: list[Span]) -> bool:
-        return {span.service for span in spans} >= _EVERYONE and any(_is_first_media(span) for span in spans)
+        names = {span.name for span in spans if span.service == "parley-web"}
+        return (
+            {span.service for span in spans} >= _EVERYONE
+            and any(_is_first_media(span) for span in spans)
+            and "first frame" in names
+        )
 
     spans = await until(trace, complete, what="all parts' spans under one trace id")
     by_id = {span.span_id: span for span in spans}
@@ -39,7 +45,7 @@ async def test_a_join_is_one_trace_from_the_click_to_the_first_media(
 
 
 def _is_first_media(span: Span) -> bool:
-    return span.service == "parley-node" and "first media" in span.name
+    return span.service == "parley-node" and "first_media" in span.name
 
 
 def _path(span: Span, by_id: dict[str, Span]) -> list[str]:
