@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -96,6 +96,12 @@ class BotClient:
         self._cursor = ""
         self._heartbeat_seconds = 10.0
         self._clicked = self._answered = 0.0
+        self._epoch = 0
+        self._muted: dict[Source, bool] = {
+            "microphone": not options.peer.microphone,
+            "camera": not options.peer.camera,
+            "screen": True,
+        }
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -139,6 +145,7 @@ class BotClient:
             self._cursor = response.cursor
             self._heartbeat_seconds = response.heartbeat_interval.ToNanoseconds() / 1e9 or 10.0
             self.view.replace(response.snapshot)
+            self._epoch = response.answer.epoch
             self.view.assign(response.answer.slots)
             await self.peer.accept(response.answer.sdp)
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._stay())]
@@ -159,6 +166,7 @@ class BotClient:
 
     async def mute(self, source: Source, *, muted: bool) -> None:
         """Mute or unmute a track, here and for everyone."""
+        self._muted[source] = muted
         self.peer.mute(source, muted=muted)
         request = signaling_service_pb2.UpdateTracksRequest(name=self._name, tracks=[self._track(source, muted=muted)])
         await self._signaling.UpdateTracks(request, metadata=self._metadata(), timeout=_CALL_SECONDS)
@@ -212,20 +220,16 @@ class BotClient:
             muted=muted,
         )
 
-    def _offered_tracks(self) -> list[track_pb2.Track]:
-        peer = self.options.peer
-        return [
-            self._track("microphone", muted=not peer.microphone),
-            self._track("camera", muted=not peer.camera),
-            self._track("screen", muted=True),
-        ]
+    def _media_offer(self) -> signaling_service_pb2.MediaOffer:
+        tracks = [self._track(source, muted=muted) for source, muted in self._muted.items()]
+        return signaling_service_pb2.MediaOffer(sdp=self._offer, tracks=tracks)
 
     def _join_request(self) -> signaling_service_pb2.JoinMeetingRequest:
         return signaling_service_pb2.JoinMeetingRequest(
             meeting=self.options.meeting,
             passcode=self.options.passcode,
             display_name=self.options.display_name,
-            offer=signaling_service_pb2.MediaOffer(sdp=self._offer, tracks=self._offered_tracks()),
+            offer=self._media_offer(),
             request_id=str(uuid.uuid4()),
         )
 
@@ -237,10 +241,38 @@ class BotClient:
                     self.events.append(message)
                     self._cursor = message.cursor
                     self.view.apply(message)
+                    if message.event.HasField("media_moved") and message.event.media_moved.epoch != self._epoch:
+                        await self._move()
             except aio.AioRpcError as error:
                 log.info("bot.watch_ended", code=error.code().name)
                 self._cursor = "" if error.code().name == "OUT_OF_RANGE" else self._cursor
             await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _move(self) -> None:
+        """Follow the room to its new node, however often it takes."""
+        while True:
+            try:
+                await self._renegotiate()
+            except aio.AioRpcError as error:
+                log.info("bot.move_refused", code=error.code().name)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    async def _renegotiate(self) -> None:
+        """Offer again, on a new connection: the old one's node has nothing more to say."""
+        await self.peer.close()
+        muted = self._muted
+        self.peer = BotPeer(replace(self.options.peer, microphone=not muted["microphone"], camera=not muted["camera"]))
+        self._offer = await self.peer.offer()
+        self.peer.mute("screen", muted=muted["screen"])
+        request = signaling_service_pb2.RenegotiateMediaRequest(
+            name=self._name, offer=self._media_offer(), request_id=str(uuid.uuid4())
+        )
+        response = await self._signaling.RenegotiateMedia(request, metadata=self._metadata(), timeout=_CALL_SECONDS)
+        self._epoch = response.answer.epoch
+        self.view.assign(response.answer.slots)
+        await self.peer.accept(response.answer.sdp)
 
     async def _stay(self) -> None:
         while True:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
-from media_plane.bots import BotClient, BotOptions, PeerOptions
+from media_plane.bots import BotClient, BotOptions, BotPeer, PeerOptions
 from media_plane.bots.client import create_meeting
 from tests.support.control_plane import NODE_TOKEN, running
-from tests.support.node_driver import run_node
+from tests.support.node_driver import NodeProcess, run_node
 
 
 @pytest_asyncio.fixture
@@ -55,6 +58,47 @@ async def test_bots_meet_mute_choose_and_leave(target: str) -> None:
     await second.leave()
     await first.wait_until(lambda: second.name not in first.view.participants, 20)
     await first.leave()
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+async def test_bots_follow_their_room_to_another_node(
+    database_url: str, redis_url: str, tmp_path: Path, end: signal.Signals
+) -> None:
+    async with running(database_url, redis_url, tmp_path) as plane, AsyncExitStack() as nodes:
+        target = f"127.0.0.1:{plane.port}"
+
+        async def start(name: str) -> NodeProcess:
+            return await nodes.enter_async_context(
+                run_node(
+                    tmp_path, PARLEY_CONTROL_PLANE_TARGET=target, PARLEY_NODE_TOKEN=NODE_TOKEN, PARLEY_NODE_ID=name
+                )
+            )
+
+        old = await start("old")
+        meeting, passcode, token = await create_meeting(target)
+        bots = [
+            BotClient(
+                BotOptions(
+                    target, meeting, passcode, f"Bot {number}", PeerOptions(number=number, video_slots=1), access
+                )
+            )
+            for number, access in ((1, token), (2, ""))
+        ]
+        for bot in bots:
+            await join_when_there_is_a_node(bot)
+        await bots[0].wait_until(lambda: set(bots[0].peer.seen().values()) == {2}, 20)
+        await start("new")
+        before = [bot.peer for bot in bots]
+        old.process.send_signal(end)
+        for bot, peer, other in zip(bots, before, (2, 1), strict=True):
+            await wait_for_a_new_picture(bot, peer, other)
+            assert bot.view.moves == 1
+        for bot in bots:
+            await bot.leave()
+
+
+async def wait_for_a_new_picture(bot: BotClient, peer: BotPeer, number: int) -> None:
+    await bot.wait_until(lambda: bot.peer is not peer and set(bot.peer.seen().values()) == {number}, 30)
 
 
 async def join_when_there_is_a_node(bot: BotClient) -> None:

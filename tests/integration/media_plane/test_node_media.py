@@ -70,13 +70,10 @@ async def test_a_muted_track_is_not_forwarded_whatever_the_client_sends(room: No
     await room.until(lambda: sees(first, 7) and first.peer.heard() == {7})
     await room.mute(second, "camera", muted=True, also_in_bot=False)
     await room.mute(second, "microphone", muted=True, also_in_bot=False)
-    frames = [slot.frames for slot in first.peer.slots.values()]
-    await room.until(lambda: sees(first))
-    await asyncio.sleep(0.5)  # what still comes would come now
+    await room.until(lambda: sees(first) and first.peer.heard() == set())
     settled = [slot.frames for slot in first.peer.slots.values()]
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # what is forwarded comes many times in this time
     assert [slot.frames for slot in first.peer.slots.values()] == settled
-    assert max(after - before for before, after in zip(frames, settled, strict=True)) < 30
 
 
 async def test_a_shared_screen_comes_first_and_goes_without_a_new_offer(room: NodeDriver) -> None:
