@@ -2,7 +2,7 @@
 
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -64,14 +64,15 @@ def test_a_taken_port_is_an_os_error() -> None:
 def test_refusals_carry_their_reason(engine: Engine) -> None:
     engine.open_room("room")
     engine.open_session("room", "a", parameters())
-    for expected, command in {
+    refused: dict[str, Callable[[], object]] = {
         "room_exists": lambda: engine.open_room("room"),
         "unknown_room": lambda: engine.open_session("other", "b", parameters()),
         "session_exists": lambda: engine.open_session("room", "a", parameters()),
         "unknown_session": lambda: engine.set_track_muted("b", "0", muted=True),
         "unknown_track": lambda: engine.set_track_muted("a", "9", muted=True),
         "invalid": lambda: engine.open_session("room", "b", parameters(fingerprints=[])),
-    }.items():
+    }
+    for expected, command in refused.items():
         with pytest.raises(EngineError) as error:
             command()
         assert reason(error) == expected
