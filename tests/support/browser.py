@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from playwright.async_api import Browser, BrowserContext, Error, Locator, Page, Playwright
 
+from media_plane.bots.tone import frequency_of
 from tests.support import media
 from tests.support.media import Mark
 from tests.support.waiting import until
@@ -201,7 +202,7 @@ class Person:
 
     async def hears(self, other: "Person", *, within: float = 15) -> None:
         """Wait until one of the received audio tracks carries the other's tone."""
-        expected = media.tone_frequency(other.number)
+        expected = frequency_of(other.number)
         await until(
             self.tones,
             lambda tones: any(abs(tone - expected) < 20 for tone in tones),
