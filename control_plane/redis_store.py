@@ -7,6 +7,7 @@ written carries an operation id or says the same twice.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,16 +62,30 @@ def as_store_failure(error: BaseException) -> DomainError | None:
 
 @contextmanager
 def store_failures() -> Iterator[None]:
-    """Turns failures of Redis into STORE_UNAVAILABLE."""
+    """Turns failures of Redis into STORE_UNAVAILABLE.
+
+    A cancellation that comes while an answer does is lost in the client at times, and whoever waits for the task's end
+    would wait for ever; so one that came in the block and did not leave it is raised here.
+    """
+    before = _cancellations()
     try:
         yield
-    except DomainError:
+    except (DomainError, asyncio.CancelledError):
         raise
     except Exception as error:
+        if _cancellations() > before:
+            raise asyncio.CancelledError from error
         failure = as_store_failure(error)
         if failure is None:
             raise
         raise failure from error
+    if _cancellations() > before:
+        raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 class Script:

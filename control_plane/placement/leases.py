@@ -17,6 +17,7 @@ from control_plane.placement.selectors import Selector
 from control_plane.redis_store import RedisClient, Script, answer, from_milliseconds, milliseconds, store_failures
 
 _ATTEMPTS: Final = 8
+_UNCHECKED: Final = -1
 _TOMBSTONE_MS: Final = 600_000
 _INVALIDATE: Final = """
 if redis.call('HGET', KEYS[1] .. 'lease:' .. ARGV[1], 'epoch') == ARGV[2] then
@@ -81,11 +82,13 @@ class RoomLeases:
         if held is not None:
             return held
         async with self._turn:
-            for _ in range(_ATTEMPTS):
+            for attempt in range(_ATTEMPTS):
                 node = self._selector.select(request, await self._registry.nodes())
                 if node is None:
                     raise no_node_available()
-                placed = await self._try(request.room_id, session_id, node)
+                # Where many replicas place at once, a choice from a load of a moment ago is better than none.
+                patient = attempt < _ATTEMPTS // 2
+                placed = await self._try(request.room_id, session_id, node, checked=patient)
                 if placed is not None:
                     return placed
         raise no_node_available()
@@ -132,7 +135,9 @@ class RoomLeases:
             )
         return rooms
 
-    async def _try(self, room_id: str, session_id: str, node: NodeStatus | None) -> Placement | None:
+    async def _try(
+        self, room_id: str, session_id: str, node: NodeStatus | None, *, checked: bool = True
+    ) -> Placement | None:
         now = self._clock.now()
         lease_end = milliseconds(now + timedelta(seconds=self._timing.opening))
         status, node_id, instance, address, epoch, ends = await self._place(
@@ -145,7 +150,7 @@ class RoomLeases:
                 session_id,
                 node.registration.node_id if node else "",
                 node.registration.instance_id if node else "",
-                str(node.load if node else 0),
+                str(node.load if node and checked else _UNCHECKED),
             ],
         )
         if status not in {"held", "placed"}:

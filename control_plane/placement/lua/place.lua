@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  prefix of the placement keys
 -- ARGV     room, now, horizon (a lease that ended before it is void), lease end, joining session ('' for none),
---          node ('' only looks), instance, expected load of that node
+--          node ('' only looks), instance, expected load of that node (-1: whatever it is)
 -- Returns  { status, room's node, instance, address, epoch, lease end }: status "held" (it had one), "placed" (new), "none" (it has
 --          none and no node was given), "raced" (the node is not as the caller saw it: look again). With "none", epoch is the last.
 
@@ -30,7 +30,7 @@ if node == '' then return { 'none', '', '', '', held[4] or '0', '0' } end
 
 local f = redis.call('HMGET', prefix .. 'node:' .. node, 'state', 'instance', 'address', 'sessions')
 local load = tonumber(f[4] or '0') + redis.call('ZCARD', prefix .. 'pending:' .. node)
-if f[1] ~= 'active' or f[2] ~= instance or load ~= expected_load then return { 'raced', '', '', '', '0', '0' } end
+if f[1] ~= 'active' or f[2] ~= instance or (expected_load >= 0 and load ~= expected_load) then return { 'raced', '', '', '', '0', '0' } end
 
 -- Time is in the epoch so that epochs go on growing even if Redis has lost its data.
 local epoch = math.max(tonumber(redis.call('GET', prefix .. 'epoch') or '0') + 1, tonumber(now), tonumber(held[4] or '0') + 1)
