@@ -1,7 +1,7 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { expect, describe as group, test } from "vitest";
-import { isTransient, NETWORK, toCallError } from "./errors";
+import { CallError, isTransient, NETWORK, toCallError } from "./errors";
 import { describe } from "./words";
 
 const nested = (writer: BinaryWriter, field: number, bytes: Uint8Array) =>
@@ -67,6 +67,13 @@ group("words", () => {
     [Code.PermissionDenied, "GUESTS_NOT_ALLOWED", "guests-not-allowed"],
   ])("%i %s leads to the page %s", (code, reason, kind) => {
     expect(problem(code, reason).kind).toBe(kind);
+  });
+
+  test("what the service adds is said too", () => {
+    const wrong = new CallError(Code.PermissionDenied, "PASSCODE_WRONG", "", { attempts_left: "1" });
+    expect(describe(wrong).advice).toContain("one more try");
+    const locked = new CallError(Code.ResourceExhausted, "PASSCODE_ATTEMPTS_EXCEEDED", "", {}, 270_000);
+    expect(describe(locked).advice).toContain("5 minutes");
   });
 
   test("a fault shows the number that is in the log", () => {

@@ -104,7 +104,7 @@ const UNAVAILABLE: Problem = {
 export function describe(error: CallError): Problem {
   const known = PROBLEMS[error.reason];
   if (known) {
-    return known;
+    return { ...known, advice: [known.advice, ...details(error)].join(" ") };
   }
   if (isTransient(error)) {
     return UNAVAILABLE;
@@ -123,4 +123,14 @@ export function describe(error: CallError): Problem {
     title: "Something went wrong on our side",
     advice: trace ? `Try again. If it stays so, tell us this number: ${trace}.` : "Try again in a moment.",
   };
+}
+
+/** What this very error adds to the advice of its kind. */
+function details({ metadata, retryAfterMs = 0 }: CallError): string[] {
+  const left = metadata.attempts_left;
+  const minutes = Math.ceil(retryAfterMs / 60_000);
+  return [
+    ...(left ? [left === "1" ? "You have one more try." : `You have ${left} more tries.`] : []),
+    ...(minutes > 1 ? [`It works again in about ${minutes} minutes.`] : []),
+  ];
 }

@@ -71,9 +71,14 @@ function PhaseScreen({ visit, room: Room, onAgain }: PhaseScreenProps) {
   }
 }
 
-function PasscodePage({ wrong, onSubmit }: { wrong: boolean; onSubmit: (passcode: string) => void }) {
+interface PasscodePageProps {
+  readonly wrong: Problem | undefined;
+  readonly onSubmit: (passcode: string) => void;
+}
+
+function PasscodePage({ wrong, onSubmit }: PasscodePageProps) {
   const [text, setText] = useState("");
-  const [error, setError] = useState(wrong ? "That passcode is not right. Look for it in the invitation." : undefined);
+  const [error, setError] = useState(wrong && `${wrong.title}. ${wrong.advice}`);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (text.trim()) {

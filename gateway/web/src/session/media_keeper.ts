@@ -29,6 +29,9 @@ const DISCONNECTED_MS = 2_000;
 /** A connection that isn't there after this long won't come. */
 const CONNECT_MS = 8_000;
 
+/** After this many failures in a row it is more likely the network than a passing trouble. */
+const BLOCKED_AFTER = 3;
+
 export class MediaKeeper {
   private peer: PeerPort | undefined;
   private epoch = 0n;
@@ -113,7 +116,7 @@ export class MediaKeeper {
     }
     this.replacing = true;
     this.countdown.abort();
-    onState("lost");
+    onState(this.failures >= BLOCKED_AFTER ? "blocked" : "lost");
     try {
       if (this.failures > 1) {
         await clock.sleep(backoff(PATIENT, this.failures - 1, clock), signal);

@@ -226,6 +226,7 @@ describe("media", () => {
     await settle();
     expect(service.made("renegotiate")).toHaveLength(1);
     await clock.pass(60_000);
+    expect(session.store.get().media).toBe("blocked");
     const tries = service.made("renegotiate").length;
     expect(tries).toBeGreaterThan(3);
     expect(tries).toBeLessThan(9);

@@ -43,8 +43,8 @@ export interface SessionState {
   readonly problem: Problem | undefined;
   /** The event stream: whether what is shown is current. */
   readonly signal: "live" | "lost";
-  /** The media session. */
-  readonly media: "connecting" | "connected" | "lost";
+  /** The media session; `blocked`: several connections in a row did not come up. */
+  readonly media: "connecting" | "connected" | "lost" | "blocked";
 }
 
 export type Action =

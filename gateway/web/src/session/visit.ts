@@ -24,7 +24,7 @@ export interface Lobby {
 
 export type Phase =
   | { readonly kind: "checking"; readonly waiting?: Problem }
-  | { readonly kind: "passcode"; readonly wrong: boolean }
+  | { readonly kind: "passcode"; readonly wrong: Problem | undefined }
   | { readonly kind: "problem"; readonly problem: Problem }
   | { readonly kind: "lobby"; readonly lobby: Lobby; readonly joining: boolean; readonly problem?: Problem }
   | { readonly kind: "in"; readonly lobby: Lobby; readonly call: Call }
@@ -148,7 +148,7 @@ export class Visit {
 
   private notLetIn(error: CallError, passcode: string): void {
     if (error.reason === "PASSCODE_WRONG") {
-      this.phase.set({ kind: "passcode", wrong: passcode !== "" });
+      this.phase.set({ kind: "passcode", wrong: passcode ? describe(error) : undefined });
     } else if (!this.life.signal.aborted) {
       this.phase.set({ kind: "problem", problem: describe(error) });
     }
@@ -181,7 +181,7 @@ export class Visit {
       this.phase.set({ kind: "lobby", lobby, joining: false, problem });
     } else if (error.reason === "PASSCODE_WRONG") {
       this.letGo();
-      this.phase.set({ kind: "passcode", wrong: true });
+      this.phase.set({ kind: "passcode", wrong: problem });
     } else {
       this.letGo();
       this.phase.set({ kind: "problem", problem });

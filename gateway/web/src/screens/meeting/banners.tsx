@@ -19,6 +19,14 @@ export function ConnectionBanner({ state, call }: { state: SessionState; call: C
       </Line>
     );
   }
+  if (state.media === "blocked") {
+    return (
+      <Line icon={<Spinner size={18} />}>
+        Picture and sound don't get through. Your network may block calls: try another one, or turn a VPN off. We keep
+        trying.
+      </Line>
+    );
+  }
   if (state.media === "lost") {
     return (
       <Line icon={<Spinner size={18} />}>Reconnecting picture and sound. Stay here, it comes back by itself.</Line>
