@@ -33,17 +33,27 @@ export class Peer {
   private readonly stopFollowing: () => void;
   private sdp = "";
 
-  /** Makes the offer ahead of the join; `offer()` is ready when the promise resolves. */
-  static async prepare(local: LocalMedia): Promise<Peer> {
-    const peer = new Peer(local);
+  /**
+   * Makes the offer ahead of the join; `offer()` is ready when the promise resolves. `iceServers` are those of an earlier answer:
+   * they are asked for relayed addresses while the offer is made, so the first connection goes without.
+   */
+  static async prepare(local: LocalMedia, iceServers: readonly RTCIceServer[] = []): Promise<Peer> {
+    const peer = new Peer(local, iceServers);
     const offer = await peer.connection.createOffer();
     await peer.connection.setLocalDescription(offer);
     peer.sdp = offer.sdp ?? "";
     return peer;
   }
 
-  private constructor(private readonly local: LocalMedia) {
-    this.connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+  private constructor(
+    private readonly local: LocalMedia,
+    iceServers: readonly RTCIceServer[],
+  ) {
+    this.connection = new RTCPeerConnection({
+      bundlePolicy: "max-bundle",
+      rtcpMuxPolicy: "require",
+      iceServers: [...iceServers],
+    });
     this.sending = SENDING.map(({ source, kind, encoding }) => {
       const init: RTCRtpTransceiverInit = { direction: "sendonly", sendEncodings: [encoding] };
       const transceiver = this.connection.addTransceiver(local.track(source) ?? kind, init);
@@ -81,9 +91,6 @@ export class Peer {
   }
 
   async accept(answer: MediaAnswer): Promise<void> {
-    if (answer.iceServers.length > 0) {
-      this.connection.setConfiguration({ ...this.connection.getConfiguration(), iceServers: [...answer.iceServers] });
-    }
     await this.connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
   }
 

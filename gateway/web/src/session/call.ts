@@ -41,7 +41,10 @@ export class Call {
       ...options,
       api: signalingPort,
       clock: systemClock,
-      media: { prepare: () => Peer.prepare(local), bind: (peer) => this.media.bind(peer as Peer) },
+      media: {
+        prepare: (iceServers) => Peer.prepare(local, iceServers),
+        bind: (peer) => this.media.bind(peer as Peer),
+      },
     });
     const { store } = this.session;
     this.levels = new Levels({

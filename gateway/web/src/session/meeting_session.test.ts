@@ -45,7 +45,8 @@ const self = (id: string): Participant => ({
   tracks: TRACKS,
 });
 
-const answer = (epoch: bigint): MediaAnswer => ({ sdp: "answer", slots: [], iceServers: [], epoch });
+const TURN: RTCIceServer[] = [{ urls: ["turn:turn.example"], username: "a", credential: "b" }];
+const answer = (epoch: bigint): MediaAnswer => ({ sdp: "answer", slots: [], iceServers: TURN, epoch });
 
 /** The service, as far as a session sees it. */
 class FakeService {
@@ -132,6 +133,8 @@ let service: FakeService;
 let peers: FakePeer[];
 let session: MeetingSession;
 
+let iceServers: (readonly RTCIceServer[])[];
+
 const newPeer = (): FakePeer => {
   const peer = new FakePeer(peers.length + 1);
   peers.push(peer);
@@ -152,10 +155,17 @@ beforeEach(() => {
   clock = new FakeClock();
   service = new FakeService();
   peers = [];
+  iceServers = [];
   session = new MeetingSession({
     api: service.port,
     clock,
-    media: { prepare: async () => newPeer(), bind: () => undefined },
+    media: {
+      prepare: async (servers) => {
+        iceServers.push(servers);
+        return newPeer();
+      },
+      bind: () => undefined,
+    },
     entry: { token: async () => "guest" },
     meeting: "12345678901",
     passcode: "",
@@ -240,6 +250,13 @@ describe("media", () => {
     service.push?.({ kind: "event", event: { kind: "media-moved", epoch: 2n } });
     await settle();
     expect(service.made("renegotiate")).toHaveLength(1);
+  });
+
+  test("a new connection may use the servers that the answer named", async () => {
+    const peer = await join();
+    peer.become("failed");
+    await settle();
+    expect(iceServers).toEqual([TURN]);
   });
 
   test("a service that is away is asked until it answers", async () => {

@@ -14,8 +14,8 @@ import { watch } from "./watch";
 
 /** What the session needs of media. */
 export interface MediaPort {
-  /** A new connection with its offer ready. */
-  prepare(): Promise<PeerPort>;
+  /** A new connection with its offer ready; it may use these STUN and TURN servers. */
+  prepare(iceServers: readonly RTCIceServer[]): Promise<PeerPort>;
   /** Shows and sounds what the connection's slots bring. */
   bind(peer: PeerPort): void;
 }
@@ -62,6 +62,8 @@ export class MeetingSession {
   /** The tracks as the service knows them, as JSON. */
   private told = "";
   private rejoining = false;
+  /** Of the latest answer. */
+  private iceServers: readonly RTCIceServer[] = [];
   private readonly syncTracks = coalesced(() => this.sendTracks());
   private readonly syncSlots = coalesced(() => this.sendSlots());
 
@@ -70,7 +72,7 @@ export class MeetingSession {
     this.keeper = new MediaKeeper({
       clock,
       signal: this.life.signal,
-      prepare: () => media.prepare(),
+      prepare: () => media.prepare(this.iceServers),
       bind: (peer) => media.bind(peer),
       exchange: (peer) => this.renegotiate(peer),
       onState: (state) => this.dispatch({ type: "media", media: state }),
@@ -169,6 +171,7 @@ export class MeetingSession {
     this.stay = new AbortController();
     this.caller = { token: joined.token, meeting, participant: joined.self.id };
     this.granted = keyed(this.wanted);
+    this.iceServers = joined.answer.iceServers;
     const slots = joined.answer.slots;
     this.dispatch({ type: "joined", selfId: joined.self.id, snapshot: joined.snapshot, slots });
     void this.keeper.use(peer, joined.answer).then(() => this.syncTracks());
@@ -240,7 +243,7 @@ export class MeetingSession {
     this.stay.abort();
     this.dispatch({ type: "signal", signal: "lost" });
     try {
-      const peer = await this.options.media.prepare();
+      const peer = await this.options.media.prepare(this.iceServers);
       this.settle(await this.enter({ peer }), peer);
     } catch (thrown) {
       this.fail(toCallError(thrown));
@@ -275,6 +278,7 @@ export class MeetingSession {
       }
       this.granted = keyed(offer.slots);
       this.told = JSON.stringify(offer.tracks);
+      this.iceServers = answer.iceServers;
       // Slots that carry nothing yet keep the last picture until an event says what comes.
       this.dispatch({ type: "slots", slots: answer.slots.filter(({ participant }) => participant) });
       this.syncTracks();

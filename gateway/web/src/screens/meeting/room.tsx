@@ -42,6 +42,7 @@ export default function Room({ call, passcode }: { call: Call; passcode: string 
   }, [title]);
   return (
     <div className="flex h-dvh flex-col overflow-hidden">
+      <h1 className="sr-only">{state.meeting.topic || "Meeting"}</h1>
       <ConnectionBanner state={state} call={call} />
       <div className="relative flex min-h-0 flex-1">
         <Stage call={call} state={state} view={view} />
