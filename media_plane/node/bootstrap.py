@@ -46,6 +46,8 @@ from parley.sfu.v1.sfu_control_service_pb2_grpc import add_SfuControlServiceServ
 log = structlog.get_logger(__name__)
 
 _SERVICE: Final = sfu_control_service_pb2.DESCRIPTOR.services_by_name["SfuControlService"].full_name
+_CALLS_SECONDS: Final = 5.0
+"""How long calls under way may take when the node ends; event streams end by themselves."""
 _GOODBYE_SECONDS: Final = 2.0
 """How long the control plane may take to hear that the node ends."""
 
@@ -95,7 +97,7 @@ class Node:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await self.reporting
-        await self.server.drain(grace_seconds=1.0)
+        await self.server.drain(grace_seconds=_CALLS_SECONDS)
         self.events.stop()
         await asyncio.to_thread(self.engine.stop)
         await self.channel.close()

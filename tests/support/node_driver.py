@@ -23,7 +23,7 @@ from parley.sfu.v1 import sfu_control_service_pb2 as pb
 from parley.sfu.v1.sfu_control_service_pb2_grpc import SfuControlServiceStub
 
 NODE_TOKEN = "token-of-a-test"
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 
 _SOURCES = {
     "microphone": (track_pb2.TRACK_KIND_AUDIO, track_pb2.TRACK_SOURCE_MICROPHONE),
@@ -47,7 +47,7 @@ class NodeProcess:
         """End it as a supervisor does; return its exit code."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), 15)
+        return await asyncio.wait_for(self.process.wait(), 30)
 
 
 @asynccontextmanager
@@ -160,7 +160,7 @@ class NodeDriver:
         request = pb.UpdateSlotsRequest(room=self.room, participant_id=guest.participant_id, slots=selections)
         await self.stub.UpdateSlots(request, timeout=10)
 
-    async def until(self, condition: Callable[[], bool], timeout_seconds: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
         """Wait until something is true."""
         async with asyncio.timeout(timeout_seconds):
             while not condition():  # noqa: ASYNC110 - what is waited for comes from many tasks

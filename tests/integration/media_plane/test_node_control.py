@@ -202,7 +202,7 @@ async def test_a_node_ends_in_order_and_keeps_its_name(tmp_path: Path) -> None:
     for _ in range(2):
         async with run_node(tmp_path, PARLEY_NODE_METRICS_PORT="0") as node, NodeDriver(node.control_address) as room:
             guest = await room.join(1, video_slots=1)
-            await guest.peer.wait_until(partial(_is_connected, guest))
+            await guest.peer.wait_until(partial(_is_connected, guest), 30)
             assert await node.stop() == 0
             await room.until(lambda: any(event.HasField("room_closed") for event in room.events))
             assert room.events[-1].room_closed.reason == media_pb2.ROOM_CLOSE_REASON_DRAINED
@@ -261,7 +261,7 @@ def test_a_bad_configuration_is_one_clear_sentence(tmp_path: Path, environment: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 1
     assert done.stdout == ""

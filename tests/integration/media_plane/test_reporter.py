@@ -104,7 +104,7 @@ async def node(plane: tuple[ControlPlane, str]) -> AsyncIterator[Node]:
     await node.channel.close()
 
 
-async def until(condition: Any, timeout_seconds: float = 10.0) -> None:  # noqa: ANN401 - any question
+async def until(condition: Any, timeout_seconds: float = 30.0) -> None:  # noqa: ANN401 - any question
     async with asyncio.timeout(timeout_seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for comes from the reporter's task
             await asyncio.sleep(0.005)
