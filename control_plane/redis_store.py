@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any, Final, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -26,10 +26,33 @@ from control_plane.domain.errors import DomainError, store_unavailable
 CONNECT_TIMEOUT: Final = 1.0
 COMMAND_TIMEOUT: Final = 1.5
 _POOL_SIZE: Final = 256
+# Commands take turns: opening hundreds of connections in a burst of joins costs more than it gains.
+_AT_ONCE: Final = 24
+_TURN_TIMEOUT: Final = 5.0
 # Answers that say something about the server's condition, not about the command.
 _CONDITIONS: Final = ("LOADING", "MISCONF", "OOM", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY")
 
 RedisClient = Redis
+
+
+class _TurnTaking(Redis):
+    """A client that has so many commands under way at most; the others wait for their turn, but not for ever."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 -- whatever the client takes
+        super().__init__(**options)
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 -- as the client's own
+        """Runs a command when it is its turn."""
+        if self._turns.locked():
+            async with asyncio.timeout(_TURN_TIMEOUT):
+                await self._turns.acquire()
+        else:
+            await self._turns.acquire()
+        try:
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        finally:
+            self._turns.release()
 
 
 def connect(url: str, *, command_timeout: float = COMMAND_TIMEOUT, retries: int = 1) -> RedisClient:
@@ -40,7 +63,7 @@ def connect(url: str, *, command_timeout: float = COMMAND_TIMEOUT, retries: int 
         command_timeout: Longest wait for an answer, in seconds; longer for a connection that blocks on purpose.
         retries: How often a command is sent again after a broken connection; 0 for who has to know that it broke.
     """
-    return Redis.from_url(
+    pool = ConnectionPool.from_url(
         url,
         decode_responses=True,
         socket_connect_timeout=CONNECT_TIMEOUT,
@@ -49,6 +72,7 @@ def connect(url: str, *, command_timeout: float = COMMAND_TIMEOUT, retries: int 
         retry=Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError,)),
         health_check_interval=0,
     )
+    return _TurnTaking.from_pool(pool)
 
 
 def as_store_failure(error: BaseException) -> DomainError | None:

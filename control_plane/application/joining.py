@@ -135,7 +135,9 @@ class MeetingJoiner:
     async def _join(self, attempt: _Attempt) -> Joined:
         request = attempt.request
         with self._observer.stage("meeting"):
-            view = await self._live.view(request.meeting_id, operation=attempt.operation)
+            view = await self._live.view(
+                request.meeting_id, attempt.key.participant_id, operation=attempt.operation, brief=True
+            )
             # What those who are in it know is good enough, and lets people in while the database is away.
             meeting = None if view.ended else view.meeting
             meeting = meeting or await self._directory.find(request.meeting_id)
@@ -195,7 +197,7 @@ class MeetingJoiner:
                 undo.clear()
                 view = await self._live.view(meeting.number, participant.id)
         self._observer.counted("participants_joined")
-        self._background.run("record stay", self._stays.flush(meeting.number))
+        self._background.run("record stay", self._stays.flush_soon(meeting.number))
         return self._answer(view, participant, placement, opened)
 
     async def _again(self, attempt: _Attempt, meeting: Meeting, view: LiveView) -> Joined:

@@ -85,8 +85,13 @@ class LiveMeetings(Protocol):
     All methods raise STORE_UNAVAILABLE when the store does not answer in time.
     """
 
-    async def view(self, meeting_id: str, participant_id: str = "", *, operation: str = "") -> LiveView:
-        """Returns the live state, with the slots of one participant and the result of an operation."""
+    async def view(
+        self, meeting_id: str, participant_id: str = "", *, operation: str = "", brief: bool = False
+    ) -> LiveView:
+        """Returns the live state, with the slots of one participant and the result of an operation.
+
+        Briefly, all other participants are left out.
+        """
         ...
 
     async def participant(self, meeting_id: str, participant_id: str) -> Participant:

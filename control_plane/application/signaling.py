@@ -169,7 +169,7 @@ class Signaling:
         self._observer.counted("participants_left")
         key = SessionKey(left.session_id, left.id)
         self._background.run("close session", self._rooms.close_session_of(who.meeting_id, key))
-        self._background.run("record stay", self._stays.flush(who.meeting_id))
+        self._background.run("record stay", self._stays.flush_soon(who.meeting_id))
 
     async def heartbeat(self, who: Attendee) -> SignedToken | None:
         """Says that the participant is still there.

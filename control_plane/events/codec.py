@@ -8,6 +8,7 @@ import functools
 import json
 import types
 import typing
+from collections.abc import Hashable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -43,7 +44,13 @@ def encode(value: object) -> str:
 
 def decode(kind: type[T], text: str) -> T:
     """Returns the dataclass that JSON holds. Fields that are missing take their defaults, unknown ones are dropped."""
-    return cast("T", _typed(kind, json.loads(text)))
+    return cast("T", _decoded(cast("Hashable", kind), text))
+
+
+@functools.lru_cache(maxsize=20_000)
+def _decoded(kind: Hashable, text: str) -> object:
+    # The same participants are read again and again; values are frozen, so they can be shared.
+    return _typed(kind, json.loads(text))
 
 
 def decode_event(name: str, text: str) -> events.Event | None:

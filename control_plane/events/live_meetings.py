@@ -51,12 +51,15 @@ class RedisLiveMeetings:
 
     # ------------------------------------------------------------ reading
 
-    async def view(self, meeting_id: str, participant_id: str = "", *, operation: str = "") -> LiveView:
+    async def view(
+        self, meeting_id: str, participant_id: str = "", *, operation: str = "", brief: bool = False
+    ) -> LiveView:
         """Returns the live state, with the slots of one participant and the result of an operation."""
-        meta_flat, people, slots, done = await self._snapshot([prefix(meeting_id)], [participant_id, operation])
+        arguments = [participant_id, operation, "brief" if brief else ""]
+        meta_flat, people, slots, done = await self._snapshot([prefix(meeting_id)], arguments)
         meta = pairs(meta_flat)
         participants = sorted(
-            (codec.decode(Participant, text) for text in pairs(people).values()), key=lambda p: (p.join_time, p.id)
+            (codec.decode(Participant, text) for text in people.split("\n") if text), key=lambda p: (p.join_time, p.id)
         )
         return LiveView(
             meeting_id=meeting_id,

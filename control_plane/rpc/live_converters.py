@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -110,8 +111,9 @@ def track_message(track: Track) -> track_pb2.Track:
     return track_pb2.Track(mid=track.mid, kind=_KINDS[track.kind], source=_SOURCES[track.source], muted=track.muted)
 
 
+@functools.lru_cache(maxsize=10_000)
 def participant_message(meeting_id: str, participant: Participant) -> participant_pb2.Participant:
-    """Returns a participant as everyone sees them."""
+    """Returns a participant as everyone sees them. The message is shared: put it into others, don't change it."""
     return participant_pb2.Participant(
         name=participant_name(meeting_id, participant.id),
         display_name=participant.display_name,
