@@ -1,10 +1,16 @@
 """Media through a real node and the real engine: bots send pictures and tones, and say what they see and hear."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
 
+import grpc
 import pytest
 import pytest_asyncio
+from grpc import aio
+from grpc_status import rpc_status
 
 from parley.sfu.v1 import media_pb2
 from parley.sfu.v1 import sfu_control_service_pb2 as pb
@@ -158,3 +164,39 @@ async def test_a_connected_session_and_first_media_are_told_with_the_callers_tra
     assert [event.sequence for event in room.events] == list(
         range(room.events[0].sequence, room.events[0].sequence + len(room.events))
     )
+
+
+async def test_a_full_node_says_so_and_takes_the_next_when_one_has_left(tmp_path: Path) -> None:
+    async with (
+        run_node(tmp_path, PARLEY_NODE_SESSIONS_PER_SHARD="1") as node,
+        NodeDriver(node.control_address) as room,
+    ):
+        first = await room.join(1, video_slots=1)
+        with pytest.raises(aio.AioRpcError) as refused:
+            await room.join(2, video_slots=1)
+        status = rpc_status.from_call(refused.value)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert status is not None
+        assert b"NODE_FULL" in status.SerializeToString()
+        await room.leave(first)
+        third = await room.join(3, video_slots=1)
+        await third.peer.wait_until(lambda: third.peer.state == "connected", 30)
+
+
+async def test_rooms_spread_over_shards_and_media_flows_on_each(tmp_path: Path) -> None:
+    async with run_node(tmp_path, PARLEY_MEDIA_PORTS="[0, 0]") as node:
+        async with NodeDriver(node.control_address) as one, NodeDriver(node.control_address) as other:
+            pairs = [[await room.join(number, video_slots=1) for number in (1, 2)] for room in (one, other)]
+            for room, (first, second) in zip((one, other), pairs, strict=True):
+                await room.until(partial(both_see, first, second))
+            ports = {
+                port
+                for pair in pairs
+                for guest in pair
+                for port in re.findall(r"(\d+) typ host", guest.answer.sdp_answer)
+            }
+        assert {int(port) for port in ports} == set(node.ready["media_ports"])
+
+
+def both_see(first: Guest, second: Guest) -> bool:
+    return sees(first, 2) and sees(second, 1)
