@@ -313,6 +313,7 @@ class MeetingPlanning:
                 raise permission_denied("Guests may create instant meetings only. Sign in to plan others.")
         _check_schedule(plan.type, plan.scheduled_start_time)
         _check_texts(plan.topic, plan.time_zone)
+        _check_settings(plan.settings)
 
     async def _add(self, unit: UnitOfWork, meeting: Meeting) -> Meeting:
         for _ in range(_NUMBER_TRIES):
@@ -358,6 +359,13 @@ def _check_etag(meeting: Meeting, etag: str) -> None:
 def _check_values(meeting: Meeting) -> None:
     _check_schedule(meeting.type, meeting.scheduled_start_time)
     _check_texts(meeting.topic, meeting.time_zone)
+    _check_settings(meeting.settings)
+
+
+def _check_settings(settings: MeetingSettings) -> None:
+    # Nobody can be let in yet; a waiting room that lets everybody pass would be worse than none.
+    if settings.waiting_room:
+        raise invalid_argument("meeting.settings.waiting_room", "is not available yet")
 
 
 def _check_schedule(meeting_type: MeetingType, start: datetime | None) -> None:

@@ -85,6 +85,12 @@ async def test_a_scheduled_meeting_keeps_what_was_planned(plane: Running, ada: s
         ({"time_zone": "Mars/Olympus"}, "INVALID_ARGUMENT", "TIME_ZONE_UNKNOWN", "meeting.time_zone"),
         ({"topic": "a\0b"}, "INVALID_ARGUMENT", "INVALID_ARGUMENT", "meeting.topic"),
         ({"topic": "x\u202ey"}, "INVALID_ARGUMENT", "INVALID_ARGUMENT", "meeting.topic"),
+        (
+            {"settings": meeting_pb2.MeetingSettings(waiting_room=True)},
+            "INVALID_ARGUMENT",
+            "INVALID_ARGUMENT",
+            "meeting.settings.waiting_room",
+        ),
         *(
             ({"type": kind, "scheduled_start_time": TOMORROW}, "UNIMPLEMENTED", "MEETING_TYPE_NOT_SUPPORTED", "")
             for kind in (
