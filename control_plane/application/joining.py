@@ -229,20 +229,25 @@ class MeetingJoiner:
         undo: list[Placement] = []
         try:
             yield undo
+        except StaleJoinError:
+            # The next attempt has the same ids, so nothing of this one may be under way then.
+            await self._undo(meeting_id, key, undo)
+            raise
         except BaseException:
-            if not await self._committed(meeting_id, key):
-                self._background.run("undo join", self._undo(meeting_id, key, undo))
+            self._background.run("undo join", self._undo(meeting_id, key, undo))
             raise
 
     async def _committed(self, meeting_id: str, key: SessionKey) -> bool:
-        """Whether the participant is in after all, though the answer to the commit got lost."""
+        """Whether the participant is in after all: the answer to the commit got lost, or a retry was faster."""
         try:
-            person = await asyncio.shield(self._live.participant(meeting_id, key.participant_id))
-        except (DomainError, asyncio.CancelledError):
+            person = await self._live.participant(meeting_id, key.participant_id)
+        except DomainError:
             return False
         return person.session_id == key.session_id
 
     async def _undo(self, meeting_id: str, key: SessionKey, placements: list[Placement]) -> None:
+        if await self._committed(meeting_id, key):
+            return
         for placement in placements:
             await self._sessions.abandon(placement, key)
         await self._live.withdraw(meeting_id, key.participant_id, key.session_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -22,6 +23,7 @@ from control_plane.domain.errors import DomainError
 from control_plane.domain.node import NodeEvent
 from control_plane.domain.participant import ParticipantEvent, advance
 from control_plane.domain.signaling_errors import no_media_node
+from control_plane.domain.transition import ImpossibleTransitionError
 from control_plane.placement.leases import Released, RoomLeases
 from control_plane.placement.model import Placement, PlacementRequest
 from control_plane.placement.registry import NodeRegistry
@@ -93,6 +95,14 @@ class Rooms:
         """A room's node serves it no more: it is placed anew, at once if somebody is in it."""
         await self._leases.invalidate(placement.room_id, placement.epoch)
         self.move_soon()
+
+    async def draining(self, placement: Placement) -> None:
+        """A node said that it takes no new rooms, before its next registration could tell."""
+        # One that is lost or gone by now takes none anyway.
+        with suppress(ImpossibleTransitionError):
+            await self._registry.transition(
+                placement.node_id, NodeEvent.DRAIN_REQUESTED, instance_id=placement.instance_id
+            )
 
     async def closed_by_node(self, room_id: str, epoch: int) -> None:
         """A node says that it closed a room under this epoch."""

@@ -69,5 +69,7 @@ class SessionOpener:
         """The node answered that it will not: because it is full, drains, or has seen a newer epoch."""
         if error.reason == "NODE_FULL":
             raise no_media_node() from error
+        if error.reason == "NODE_DRAINING":
+            await self._rooms.draining(placement)
         # Its word counts: the placement is void, and the room is placed anew by the next attempt.
         await self._rooms.void(placement)

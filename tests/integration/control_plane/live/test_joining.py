@@ -124,3 +124,34 @@ async def test_the_host_starts_the_meeting_by_coming(replica: Replica, directory
 
     assert joined.view.meeting is not None
     assert joined.view.meeting.state.value == "active"
+
+
+async def test_a_retry_that_overtakes_the_undoing_of_its_first_try_stays(replica: Replica, node: FakeNode) -> None:
+    request = str(uuid.uuid4())
+    node.slow = asyncio.Event()
+    first = asyncio.create_task(replica.join("Ana", request_id=request))
+    await eventually(lambda: node.sessions[MEETING])
+    first.cancel()
+    node.slow = None
+
+    again = await replica.join("Ana", request_id=request)
+    await asyncio.gather(first, return_exceptions=True)
+    await replica.settle()
+
+    assert [one.id for one in (await replica.view()).participants] == [again.participant.id]
+
+
+async def test_a_room_that_moves_during_a_join_is_joined_where_it_is(replica: Replica, node: FakeNode) -> None:
+    node.slow = asyncio.Event()
+    joining = asyncio.create_task(replica.join("Ana"))
+    await eventually(lambda: node.sessions[MEETING])
+    before = node.epochs[MEETING]
+    await replica.part.live.media_moved(MEETING, before + 5)  # another replica has moved it and said so
+    await replica.part.leases.release(MEETING)
+    replica.clock.move(1)
+    node.slow.set()
+
+    joined = await joining
+
+    assert joined.answer.epoch > before
+    assert node.sessions[MEETING][joined.participant.id].session_id == joined.participant.session_id

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from control_plane.application.live_ports import RoomNotServedError
 from control_plane.application.node_reports import Configure, DrainNow, SaidGoodbye
 from control_plane.domain.errors import DomainError
 from control_plane.domain.event import MediaMoved
@@ -343,6 +344,16 @@ async def test_a_drained_node_is_told_once_and_takes_nothing_new(
     assert [one async for one in told] == [DrainNow()]
     assert await place(replica, "another") == second.node_id
     assert await place(replica, MEETING) == node.node_id
+
+
+async def test_a_node_that_refuses_new_rooms_gets_no_more(replica: Replica, node: FakeNode, second: FakeNode) -> None:
+    node.refuse = RoomNotServedError("NODE_DRAINING")
+    await replica.register(second)
+
+    joined = await replica.join("Ana")
+
+    assert joined.answer.epoch == second.epochs[MEETING]
+    assert await state_of(replica, node) is NodeState.DRAINING
 
 
 async def test_the_first_message_has_to_be_a_registration(replica: Replica, node: FakeNode) -> None:
