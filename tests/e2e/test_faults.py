@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import grpc
 import pytest
@@ -33,10 +34,15 @@ async def observer(call: Call, fleet: Fleet) -> AsyncIterator[Observer]:
 
 
 @pytest.fixture
-def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Says something on the terminal of a test run that passes."""
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    return terminal.write_line if terminal else lambda _: None
+def report(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Says something on the terminal although the test passes."""
+    terminal: Any = request.config.pluginmanager.get_plugin("terminalreporter")
+
+    def say(text: str) -> None:
+        with capfd.disabled():
+            terminal.write_line(f"\n{text}")
+
+    return say
 
 
 async def test_the_control_plane_is_killed(call: Call, observer: Observer, fleet: Fleet) -> None:
