@@ -108,7 +108,7 @@ async def test_epochs_grow_with_every_placement(replica: Replica, node: FakeNode
 
 async def test_epochs_go_on_growing_when_redis_has_lost_its_data(replica: Replica, node: FakeNode) -> None:
     before = await replica.part.leases.place(PlacementRequest("room"))
-    await replica.part._client.flushall()
+    await replica.part._client.flushdb()
     replica.clock.move(1)
     await replica.register(node)
 
@@ -312,7 +312,7 @@ async def test_after_a_loss_of_redis_the_nodes_word_counts(replica: Replica, nod
     await replica.join("Ana")
     told = replica.part.reports.converse(says(registered(node), reported(node), reported(node)))
     await anext(told)
-    await replica.part._client.flushall()
+    await replica.part._client.flushdb()
     async for _ in told:
         pass
 

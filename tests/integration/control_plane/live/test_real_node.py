@@ -21,7 +21,7 @@ from parley.meeting.v1 import meeting_service_pb2 as meetings
 from parley.signaling.v1 import session_pb2, signaling_service_pb2_grpc
 from parley.signaling.v1 import signaling_service_pb2 as signaling
 from parley_cli.parts.python import PythonPart
-from tests.support.control_plane import NODE_TOKEN, OPERATOR_TOKEN, Running, bearer, refusal
+from tests.support.control_plane import NODE_TOKEN, OPERATOR_TOKEN, Running, bearer, refusal, running
 from tests.support.sdp import media_offer, offer
 from tests.support.waiting import until
 
@@ -66,6 +66,12 @@ class Call:
     def watch(self, joined: signaling.JoinMeetingResponse) -> Watch:
         request = signaling.WatchSessionRequest(name=joined.participant.name, cursor=joined.cursor)
         return Watch(self.signaling.WatchSession(request, metadata=bearer(joined.participant_token)))
+
+
+@pytest_asyncio.fixture
+async def plane(database_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Running]:
+    async with running(database_url, redis_url, tmp_path) as made:
+        yield made
 
 
 @pytest_asyncio.fixture

@@ -278,7 +278,7 @@ async def test_when_redis_has_lost_its_data_a_live_stream_says_that_its_particip
     watching = Watching(replica, ana)
     await eventually(lambda: replica.part.log.watchers == 1)
     async with redis.Redis.from_url(redis_url) as client:
-        await client.flushall()
+        await client.flushdb()
         await client.client_kill_filter(_type="normal", skipme=True)
 
     await eventually(watching.task.done)
