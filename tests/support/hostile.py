@@ -26,7 +26,7 @@ from tests.support.sdp import media_offer
 from tests.support.transports import Grpc, method
 
 PASSWORD: Final = "correct horse battery"
-PASSCODE: Final = "482913"
+PASSCODE: Final = "Pr0be-482913"
 NOBODY: Final = "00000000-0000-4000-8000-000000000000"
 _HEARTBEAT_SECONDS: Final = 8
 _VOLATILE: Final = ("attempts:", "parley:{placement}:")
