@@ -53,10 +53,11 @@ def database_url(postgres: PostgresPart, migrated_template: str) -> Iterator[str
 
 @pytest.fixture
 def redis_url(redis_server: RedisPart) -> str:
-    """URL of a Redis that holds nothing."""
-    with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
-        client.flushall()
-    return redis_server.url
+    """URL of an empty database of Redis; not that of the shared control plane, whose loops tend nodes of their own."""
+    url = f"unix://{redis_server.socket}?db=1"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
 
 
 @pytest.fixture(scope="session")

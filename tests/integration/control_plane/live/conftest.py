@@ -3,21 +3,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-import redis
 
-from parley_cli.parts.redis import RedisPart
 from tests.support.live import FakeNode, FakeNodes, MemoryDirectory, Replica, SetClock
 
 MakeReplica = Callable[..., Replica]
-
-
-@pytest.fixture
-def redis_url(redis_server: RedisPart) -> str:
-    """URL of an empty database of Redis; not that of the shared control plane, whose loops tend nodes of their own."""
-    url = f"unix://{redis_server.socket}?db=1"
-    with redis.Redis.from_url(url) as client:
-        client.flushdb()
-    return url
 
 
 @pytest.fixture
