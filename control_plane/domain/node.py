@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from control_plane.domain.transition import ImpossibleTransitionError
+from control_plane.domain.transition import look_up
 
 
 class NodeState(enum.Enum):
@@ -105,11 +105,7 @@ def step(state: NodeState, event: NodeEvent) -> _Step:
     Raises:
         ImpossibleTransitionError: The event can't happen in this state.
     """
-    try:
-        return _STEPS[state, event]
-    except KeyError:
-        possible = sorted(known.value for (start, known) in _STEPS if start is state)
-        raise ImpossibleTransitionError(_MACHINE, state.value, event.value, possible) from None
+    return look_up(_MACHINE, _STEPS, state, event)
 
 
 @dataclass(frozen=True, slots=True)

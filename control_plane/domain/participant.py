@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from control_plane.domain.transition import ImpossibleTransitionError
+from control_plane.domain.transition import look_up
 
 
 class ParticipantRole(enum.Enum):
@@ -178,11 +178,7 @@ def step(state: ParticipantState, event: ParticipantEvent) -> _Step:
     Raises:
         ImpossibleTransitionError: The event can't happen in this state.
     """
-    try:
-        return _STEPS[state, event]
-    except KeyError:
-        possible = sorted(known.value for (start, known) in _STEPS if start is state)
-        raise ImpossibleTransitionError(_MACHINE, state.value, event.value, possible) from None
+    return look_up(_MACHINE, _STEPS, state, event)
 
 
 def advance(participant: Participant, event: ParticipantEvent) -> tuple[Participant, tuple[ParticipantEffect, ...]]:
