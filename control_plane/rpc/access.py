@@ -76,6 +76,7 @@ _BY_SERVICE = {
         "SendReaction": _PARTICIPANT,
         "LeaveMeeting": _PARTICIPANT,
         "Heartbeat": _PARTICIPANT,
+        "ExplainSession": _PARTICIPANT,
     },
     "parley.allocation.v1.RoomAllocationService": {
         "PlaceRoom": _OPERATOR,
@@ -94,6 +95,7 @@ _BY_SERVICE = {
         "UpdateTracks": _NODE,
         "RequestKeyFrame": _NODE,
         "GetStats": _NODE,
+        "ExplainSession": _NODE,
         "WatchEvents": _NODE,
     },
     "grpc.health.v1.Health": {"Check": PUBLIC, "List": PUBLIC, "Watch": PUBLIC},

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from parley.meeting.v1 import explanation_pb2 as parley_dot_meeting_dot_v1_dot_explanation__pb2
 from parley.meeting.v1 import track_pb2 as parley_dot_meeting_dot_v1_dot_track__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19parley/sfu/v1/media.proto\x12\rparley.sfu.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/meeting/v1/track.proto\"\xb7\x02\n\rSlotSelection\x12.\n\x03mid\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,16}$R\x03mid\x12\x37\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceH\x00R\x06source\x12<\n\tautomatic\x18\x03 \x01(\x0b\x32\x1c.parley.sfu.v1.AutomaticSlotH\x00R\tautomatic\x12\x30\n\x05\x65mpty\x18\x04 \x01(\x0b\x32\x18.parley.sfu.v1.EmptySlotH\x00R\x05\x65mpty\x12\x1d\n\nmax_height\x18\x05 \x01(\rR\tmaxHeight\x12\x1a\n\x08priority\x18\x06 \x01(\x05R\x08priorityB\x12\n\tselection\x12\x05\xbaH\x02\x08\x01\"\x0f\n\rAutomaticSlot\"\x0b\n\tEmptySlot\"q\n\x0eTrackReference\x12/\n\x0eparticipant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12.\n\x03mid\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,16}$R\x03mid\"T\n\tSlotState\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x35\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceR\x06source\"\xf2\x01\n\x0cSessionState\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12:\n\x0bmedia_state\x18\x03 \x01(\x0e\x32\x19.parley.sfu.v1.MediaStateR\nmediaState\x12.\n\x05slots\x18\x04 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStateR\x05slots\x12\x30\n\x06tracks\x18\x05 \x03(\x0b\x32\x18.parley.meeting.v1.TrackR\x06tracks\"\x87\x02\n\x0cSessionStats\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12%\n\x0eparticipant_id\x18\x02 \x01(\tR\rparticipantId\x12!\n\x0csrtp_profile\x18\x03 \x01(\tR\x0bsrtpProfile\x12+\n\x12round_trip_time_ms\x18\x04 \x01(\x01R\x0froundTripTimeMs\x12\x31\n\x06tracks\x18\x05 \x03(\x0b\x32\x19.parley.sfu.v1.TrackStatsR\x06tracks\x12.\n\x05slots\x18\x06 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStatsR\x05slots\"\xc6\x01\n\nTrackStats\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x14\n\x05\x63odec\x18\x02 \x01(\tR\x05\x63odec\x12)\n\x10packets_received\x18\x03 \x01(\x04R\x0fpacketsReceived\x12%\n\x0e\x62ytes_received\x18\x04 \x01(\x04R\rbytesReceived\x12!\n\x0cpackets_lost\x18\x05 \x01(\x04R\x0bpacketsLost\x12\x1b\n\tjitter_ms\x18\x06 \x01(\x01R\x08jitterMs\"\xa1\x02\n\tSlotStats\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x35\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceR\x06source\x12!\n\x0cpackets_sent\x18\x03 \x01(\x04R\x0bpacketsSent\x12\x1d\n\nbytes_sent\x18\x04 \x01(\x04R\tbytesSent\x12#\n\rfraction_lost\x18\x05 \x01(\x01R\x0c\x66ractionLost\x12%\n\x0enacks_received\x18\x06 \x01(\x04R\rnacksReceived\x12=\n\x1bkey_frame_requests_received\x18\x07 \x01(\x04R\x18keyFrameRequestsReceived\"\x99\x04\n\tNodeEvent\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x12\n\x04room\x18\x03 \x01(\tR\x04room\x12\x14\n\x05\x65poch\x18\x04 \x01(\x04R\x05\x65poch\x12 \n\x0btraceparent\x18\x05 \x01(\tR\x0btraceparent\x12R\n\x13media_state_changed\x18\x06 \x01(\x0b\x32 .parley.sfu.v1.MediaStateChangedH\x00R\x11mediaStateChanged\x12R\n\x13slot_states_changed\x18\x07 \x01(\x0b\x32 .parley.sfu.v1.SlotStatesChangedH\x00R\x11slotStatesChanged\x12H\n\x0fspeaker_changed\x18\x08 \x01(\x0b\x32\x1d.parley.sfu.v1.SpeakerChangedH\x00R\x0espeakerChanged\x12<\n\x0b\x66irst_media\x18\t \x01(\x0b\x32\x19.parley.sfu.v1.FirstMediaH\x00R\nfirstMedia\x12<\n\x0broom_closed\x18\n \x01(\x0b\x32\x19.parley.sfu.v1.RoomClosedH\x00R\nroomClosedB\x06\n\x04kind\"\x95\x01\n\x11MediaStateChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12:\n\x0bmedia_state\x18\x03 \x01(\x0e\x32\x19.parley.sfu.v1.MediaStateR\nmediaState\"\x89\x01\n\x11SlotStatesChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12.\n\x05slots\x18\x03 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStateR\x05slots\"7\n\x0eSpeakerChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\"\x80\x01\n\nFirstMedia\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x10\n\x03mid\x18\x03 \x01(\tR\x03mid\x12\x1a\n\x08outgoing\x18\x04 \x01(\x08R\x08outgoing\"D\n\nRoomClosed\x12\x36\n\x06reason\x18\x01 \x01(\x0e\x32\x1e.parley.sfu.v1.RoomCloseReasonR\x06reason*x\n\nMediaState\x12\x1b\n\x17MEDIA_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16MEDIA_STATE_CONNECTING\x10\x01\x12\x19\n\x15MEDIA_STATE_CONNECTED\x10\x02\x12\x16\n\x12MEDIA_STATE_CLOSED\x10\x03*q\n\x0fRoomCloseReason\x12!\n\x1dROOM_CLOSE_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18ROOM_CLOSE_REASON_FENCED\x10\x01\x12\x1d\n\x19ROOM_CLOSE_REASON_DRAINED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19parley/sfu/v1/media.proto\x12\rparley.sfu.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#parley/meeting/v1/explanation.proto\x1a\x1dparley/meeting/v1/track.proto\"\xb7\x02\n\rSlotSelection\x12.\n\x03mid\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,16}$R\x03mid\x12\x37\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceH\x00R\x06source\x12<\n\tautomatic\x18\x03 \x01(\x0b\x32\x1c.parley.sfu.v1.AutomaticSlotH\x00R\tautomatic\x12\x30\n\x05\x65mpty\x18\x04 \x01(\x0b\x32\x18.parley.sfu.v1.EmptySlotH\x00R\x05\x65mpty\x12\x1d\n\nmax_height\x18\x05 \x01(\rR\tmaxHeight\x12\x1a\n\x08priority\x18\x06 \x01(\x05R\x08priorityB\x12\n\tselection\x12\x05\xbaH\x02\x08\x01\"\x0f\n\rAutomaticSlot\"\x0b\n\tEmptySlot\"q\n\x0eTrackReference\x12/\n\x0eparticipant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12.\n\x03mid\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,16}$R\x03mid\"T\n\tSlotState\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x35\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceR\x06source\"\xb3\x02\n\x0cSessionState\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12:\n\x0bmedia_state\x18\x03 \x01(\x0e\x32\x19.parley.sfu.v1.MediaStateR\nmediaState\x12.\n\x05slots\x18\x04 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStateR\x05slots\x12\x30\n\x06tracks\x18\x05 \x03(\x0b\x32\x18.parley.meeting.v1.TrackR\x06tracks\x12?\n\tencodings\x18\x06 \x03(\x0b\x32!.parley.meeting.v1.TrackEncodingsR\tencodings\"\x87\x02\n\x0cSessionStats\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12%\n\x0eparticipant_id\x18\x02 \x01(\tR\rparticipantId\x12!\n\x0csrtp_profile\x18\x03 \x01(\tR\x0bsrtpProfile\x12+\n\x12round_trip_time_ms\x18\x04 \x01(\x01R\x0froundTripTimeMs\x12\x31\n\x06tracks\x18\x05 \x03(\x0b\x32\x19.parley.sfu.v1.TrackStatsR\x06tracks\x12.\n\x05slots\x18\x06 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStatsR\x05slots\"\xc6\x01\n\nTrackStats\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x14\n\x05\x63odec\x18\x02 \x01(\tR\x05\x63odec\x12)\n\x10packets_received\x18\x03 \x01(\x04R\x0fpacketsReceived\x12%\n\x0e\x62ytes_received\x18\x04 \x01(\x04R\rbytesReceived\x12!\n\x0cpackets_lost\x18\x05 \x01(\x04R\x0bpacketsLost\x12\x1b\n\tjitter_ms\x18\x06 \x01(\x01R\x08jitterMs\"\xa1\x02\n\tSlotStats\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x35\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceR\x06source\x12!\n\x0cpackets_sent\x18\x03 \x01(\x04R\x0bpacketsSent\x12\x1d\n\nbytes_sent\x18\x04 \x01(\x04R\tbytesSent\x12#\n\rfraction_lost\x18\x05 \x01(\x01R\x0c\x66ractionLost\x12%\n\x0enacks_received\x18\x06 \x01(\x04R\rnacksReceived\x12=\n\x1bkey_frame_requests_received\x18\x07 \x01(\x04R\x18keyFrameRequestsReceived\"\xe9\x04\n\tNodeEvent\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x12\n\x04room\x18\x03 \x01(\tR\x04room\x12\x14\n\x05\x65poch\x18\x04 \x01(\x04R\x05\x65poch\x12 \n\x0btraceparent\x18\x05 \x01(\tR\x0btraceparent\x12R\n\x13media_state_changed\x18\x06 \x01(\x0b\x32 .parley.sfu.v1.MediaStateChangedH\x00R\x11mediaStateChanged\x12R\n\x13slot_states_changed\x18\x07 \x01(\x0b\x32 .parley.sfu.v1.SlotStatesChangedH\x00R\x11slotStatesChanged\x12H\n\x0fspeaker_changed\x18\x08 \x01(\x0b\x32\x1d.parley.sfu.v1.SpeakerChangedH\x00R\x0espeakerChanged\x12<\n\x0b\x66irst_media\x18\t \x01(\x0b\x32\x19.parley.sfu.v1.FirstMediaH\x00R\nfirstMedia\x12<\n\x0broom_closed\x18\n \x01(\x0b\x32\x19.parley.sfu.v1.RoomClosedH\x00R\nroomClosed\x12N\n\x11\x65ncodings_changed\x18\x0b \x01(\x0b\x32\x1f.parley.sfu.v1.EncodingsChangedH\x00R\x10\x65ncodingsChangedB\x06\n\x04kind\"\x95\x01\n\x11MediaStateChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12:\n\x0bmedia_state\x18\x03 \x01(\x0e\x32\x19.parley.sfu.v1.MediaStateR\nmediaState\"\x89\x01\n\x11SlotStatesChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12.\n\x05slots\x18\x03 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStateR\x05slots\"\x93\x01\n\x10\x45ncodingsChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x39\n\x06tracks\x18\x03 \x03(\x0b\x32!.parley.meeting.v1.TrackEncodingsR\x06tracks\"7\n\x0eSpeakerChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\"\x80\x01\n\nFirstMedia\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x10\n\x03mid\x18\x03 \x01(\tR\x03mid\x12\x1a\n\x08outgoing\x18\x04 \x01(\x08R\x08outgoing\"D\n\nRoomClosed\x12\x36\n\x06reason\x18\x01 \x01(\x0e\x32\x1e.parley.sfu.v1.RoomCloseReasonR\x06reason*x\n\nMediaState\x12\x1b\n\x17MEDIA_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16MEDIA_STATE_CONNECTING\x10\x01\x12\x19\n\x15MEDIA_STATE_CONNECTED\x10\x02\x12\x16\n\x12MEDIA_STATE_CLOSED\x10\x03*q\n\x0fRoomCloseReason\x12!\n\x1dROOM_CLOSE_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18ROOM_CLOSE_REASON_FENCED\x10\x01\x12\x1d\n\x19ROOM_CLOSE_REASON_DRAINED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,38 +43,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRACKREFERENCE'].fields_by_name['participant_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_TRACKREFERENCE'].fields_by_name['mid']._loaded_options = None
   _globals['_TRACKREFERENCE'].fields_by_name['mid']._serialized_options = b'\272H\031r\0272\025^[A-Za-z0-9_-]{1,16}$'
-  _globals['_MEDIASTATE']._serialized_start=2776
-  _globals['_MEDIASTATE']._serialized_end=2896
-  _globals['_ROOMCLOSEREASON']._serialized_start=2898
-  _globals['_ROOMCLOSEREASON']._serialized_end=3011
-  _globals['_SLOTSELECTION']._serialized_start=138
-  _globals['_SLOTSELECTION']._serialized_end=449
-  _globals['_AUTOMATICSLOT']._serialized_start=451
-  _globals['_AUTOMATICSLOT']._serialized_end=466
-  _globals['_EMPTYSLOT']._serialized_start=468
-  _globals['_EMPTYSLOT']._serialized_end=479
-  _globals['_TRACKREFERENCE']._serialized_start=481
-  _globals['_TRACKREFERENCE']._serialized_end=594
-  _globals['_SLOTSTATE']._serialized_start=596
-  _globals['_SLOTSTATE']._serialized_end=680
-  _globals['_SESSIONSTATE']._serialized_start=683
-  _globals['_SESSIONSTATE']._serialized_end=925
-  _globals['_SESSIONSTATS']._serialized_start=928
-  _globals['_SESSIONSTATS']._serialized_end=1191
-  _globals['_TRACKSTATS']._serialized_start=1194
-  _globals['_TRACKSTATS']._serialized_end=1392
-  _globals['_SLOTSTATS']._serialized_start=1395
-  _globals['_SLOTSTATS']._serialized_end=1684
-  _globals['_NODEEVENT']._serialized_start=1687
-  _globals['_NODEEVENT']._serialized_end=2224
-  _globals['_MEDIASTATECHANGED']._serialized_start=2227
-  _globals['_MEDIASTATECHANGED']._serialized_end=2376
-  _globals['_SLOTSTATESCHANGED']._serialized_start=2379
-  _globals['_SLOTSTATESCHANGED']._serialized_end=2516
-  _globals['_SPEAKERCHANGED']._serialized_start=2518
-  _globals['_SPEAKERCHANGED']._serialized_end=2573
-  _globals['_FIRSTMEDIA']._serialized_start=2576
-  _globals['_FIRSTMEDIA']._serialized_end=2704
-  _globals['_ROOMCLOSED']._serialized_start=2706
-  _globals['_ROOMCLOSED']._serialized_end=2774
+  _globals['_MEDIASTATE']._serialized_start=3108
+  _globals['_MEDIASTATE']._serialized_end=3228
+  _globals['_ROOMCLOSEREASON']._serialized_start=3230
+  _globals['_ROOMCLOSEREASON']._serialized_end=3343
+  _globals['_SLOTSELECTION']._serialized_start=175
+  _globals['_SLOTSELECTION']._serialized_end=486
+  _globals['_AUTOMATICSLOT']._serialized_start=488
+  _globals['_AUTOMATICSLOT']._serialized_end=503
+  _globals['_EMPTYSLOT']._serialized_start=505
+  _globals['_EMPTYSLOT']._serialized_end=516
+  _globals['_TRACKREFERENCE']._serialized_start=518
+  _globals['_TRACKREFERENCE']._serialized_end=631
+  _globals['_SLOTSTATE']._serialized_start=633
+  _globals['_SLOTSTATE']._serialized_end=717
+  _globals['_SESSIONSTATE']._serialized_start=720
+  _globals['_SESSIONSTATE']._serialized_end=1027
+  _globals['_SESSIONSTATS']._serialized_start=1030
+  _globals['_SESSIONSTATS']._serialized_end=1293
+  _globals['_TRACKSTATS']._serialized_start=1296
+  _globals['_TRACKSTATS']._serialized_end=1494
+  _globals['_SLOTSTATS']._serialized_start=1497
+  _globals['_SLOTSTATS']._serialized_end=1786
+  _globals['_NODEEVENT']._serialized_start=1789
+  _globals['_NODEEVENT']._serialized_end=2406
+  _globals['_MEDIASTATECHANGED']._serialized_start=2409
+  _globals['_MEDIASTATECHANGED']._serialized_end=2558
+  _globals['_SLOTSTATESCHANGED']._serialized_start=2561
+  _globals['_SLOTSTATESCHANGED']._serialized_end=2698
+  _globals['_ENCODINGSCHANGED']._serialized_start=2701
+  _globals['_ENCODINGSCHANGED']._serialized_end=2848
+  _globals['_SPEAKERCHANGED']._serialized_start=2850
+  _globals['_SPEAKERCHANGED']._serialized_end=2905
+  _globals['_FIRSTMEDIA']._serialized_start=2908
+  _globals['_FIRSTMEDIA']._serialized_end=3036
+  _globals['_ROOMCLOSED']._serialized_start=3038
+  _globals['_ROOMCLOSED']._serialized_end=3106
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from parley.meeting.v1 import explanation_pb2 as _explanation_pb2
 from parley.meeting.v1 import track_pb2 as _track_pb2
 import builtins as _builtins
 import sys
@@ -222,6 +223,7 @@ class SessionState(_message.Message):
     MEDIA_STATE_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     TRACKS_FIELD_NUMBER: _builtins.int
+    ENCODINGS_FIELD_NUMBER: _builtins.int
     participant_id: _builtins.str
     """The participant."""
     session_id: _builtins.str
@@ -236,6 +238,10 @@ class SessionState(_message.Message):
     def tracks(self) -> _containers.RepeatedCompositeFieldContainer[_track_pb2.Track]:
         """Its tracks."""
 
+    @_builtins.property
+    def encodings(self) -> _containers.RepeatedCompositeFieldContainer[_explanation_pb2.TrackEncodings]:
+        """Which encodings of its simulcast tracks somebody needs; of a track that is not named all are."""
+
     def __init__(
         self,
         *,
@@ -244,10 +250,11 @@ class SessionState(_message.Message):
         media_state: Global___MediaState.ValueType = ...,
         slots: _abc.Iterable[Global___SlotState] | None = ...,
         tracks: _abc.Iterable[_track_pb2.Track] | None = ...,
+        encodings: _abc.Iterable[_explanation_pb2.TrackEncodings] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_state", b"media_state", "participant_id", b"participant_id", "session_id", b"session_id", "slots", b"slots", "tracks", b"tracks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encodings", b"encodings", "media_state", b"media_state", "participant_id", b"participant_id", "session_id", b"session_id", "slots", b"slots", "tracks", b"tracks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -405,6 +412,7 @@ class NodeEvent(_message.Message):
     SPEAKER_CHANGED_FIELD_NUMBER: _builtins.int
     FIRST_MEDIA_FIELD_NUMBER: _builtins.int
     ROOM_CLOSED_FIELD_NUMBER: _builtins.int
+    ENCODINGS_CHANGED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1 for the first event of the node's process, then one more each."""
     room: _builtins.str
@@ -437,6 +445,10 @@ class NodeEvent(_message.Message):
     def room_closed(self) -> Global___RoomClosed:
         """The room closed by itself: fenced, lease lost, or empty for too long."""
 
+    @_builtins.property
+    def encodings_changed(self) -> Global___EncodingsChanged:
+        """Somebody needs other encodings of a participant's tracks than before."""
+
     def __init__(
         self,
         *,
@@ -450,12 +462,13 @@ class NodeEvent(_message.Message):
         speaker_changed: Global___SpeakerChanged | None = ...,
         first_media: Global___FirstMedia | None = ...,
         room_closed: Global___RoomClosed | None = ...,
+        encodings_changed: Global___EncodingsChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["first_media", b"first_media", "kind", b"kind", "media_state_changed", b"media_state_changed", "room_closed", b"room_closed", "slot_states_changed", b"slot_states_changed", "speaker_changed", b"speaker_changed", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["encodings_changed", b"encodings_changed", "first_media", b"first_media", "kind", b"kind", "media_state_changed", b"media_state_changed", "room_closed", b"room_closed", "slot_states_changed", b"slot_states_changed", "speaker_changed", b"speaker_changed", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "first_media", b"first_media", "kind", b"kind", "media_state_changed", b"media_state_changed", "room", b"room", "room_closed", b"room_closed", "sequence", b"sequence", "slot_states_changed", b"slot_states_changed", "speaker_changed", b"speaker_changed", "time", b"time", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encodings_changed", b"encodings_changed", "epoch", b"epoch", "first_media", b"first_media", "kind", b"kind", "media_state_changed", b"media_state_changed", "room", b"room", "room_closed", b"room_closed", "sequence", b"sequence", "slot_states_changed", b"slot_states_changed", "speaker_changed", b"speaker_changed", "time", b"time", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["media_state_changed", "slot_states_changed", "speaker_changed", "first_media", "room_closed"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["media_state_changed", "slot_states_changed", "speaker_changed", "first_media", "room_closed", "encodings_changed"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -522,6 +535,38 @@ class SlotStatesChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SlotStatesChanged: _TypeAlias = SlotStatesChanged  # noqa: Y015
+
+@_typing.final
+class EncodingsChanged(_message.Message):
+    """Other encodings of a participant's simulcast tracks are needed now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTICIPANT_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    TRACKS_FIELD_NUMBER: _builtins.int
+    participant_id: _builtins.str
+    """The participant that sends them."""
+    session_id: _builtins.str
+    """Its session."""
+    @_builtins.property
+    def tracks(self) -> _containers.RepeatedCompositeFieldContainer[_explanation_pb2.TrackEncodings]:
+        """The tracks that changed."""
+
+    def __init__(
+        self,
+        *,
+        participant_id: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        tracks: _abc.Iterable[_explanation_pb2.TrackEncodings] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["participant_id", b"participant_id", "session_id", b"session_id", "tracks", b"tracks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EncodingsChanged: _TypeAlias = EncodingsChanged  # noqa: Y015
 
 @_typing.final
 class SpeakerChanged(_message.Message):

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from parley.meeting.v1 import explanation_pb2 as parley_dot_meeting_dot_v1_dot_explanation__pb2
 from parley.meeting.v1 import track_pb2 as parley_dot_meeting_dot_v1_dot_track__pb2
 from parley.sfu.v1 import media_pb2 as parley_dot_sfu_dot_v1_dot_media__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'parley/sfu/v1/sfu_control_service.proto\x12\rparley.sfu.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1dparley/meeting/v1/track.proto\x1a\x19parley/sfu/v1/media.proto\"e\n\rRoomReference\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\x12\x1d\n\x05\x65poch\x18\x02 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01R\x05\x65poch\"K\n\x0fOpenRoomRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\"\x12\n\x10OpenRoomResponse\"L\n\x10\x43loseRoomRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\"\x13\n\x11\x43loseRoomResponse\"\xcc\x02\n\x12OpenSessionRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\x12/\n\x0eparticipant_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12\'\n\nsession_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tsessionId\x12(\n\tsdp_offer\x18\x04 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x08R\x08sdpOffer\x12:\n\x06tracks\x18\x05 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x06tracks\x12<\n\x05slots\x18\x06 \x03(\x0b\x32\x1c.parley.sfu.v1.SlotSelectionB\x08\xbaH\x05\x92\x01\x02\x10\x31R\x05slots\"d\n\x13OpenSessionResponse\x12\x1d\n\nsdp_answer\x18\x01 \x01(\tR\tsdpAnswer\x12.\n\x05slots\x18\x02 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStateR\x05slots\"\xac\x01\n\x13\x43loseSessionRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\x12/\n\x0eparticipant_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12*\n\nsession_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\tsessionId\"\x16\n\x14\x43loseSessionResponse\"\xbf\x01\n\x12UpdateSlotsRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\x12/\n\x0eparticipant_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12>\n\x05slots\x18\x03 \x03(\x0b\x32\x1c.parley.sfu.v1.SlotSelectionB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x31R\x05slots\"\x15\n\x13UpdateSlotsResponse\"\xbe\x01\n\x13UpdateTracksRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\x12/\n\x0eparticipant_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12<\n\x06tracks\x18\x03 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x08R\x06tracks\"\x16\n\x14UpdateTracksResponse\"\x8f\x01\n\x16RequestKeyFrameRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\x12;\n\x05track\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceB\x06\xbaH\x03\xc8\x01\x01R\x05track\"\x19\n\x17RequestKeyFrameResponse\"|\n\x0fGetStatsRequest\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\x12\x32\n\x0eparticipant_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\rparticipantId\"K\n\x10GetStatsResponse\x12\x37\n\x08sessions\x18\x01 \x03(\x0b\x32\x1b.parley.sfu.v1.SessionStatsR\x08sessions\"e\n\x12WatchEventsRequest\x12(\n\x0binstance_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ninstanceId\x12%\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04R\rafterSequence\"\x82\x02\n\x13WatchEventsResponse\x12\x31\n\x05start\x18\x01 \x01(\x0b\x32\x19.parley.sfu.v1.WatchStartH\x00R\x05start\x12\x39\n\nroom_state\x18\x02 \x01(\x0b\x32\x18.parley.sfu.v1.RoomStateH\x00R\troomState\x12\x30\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x18.parley.sfu.v1.NodeEventH\x00R\x05\x65vent\x12@\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x1e.parley.sfu.v1.EventCheckpointH\x00R\ncheckpointB\t\n\x07message\"h\n\nWatchStart\x12\x1f\n\x0binstance_id\x18\x01 \x01(\tR\ninstanceId\x12\x1a\n\x08sequence\x18\x02 \x01(\x04R\x08sequence\x12\x1d\n\nfrom_state\x18\x03 \x01(\x08R\tfromState\"\xbd\x01\n\tRoomState\x12\x30\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceR\x04room\x12\x37\n\x08sessions\x18\x02 \x03(\x0b\x32\x1b.parley.sfu.v1.SessionStateR\x08sessions\x12\x45\n\x1f\x64ominant_speaker_participant_id\x18\x03 \x01(\tR\x1c\x64ominantSpeakerParticipantId\"\x11\n\x0f\x45ventCheckpoint2\xbd\x06\n\x11SfuControlService\x12P\n\x08OpenRoom\x12\x1e.parley.sfu.v1.OpenRoomRequest\x1a\x1f.parley.sfu.v1.OpenRoomResponse\"\x03\x90\x02\x02\x12S\n\tCloseRoom\x12\x1f.parley.sfu.v1.CloseRoomRequest\x1a .parley.sfu.v1.CloseRoomResponse\"\x03\x90\x02\x02\x12Y\n\x0bOpenSession\x12!.parley.sfu.v1.OpenSessionRequest\x1a\".parley.sfu.v1.OpenSessionResponse\"\x03\x90\x02\x02\x12\\\n\x0c\x43loseSession\x12\".parley.sfu.v1.CloseSessionRequest\x1a#.parley.sfu.v1.CloseSessionResponse\"\x03\x90\x02\x02\x12Y\n\x0bUpdateSlots\x12!.parley.sfu.v1.UpdateSlotsRequest\x1a\".parley.sfu.v1.UpdateSlotsResponse\"\x03\x90\x02\x02\x12\\\n\x0cUpdateTracks\x12\".parley.sfu.v1.UpdateTracksRequest\x1a#.parley.sfu.v1.UpdateTracksResponse\"\x03\x90\x02\x02\x12`\n\x0fRequestKeyFrame\x12%.parley.sfu.v1.RequestKeyFrameRequest\x1a&.parley.sfu.v1.RequestKeyFrameResponse\x12P\n\x08GetStats\x12\x1e.parley.sfu.v1.GetStatsRequest\x1a\x1f.parley.sfu.v1.GetStatsResponse\"\x03\x90\x02\x01\x12[\n\x0bWatchEvents\x12!.parley.sfu.v1.WatchEventsRequest\x1a\".parley.sfu.v1.WatchEventsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'parley/sfu/v1/sfu_control_service.proto\x12\rparley.sfu.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#parley/meeting/v1/explanation.proto\x1a\x1dparley/meeting/v1/track.proto\x1a\x19parley/sfu/v1/media.proto\"e\n\rRoomReference\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\x12\x1d\n\x05\x65poch\x18\x02 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01R\x05\x65poch\"K\n\x0fOpenRoomRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\"\x12\n\x10OpenRoomResponse\"L\n\x10\x43loseRoomRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\"\x13\n\x11\x43loseRoomResponse\"\xcc\x02\n\x12OpenSessionRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\x12/\n\x0eparticipant_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12\'\n\nsession_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tsessionId\x12(\n\tsdp_offer\x18\x04 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x08R\x08sdpOffer\x12:\n\x06tracks\x18\x05 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x06tracks\x12<\n\x05slots\x18\x06 \x03(\x0b\x32\x1c.parley.sfu.v1.SlotSelectionB\x08\xbaH\x05\x92\x01\x02\x10\x31R\x05slots\"d\n\x13OpenSessionResponse\x12\x1d\n\nsdp_answer\x18\x01 \x01(\tR\tsdpAnswer\x12.\n\x05slots\x18\x02 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStateR\x05slots\"\xac\x01\n\x13\x43loseSessionRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\x12/\n\x0eparticipant_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12*\n\nsession_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\tsessionId\"\x16\n\x14\x43loseSessionResponse\"\xbf\x01\n\x12UpdateSlotsRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\x12/\n\x0eparticipant_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12>\n\x05slots\x18\x03 \x03(\x0b\x32\x1c.parley.sfu.v1.SlotSelectionB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x31R\x05slots\"\x15\n\x13UpdateSlotsResponse\"\xbe\x01\n\x13UpdateTracksRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\x12/\n\x0eparticipant_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12<\n\x06tracks\x18\x03 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x08R\x06tracks\"\x16\n\x14UpdateTracksResponse\"\x8f\x01\n\x16RequestKeyFrameRequest\x12\x38\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceB\x06\xbaH\x03\xc8\x01\x01R\x04room\x12;\n\x05track\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceB\x06\xbaH\x03\xc8\x01\x01R\x05track\"\x19\n\x17RequestKeyFrameResponse\"|\n\x0fGetStatsRequest\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\x12\x32\n\x0eparticipant_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\rparticipantId\"K\n\x10GetStatsResponse\x12\x37\n\x08sessions\x18\x01 \x03(\x0b\x32\x1b.parley.sfu.v1.SessionStatsR\x08sessions\"\x7f\n\x15\x45xplainSessionRequest\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\x12/\n\x0eparticipant_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\"_\n\x16\x45xplainSessionResponse\x12\x45\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32#.parley.meeting.v1.MediaExplanationR\x0b\x65xplanation\"e\n\x12WatchEventsRequest\x12(\n\x0binstance_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\ninstanceId\x12%\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04R\rafterSequence\"\x82\x02\n\x13WatchEventsResponse\x12\x31\n\x05start\x18\x01 \x01(\x0b\x32\x19.parley.sfu.v1.WatchStartH\x00R\x05start\x12\x39\n\nroom_state\x18\x02 \x01(\x0b\x32\x18.parley.sfu.v1.RoomStateH\x00R\troomState\x12\x30\n\x05\x65vent\x18\x03 \x01(\x0b\x32\x18.parley.sfu.v1.NodeEventH\x00R\x05\x65vent\x12@\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x1e.parley.sfu.v1.EventCheckpointH\x00R\ncheckpointB\t\n\x07message\"h\n\nWatchStart\x12\x1f\n\x0binstance_id\x18\x01 \x01(\tR\ninstanceId\x12\x1a\n\x08sequence\x18\x02 \x01(\x04R\x08sequence\x12\x1d\n\nfrom_state\x18\x03 \x01(\x08R\tfromState\"\xbd\x01\n\tRoomState\x12\x30\n\x04room\x18\x01 \x01(\x0b\x32\x1c.parley.sfu.v1.RoomReferenceR\x04room\x12\x37\n\x08sessions\x18\x02 \x03(\x0b\x32\x1b.parley.sfu.v1.SessionStateR\x08sessions\x12\x45\n\x1f\x64ominant_speaker_participant_id\x18\x03 \x01(\tR\x1c\x64ominantSpeakerParticipantId\"\x11\n\x0f\x45ventCheckpoint2\xa1\x07\n\x11SfuControlService\x12P\n\x08OpenRoom\x12\x1e.parley.sfu.v1.OpenRoomRequest\x1a\x1f.parley.sfu.v1.OpenRoomResponse\"\x03\x90\x02\x02\x12S\n\tCloseRoom\x12\x1f.parley.sfu.v1.CloseRoomRequest\x1a .parley.sfu.v1.CloseRoomResponse\"\x03\x90\x02\x02\x12Y\n\x0bOpenSession\x12!.parley.sfu.v1.OpenSessionRequest\x1a\".parley.sfu.v1.OpenSessionResponse\"\x03\x90\x02\x02\x12\\\n\x0c\x43loseSession\x12\".parley.sfu.v1.CloseSessionRequest\x1a#.parley.sfu.v1.CloseSessionResponse\"\x03\x90\x02\x02\x12Y\n\x0bUpdateSlots\x12!.parley.sfu.v1.UpdateSlotsRequest\x1a\".parley.sfu.v1.UpdateSlotsResponse\"\x03\x90\x02\x02\x12\\\n\x0cUpdateTracks\x12\".parley.sfu.v1.UpdateTracksRequest\x1a#.parley.sfu.v1.UpdateTracksResponse\"\x03\x90\x02\x02\x12`\n\x0fRequestKeyFrame\x12%.parley.sfu.v1.RequestKeyFrameRequest\x1a&.parley.sfu.v1.RequestKeyFrameResponse\x12P\n\x08GetStats\x12\x1e.parley.sfu.v1.GetStatsRequest\x1a\x1f.parley.sfu.v1.GetStatsResponse\"\x03\x90\x02\x01\x12\x62\n\x0e\x45xplainSession\x12$.parley.sfu.v1.ExplainSessionRequest\x1a%.parley.sfu.v1.ExplainSessionResponse\"\x03\x90\x02\x01\x12[\n\x0bWatchEvents\x12!.parley.sfu.v1.WatchEventsRequest\x1a\".parley.sfu.v1.WatchEventsResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -80,6 +81,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATSREQUEST'].fields_by_name['room']._serialized_options = b'\272H\036r\0342\032^rooms/[A-Za-z0-9-]{1,64}$'
   _globals['_GETSTATSREQUEST'].fields_by_name['participant_id']._loaded_options = None
   _globals['_GETSTATSREQUEST'].fields_by_name['participant_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_EXPLAINSESSIONREQUEST'].fields_by_name['room']._loaded_options = None
+  _globals['_EXPLAINSESSIONREQUEST'].fields_by_name['room']._serialized_options = b'\272H\036r\0342\032^rooms/[A-Za-z0-9-]{1,64}$'
+  _globals['_EXPLAINSESSIONREQUEST'].fields_by_name['participant_id']._loaded_options = None
+  _globals['_EXPLAINSESSIONREQUEST'].fields_by_name['participant_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['instance_id']._loaded_options = None
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['instance_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_SFUCONTROLSERVICE'].methods_by_name['OpenRoom']._loaded_options = None
@@ -96,52 +101,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SFUCONTROLSERVICE'].methods_by_name['UpdateTracks']._serialized_options = b'\220\002\002'
   _globals['_SFUCONTROLSERVICE'].methods_by_name['GetStats']._loaded_options = None
   _globals['_SFUCONTROLSERVICE'].methods_by_name['GetStats']._serialized_options = b'\220\002\001'
+  _globals['_SFUCONTROLSERVICE'].methods_by_name['ExplainSession']._loaded_options = None
+  _globals['_SFUCONTROLSERVICE'].methods_by_name['ExplainSession']._serialized_options = b'\220\002\001'
   _globals['_SFUCONTROLSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
   _globals['_SFUCONTROLSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\220\002\001'
-  _globals['_ROOMREFERENCE']._serialized_start=145
-  _globals['_ROOMREFERENCE']._serialized_end=246
-  _globals['_OPENROOMREQUEST']._serialized_start=248
-  _globals['_OPENROOMREQUEST']._serialized_end=323
-  _globals['_OPENROOMRESPONSE']._serialized_start=325
-  _globals['_OPENROOMRESPONSE']._serialized_end=343
-  _globals['_CLOSEROOMREQUEST']._serialized_start=345
-  _globals['_CLOSEROOMREQUEST']._serialized_end=421
-  _globals['_CLOSEROOMRESPONSE']._serialized_start=423
-  _globals['_CLOSEROOMRESPONSE']._serialized_end=442
-  _globals['_OPENSESSIONREQUEST']._serialized_start=445
-  _globals['_OPENSESSIONREQUEST']._serialized_end=777
-  _globals['_OPENSESSIONRESPONSE']._serialized_start=779
-  _globals['_OPENSESSIONRESPONSE']._serialized_end=879
-  _globals['_CLOSESESSIONREQUEST']._serialized_start=882
-  _globals['_CLOSESESSIONREQUEST']._serialized_end=1054
-  _globals['_CLOSESESSIONRESPONSE']._serialized_start=1056
-  _globals['_CLOSESESSIONRESPONSE']._serialized_end=1078
-  _globals['_UPDATESLOTSREQUEST']._serialized_start=1081
-  _globals['_UPDATESLOTSREQUEST']._serialized_end=1272
-  _globals['_UPDATESLOTSRESPONSE']._serialized_start=1274
-  _globals['_UPDATESLOTSRESPONSE']._serialized_end=1295
-  _globals['_UPDATETRACKSREQUEST']._serialized_start=1298
-  _globals['_UPDATETRACKSREQUEST']._serialized_end=1488
-  _globals['_UPDATETRACKSRESPONSE']._serialized_start=1490
-  _globals['_UPDATETRACKSRESPONSE']._serialized_end=1512
-  _globals['_REQUESTKEYFRAMEREQUEST']._serialized_start=1515
-  _globals['_REQUESTKEYFRAMEREQUEST']._serialized_end=1658
-  _globals['_REQUESTKEYFRAMERESPONSE']._serialized_start=1660
-  _globals['_REQUESTKEYFRAMERESPONSE']._serialized_end=1685
-  _globals['_GETSTATSREQUEST']._serialized_start=1687
-  _globals['_GETSTATSREQUEST']._serialized_end=1811
-  _globals['_GETSTATSRESPONSE']._serialized_start=1813
-  _globals['_GETSTATSRESPONSE']._serialized_end=1888
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=1890
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=1991
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1994
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=2252
-  _globals['_WATCHSTART']._serialized_start=2254
-  _globals['_WATCHSTART']._serialized_end=2358
-  _globals['_ROOMSTATE']._serialized_start=2361
-  _globals['_ROOMSTATE']._serialized_end=2550
-  _globals['_EVENTCHECKPOINT']._serialized_start=2552
-  _globals['_EVENTCHECKPOINT']._serialized_end=2569
-  _globals['_SFUCONTROLSERVICE']._serialized_start=2572
-  _globals['_SFUCONTROLSERVICE']._serialized_end=3401
+  _globals['_ROOMREFERENCE']._serialized_start=182
+  _globals['_ROOMREFERENCE']._serialized_end=283
+  _globals['_OPENROOMREQUEST']._serialized_start=285
+  _globals['_OPENROOMREQUEST']._serialized_end=360
+  _globals['_OPENROOMRESPONSE']._serialized_start=362
+  _globals['_OPENROOMRESPONSE']._serialized_end=380
+  _globals['_CLOSEROOMREQUEST']._serialized_start=382
+  _globals['_CLOSEROOMREQUEST']._serialized_end=458
+  _globals['_CLOSEROOMRESPONSE']._serialized_start=460
+  _globals['_CLOSEROOMRESPONSE']._serialized_end=479
+  _globals['_OPENSESSIONREQUEST']._serialized_start=482
+  _globals['_OPENSESSIONREQUEST']._serialized_end=814
+  _globals['_OPENSESSIONRESPONSE']._serialized_start=816
+  _globals['_OPENSESSIONRESPONSE']._serialized_end=916
+  _globals['_CLOSESESSIONREQUEST']._serialized_start=919
+  _globals['_CLOSESESSIONREQUEST']._serialized_end=1091
+  _globals['_CLOSESESSIONRESPONSE']._serialized_start=1093
+  _globals['_CLOSESESSIONRESPONSE']._serialized_end=1115
+  _globals['_UPDATESLOTSREQUEST']._serialized_start=1118
+  _globals['_UPDATESLOTSREQUEST']._serialized_end=1309
+  _globals['_UPDATESLOTSRESPONSE']._serialized_start=1311
+  _globals['_UPDATESLOTSRESPONSE']._serialized_end=1332
+  _globals['_UPDATETRACKSREQUEST']._serialized_start=1335
+  _globals['_UPDATETRACKSREQUEST']._serialized_end=1525
+  _globals['_UPDATETRACKSRESPONSE']._serialized_start=1527
+  _globals['_UPDATETRACKSRESPONSE']._serialized_end=1549
+  _globals['_REQUESTKEYFRAMEREQUEST']._serialized_start=1552
+  _globals['_REQUESTKEYFRAMEREQUEST']._serialized_end=1695
+  _globals['_REQUESTKEYFRAMERESPONSE']._serialized_start=1697
+  _globals['_REQUESTKEYFRAMERESPONSE']._serialized_end=1722
+  _globals['_GETSTATSREQUEST']._serialized_start=1724
+  _globals['_GETSTATSREQUEST']._serialized_end=1848
+  _globals['_GETSTATSRESPONSE']._serialized_start=1850
+  _globals['_GETSTATSRESPONSE']._serialized_end=1925
+  _globals['_EXPLAINSESSIONREQUEST']._serialized_start=1927
+  _globals['_EXPLAINSESSIONREQUEST']._serialized_end=2054
+  _globals['_EXPLAINSESSIONRESPONSE']._serialized_start=2056
+  _globals['_EXPLAINSESSIONRESPONSE']._serialized_end=2151
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=2153
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=2254
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=2257
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=2515
+  _globals['_WATCHSTART']._serialized_start=2517
+  _globals['_WATCHSTART']._serialized_end=2621
+  _globals['_ROOMSTATE']._serialized_start=2624
+  _globals['_ROOMSTATE']._serialized_end=2813
+  _globals['_EVENTCHECKPOINT']._serialized_start=2815
+  _globals['_EVENTCHECKPOINT']._serialized_end=2832
+  _globals['_SFUCONTROLSERVICE']._serialized_start=2835
+  _globals['_SFUCONTROLSERVICE']._serialized_end=3764
 # @@protoc_insertion_point(module_scope)

@@ -77,6 +77,11 @@ class SfuControlServiceStub:
                 request_serializer=parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.GetStatsRequest.SerializeToString,
                 response_deserializer=parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.GetStatsResponse.FromString,
                 _registered_method=True)
+        self.ExplainSession = channel.unary_unary(
+                '/parley.sfu.v1.SfuControlService/ExplainSession',
+                request_serializer=parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.ExplainSessionRequest.SerializeToString,
+                response_deserializer=parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.ExplainSessionResponse.FromString,
+                _registered_method=True)
         self.WatchEvents = channel.unary_stream(
                 '/parley.sfu.v1.SfuControlService/WatchEvents',
                 request_serializer=parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.WatchEventsRequest.SerializeToString,
@@ -163,6 +168,15 @@ class SfuControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainSession(self, request, context):
+        """Says for each slot of a participant which layer it carries and why, and what is known of the way there.
+
+        Errors: ROOM_NOT_FOUND, SESSION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchEvents(self, request, context):
         """Streams what happens on the node. With the sequence of the last event seen (and the same instance), the stream goes on from
         there if the node still has those events (it keeps 10,000); else it begins with the state of all rooms.
@@ -213,6 +227,11 @@ def add_SfuControlServiceServicer_to_server(servicer, server):
                     servicer.GetStats,
                     request_deserializer=parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.GetStatsRequest.FromString,
                     response_serializer=parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'ExplainSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainSession,
+                    request_deserializer=parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.ExplainSessionRequest.FromString,
+                    response_serializer=parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.ExplainSessionResponse.SerializeToString,
             ),
             'WatchEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchEvents,
@@ -439,6 +458,33 @@ class SfuControlService:
             '/parley.sfu.v1.SfuControlService/GetStats',
             parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.GetStatsRequest.SerializeToString,
             parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.sfu.v1.SfuControlService/ExplainSession',
+            parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.ExplainSessionRequest.SerializeToString,
+            parley_dot_sfu_dot_v1_dot_sfu__control__service__pb2.ExplainSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,6 +77,11 @@ class SfuControlServiceStub:
 
     Errors: ROOM_NOT_FOUND.
     """
+    ExplainSession: _grpc.UnaryUnaryMultiCallable[_sfu_control_service_pb2.ExplainSessionRequest, _sfu_control_service_pb2.ExplainSessionResponse]
+    """Says for each slot of a participant which layer it carries and why, and what is known of the way there.
+
+    Errors: ROOM_NOT_FOUND, SESSION_NOT_FOUND.
+    """
     WatchEvents: _grpc.UnaryStreamMultiCallable[_sfu_control_service_pb2.WatchEventsRequest, _sfu_control_service_pb2.WatchEventsResponse]
     """Streams what happens on the node. With the sequence of the last event seen (and the same instance), the stream goes on from
     there if the node still has those events (it keeps 10,000); else it begins with the state of all rooms.
@@ -130,6 +135,11 @@ class SfuControlServiceAsyncStub(SfuControlServiceStub):
     """Returns figures of a room's sessions.
 
     Errors: ROOM_NOT_FOUND.
+    """
+    ExplainSession: _aio.UnaryUnaryMultiCallable[_sfu_control_service_pb2.ExplainSessionRequest, _sfu_control_service_pb2.ExplainSessionResponse]  # type: ignore[assignment]
+    """Says for each slot of a participant which layer it carries and why, and what is known of the way there.
+
+    Errors: ROOM_NOT_FOUND, SESSION_NOT_FOUND.
     """
     WatchEvents: _aio.UnaryStreamMultiCallable[_sfu_control_service_pb2.WatchEventsRequest, _sfu_control_service_pb2.WatchEventsResponse]  # type: ignore[assignment]
     """Streams what happens on the node. With the sequence of the last event seen (and the same instance), the stream goes on from
@@ -229,6 +239,17 @@ class SfuControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns figures of a room's sessions.
 
         Errors: ROOM_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainSession(
+        self,
+        request: _sfu_control_service_pb2.ExplainSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sfu_control_service_pb2.ExplainSessionResponse, _abc.Awaitable[_sfu_control_service_pb2.ExplainSessionResponse]]:
+        """Says for each slot of a participant which layer it carries and why, and what is known of the way there.
+
+        Errors: ROOM_NOT_FOUND, SESSION_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from parley.meeting.v1 import explanation_pb2 as _explanation_pb2
 from parley.meeting.v1 import meeting_pb2 as _meeting_pb2
 from parley.meeting.v1 import participant_pb2 as _participant_pb2
 from parley.signaling.v1 import session_pb2 as _session_pb2
@@ -65,6 +66,7 @@ class Snapshot(_message.Message):
     PARTICIPANTS_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     DOMINANT_SPEAKER_FIELD_NUMBER: _builtins.int
+    ENCODINGS_FIELD_NUMBER: _builtins.int
     dominant_speaker: _builtins.str
     """Who speaks; empty: nobody."""
     @_builtins.property
@@ -79,6 +81,10 @@ class Snapshot(_message.Message):
     def slots(self) -> _containers.RepeatedCompositeFieldContainer[_session_pb2.SlotAssignment]:
         """What the caller's slots carry."""
 
+    @_builtins.property
+    def encodings(self) -> _containers.RepeatedCompositeFieldContainer[_explanation_pb2.TrackEncodings]:
+        """Which encodings of the caller's simulcast tracks somebody needs; of a track that is not named all are."""
+
     def __init__(
         self,
         *,
@@ -86,10 +92,11 @@ class Snapshot(_message.Message):
         participants: _abc.Iterable[_participant_pb2.Participant] | None = ...,
         slots: _abc.Iterable[_session_pb2.SlotAssignment] | None = ...,
         dominant_speaker: _builtins.str = ...,
+        encodings: _abc.Iterable[_explanation_pb2.TrackEncodings] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["meeting", b"meeting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dominant_speaker", b"dominant_speaker", "meeting", b"meeting", "participants", b"participants", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dominant_speaker", b"dominant_speaker", "encodings", b"encodings", "meeting", b"meeting", "participants", b"participants", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -111,6 +118,7 @@ class Event(_message.Message):
     MEETING_UPDATED_FIELD_NUMBER: _builtins.int
     MEETING_ENDED_FIELD_NUMBER: _builtins.int
     MEDIA_MOVED_FIELD_NUMBER: _builtins.int
+    ENCODINGS_CHANGED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -151,6 +159,10 @@ class Event(_message.Message):
     def media_moved(self) -> Global___MediaMoved:
         """The room moved to another node: call RenegotiateMedia now. Media of the old node has stopped."""
 
+    @_builtins.property
+    def encodings_changed(self) -> Global___EncodingsChanged:
+        """Other encodings of the receiving participant's own simulcast tracks are needed now. Sent to that participant alone."""
+
     def __init__(
         self,
         *,
@@ -164,12 +176,13 @@ class Event(_message.Message):
         meeting_updated: Global___MeetingUpdated | None = ...,
         meeting_ended: Global___MeetingEnded | None = ...,
         media_moved: Global___MediaMoved | None = ...,
+        encodings_changed: Global___EncodingsChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["dominant_speaker_changed", b"dominant_speaker_changed", "kind", b"kind", "media_moved", b"media_moved", "meeting_ended", b"meeting_ended", "meeting_updated", b"meeting_updated", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "participant_updated", b"participant_updated", "reaction_sent", b"reaction_sent", "slots_changed", b"slots_changed", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dominant_speaker_changed", b"dominant_speaker_changed", "encodings_changed", b"encodings_changed", "kind", b"kind", "media_moved", b"media_moved", "meeting_ended", b"meeting_ended", "meeting_updated", b"meeting_updated", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "participant_updated", b"participant_updated", "reaction_sent", b"reaction_sent", "slots_changed", b"slots_changed", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dominant_speaker_changed", b"dominant_speaker_changed", "kind", b"kind", "media_moved", b"media_moved", "meeting_ended", b"meeting_ended", "meeting_updated", b"meeting_updated", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "participant_updated", b"participant_updated", "reaction_sent", b"reaction_sent", "slots_changed", b"slots_changed", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dominant_speaker_changed", b"dominant_speaker_changed", "encodings_changed", b"encodings_changed", "kind", b"kind", "media_moved", b"media_moved", "meeting_ended", b"meeting_ended", "meeting_updated", b"meeting_updated", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "participant_updated", b"participant_updated", "reaction_sent", b"reaction_sent", "slots_changed", b"slots_changed", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["participant_joined", "participant_updated", "participant_left", "dominant_speaker_changed", "slots_changed", "reaction_sent", "meeting_updated", "meeting_ended", "media_moved"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["participant_joined", "participant_updated", "participant_left", "dominant_speaker_changed", "slots_changed", "reaction_sent", "meeting_updated", "meeting_ended", "media_moved", "encodings_changed"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -294,6 +307,30 @@ class SlotsChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SlotsChanged: _TypeAlias = SlotsChanged  # noqa: Y015
+
+@_typing.final
+class EncodingsChanged(_message.Message):
+    """Which encodings of the receiver's tracks are needed now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRACKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tracks(self) -> _containers.RepeatedCompositeFieldContainer[_explanation_pb2.TrackEncodings]:
+        """The tracks that changed."""
+
+    def __init__(
+        self,
+        *,
+        tracks: _abc.Iterable[_explanation_pb2.TrackEncodings] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tracks", b"tracks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EncodingsChanged: _TypeAlias = EncodingsChanged  # noqa: Y015
 
 @_typing.final
 class ReactionSent(_message.Message):

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from parley.meeting.v1 import explanation_pb2 as _explanation_pb2
 from parley.meeting.v1 import participant_pb2 as _participant_pb2
 from parley.meeting.v1 import track_pb2 as _track_pb2
 from parley.signaling.v1 import event_pb2 as _event_pb2
@@ -517,6 +518,52 @@ class UpdateTracksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateTracksResponse: _TypeAlias = UpdateTracksResponse  # noqa: Y015
+
+@_typing.final
+class ExplainSessionRequest(_message.Message):
+    """See ExplainSession."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The caller, `meetings/{meeting}/participants/{participant}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainSessionRequest: _TypeAlias = ExplainSessionRequest  # noqa: Y015
+
+@_typing.final
+class ExplainSessionResponse(_message.Message):
+    """See ExplainSession."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def explanation(self) -> _explanation_pb2.MediaExplanation:
+        """The explanation."""
+
+    def __init__(
+        self,
+        *,
+        explanation: _explanation_pb2.MediaExplanation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainSessionResponse: _TypeAlias = ExplainSessionResponse  # noqa: Y015
 
 @_typing.final
 class SendReactionRequest(_message.Message):

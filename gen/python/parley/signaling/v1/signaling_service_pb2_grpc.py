@@ -64,6 +64,11 @@ class SignalingServiceStub:
                 request_serializer=parley_dot_signaling_dot_v1_dot_signaling__service__pb2.UpdateTracksRequest.SerializeToString,
                 response_deserializer=parley_dot_signaling_dot_v1_dot_signaling__service__pb2.UpdateTracksResponse.FromString,
                 _registered_method=True)
+        self.ExplainSession = channel.unary_unary(
+                '/parley.signaling.v1.SignalingService/ExplainSession',
+                request_serializer=parley_dot_signaling_dot_v1_dot_signaling__service__pb2.ExplainSessionRequest.SerializeToString,
+                response_deserializer=parley_dot_signaling_dot_v1_dot_signaling__service__pb2.ExplainSessionResponse.FromString,
+                _registered_method=True)
         self.SendReaction = channel.unary_unary(
                 '/parley.signaling.v1.SignalingService/SendReaction',
                 request_serializer=parley_dot_signaling_dot_v1_dot_signaling__service__pb2.SendReactionRequest.SerializeToString,
@@ -103,7 +108,8 @@ class SignalingServiceServicer:
 
     def RenegotiateMedia(self, request, context):
         """Exchanges a new offer for a new answer while the participant stays: after MediaMoved, when ICE has failed, on a network change,
-        or for more slots. The old media session ends.
+        or for more slots. An offer that differs from the session's in nothing but its ICE credentials and candidates (an ICE restart, RFC 8445
+        section 9) keeps the session, its keys and its streams; any other ends the old session.
 
         Errors: SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN.
         """
@@ -135,6 +141,16 @@ class SignalingServiceServicer:
         """Mutes, unmutes or changes the source of the caller's own tracks. Tracks that are not named stay as they are.
 
         Errors: MID_UNKNOWN, PUBLISH_NOT_ALLOWED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainSession(self, request, context):
+        """Says for each slot of the caller which layer it carries and why, and what the node knows of the way to the caller. Meant to be
+        called every second or two while somebody looks at it.
+
+        Errors: MEDIA_NODE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +204,11 @@ def add_SignalingServiceServicer_to_server(servicer, server):
                     servicer.UpdateTracks,
                     request_deserializer=parley_dot_signaling_dot_v1_dot_signaling__service__pb2.UpdateTracksRequest.FromString,
                     response_serializer=parley_dot_signaling_dot_v1_dot_signaling__service__pb2.UpdateTracksResponse.SerializeToString,
+            ),
+            'ExplainSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainSession,
+                    request_deserializer=parley_dot_signaling_dot_v1_dot_signaling__service__pb2.ExplainSessionRequest.FromString,
+                    response_serializer=parley_dot_signaling_dot_v1_dot_signaling__service__pb2.ExplainSessionResponse.SerializeToString,
             ),
             'SendReaction': grpc.unary_unary_rpc_method_handler(
                     servicer.SendReaction,
@@ -345,6 +366,33 @@ class SignalingService:
             '/parley.signaling.v1.SignalingService/UpdateTracks',
             parley_dot_signaling_dot_v1_dot_signaling__service__pb2.UpdateTracksRequest.SerializeToString,
             parley_dot_signaling_dot_v1_dot_signaling__service__pb2.UpdateTracksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.signaling.v1.SignalingService/ExplainSession',
+            parley_dot_signaling_dot_v1_dot_signaling__service__pb2.ExplainSessionRequest.SerializeToString,
+            parley_dot_signaling_dot_v1_dot_signaling__service__pb2.ExplainSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

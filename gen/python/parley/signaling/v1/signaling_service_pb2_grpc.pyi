@@ -48,7 +48,8 @@ class SignalingServiceStub:
     """
     RenegotiateMedia: _grpc.UnaryUnaryMultiCallable[_signaling_service_pb2.RenegotiateMediaRequest, _signaling_service_pb2.RenegotiateMediaResponse]
     """Exchanges a new offer for a new answer while the participant stays: after MediaMoved, when ICE has failed, on a network change,
-    or for more slots. The old media session ends.
+    or for more slots. An offer that differs from the session's in nothing but its ICE credentials and candidates (an ICE restart, RFC 8445
+    section 9) keeps the session, its keys and its streams; any other ends the old session.
 
     Errors: SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN.
     """
@@ -68,6 +69,12 @@ class SignalingServiceStub:
     """Mutes, unmutes or changes the source of the caller's own tracks. Tracks that are not named stay as they are.
 
     Errors: MID_UNKNOWN, PUBLISH_NOT_ALLOWED.
+    """
+    ExplainSession: _grpc.UnaryUnaryMultiCallable[_signaling_service_pb2.ExplainSessionRequest, _signaling_service_pb2.ExplainSessionResponse]
+    """Says for each slot of the caller which layer it carries and why, and what the node knows of the way to the caller. Meant to be
+    called every second or two while somebody looks at it.
+
+    Errors: MEDIA_NODE_UNAVAILABLE.
     """
     SendReaction: _grpc.UnaryUnaryMultiCallable[_signaling_service_pb2.SendReactionRequest, _signaling_service_pb2.SendReactionResponse]
     """Shows an emoji to everyone for a moment. At most 5 a second a participant (RATE_LIMITED beyond)."""
@@ -96,7 +103,8 @@ class SignalingServiceAsyncStub(SignalingServiceStub):
     """
     RenegotiateMedia: _aio.UnaryUnaryMultiCallable[_signaling_service_pb2.RenegotiateMediaRequest, _signaling_service_pb2.RenegotiateMediaResponse]  # type: ignore[assignment]
     """Exchanges a new offer for a new answer while the participant stays: after MediaMoved, when ICE has failed, on a network change,
-    or for more slots. The old media session ends.
+    or for more slots. An offer that differs from the session's in nothing but its ICE credentials and candidates (an ICE restart, RFC 8445
+    section 9) keeps the session, its keys and its streams; any other ends the old session.
 
     Errors: SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN.
     """
@@ -116,6 +124,12 @@ class SignalingServiceAsyncStub(SignalingServiceStub):
     """Mutes, unmutes or changes the source of the caller's own tracks. Tracks that are not named stay as they are.
 
     Errors: MID_UNKNOWN, PUBLISH_NOT_ALLOWED.
+    """
+    ExplainSession: _aio.UnaryUnaryMultiCallable[_signaling_service_pb2.ExplainSessionRequest, _signaling_service_pb2.ExplainSessionResponse]  # type: ignore[assignment]
+    """Says for each slot of the caller which layer it carries and why, and what the node knows of the way to the caller. Meant to be
+    called every second or two while somebody looks at it.
+
+    Errors: MEDIA_NODE_UNAVAILABLE.
     """
     SendReaction: _aio.UnaryUnaryMultiCallable[_signaling_service_pb2.SendReactionRequest, _signaling_service_pb2.SendReactionResponse]  # type: ignore[assignment]
     """Shows an emoji to everyone for a moment. At most 5 a second a participant (RATE_LIMITED beyond)."""
@@ -153,7 +167,8 @@ class SignalingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_signaling_service_pb2.RenegotiateMediaResponse, _abc.Awaitable[_signaling_service_pb2.RenegotiateMediaResponse]]:
         """Exchanges a new offer for a new answer while the participant stays: after MediaMoved, when ICE has failed, on a network change,
-        or for more slots. The old media session ends.
+        or for more slots. An offer that differs from the session's in nothing but its ICE credentials and candidates (an ICE restart, RFC 8445
+        section 9) keeps the session, its keys and its streams; any other ends the old session.
 
         Errors: SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN.
         """
@@ -191,6 +206,18 @@ class SignalingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Mutes, unmutes or changes the source of the caller's own tracks. Tracks that are not named stay as they are.
 
         Errors: MID_UNKNOWN, PUBLISH_NOT_ALLOWED.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainSession(
+        self,
+        request: _signaling_service_pb2.ExplainSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_signaling_service_pb2.ExplainSessionResponse, _abc.Awaitable[_signaling_service_pb2.ExplainSessionResponse]]:
+        """Says for each slot of the caller which layer it carries and why, and what the node knows of the way to the caller. Meant to be
+        called every second or two while somebody looks at it.
+
+        Errors: MEDIA_NODE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

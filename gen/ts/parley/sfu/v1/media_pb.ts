@@ -6,6 +6,8 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { TrackEncodings } from "../../meeting/v1/explanation_pb";
+import { file_parley_meeting_v1_explanation } from "../../meeting/v1/explanation_pb";
 import type { Track } from "../../meeting/v1/track_pb";
 import { file_parley_meeting_v1_track } from "../../meeting/v1/track_pb";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/sfu/v1/media.proto.
  */
 export const file_parley_sfu_v1_media: GenFile = /*@__PURE__*/
-  fileDesc("ChlwYXJsZXkvc2Z1L3YxL21lZGlhLnByb3RvEg1wYXJsZXkuc2Z1LnYxIt4BCg1TbG90U2VsZWN0aW9uEgsKA21pZBgBIAEoCRIvCgZzb3VyY2UYAiABKAsyHS5wYXJsZXkuc2Z1LnYxLlRyYWNrUmVmZXJlbmNlSAASMQoJYXV0b21hdGljGAMgASgLMhwucGFybGV5LnNmdS52MS5BdXRvbWF0aWNTbG90SAASKQoFZW1wdHkYBCABKAsyGC5wYXJsZXkuc2Z1LnYxLkVtcHR5U2xvdEgAEhIKCm1heF9oZWlnaHQYBSABKA0SEAoIcHJpb3JpdHkYBiABKAVCCwoJc2VsZWN0aW9uIg8KDUF1dG9tYXRpY1Nsb3QiCwoJRW1wdHlTbG90IjUKDlRyYWNrUmVmZXJlbmNlEhYKDnBhcnRpY2lwYW50X2lkGAEgASgJEgsKA21pZBgCIAEoCSJHCglTbG90U3RhdGUSCwoDbWlkGAEgASgJEi0KBnNvdXJjZRgCIAEoCzIdLnBhcmxleS5zZnUudjEuVHJhY2tSZWZlcmVuY2UivQEKDFNlc3Npb25TdGF0ZRIWCg5wYXJ0aWNpcGFudF9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEi4KC21lZGlhX3N0YXRlGAMgASgOMhkucGFybGV5LnNmdS52MS5NZWRpYVN0YXRlEicKBXNsb3RzGAQgAygLMhgucGFybGV5LnNmdS52MS5TbG90U3RhdGUSKAoGdHJhY2tzGAUgAygLMhgucGFybGV5Lm1lZXRpbmcudjEuVHJhY2siwAEKDFNlc3Npb25TdGF0cxISCgpzZXNzaW9uX2lkGAEgASgJEhYKDnBhcnRpY2lwYW50X2lkGAIgASgJEhQKDHNydHBfcHJvZmlsZRgDIAEoCRIaChJyb3VuZF90cmlwX3RpbWVfbXMYBCABKAESKQoGdHJhY2tzGAUgAygLMhkucGFybGV5LnNmdS52MS5UcmFja1N0YXRzEicKBXNsb3RzGAYgAygLMhgucGFybGV5LnNmdS52MS5TbG90U3RhdHMigwEKClRyYWNrU3RhdHMSCwoDbWlkGAEgASgJEg0KBWNvZGVjGAIgASgJEhgKEHBhY2tldHNfcmVjZWl2ZWQYAyABKAQSFgoOYnl0ZXNfcmVjZWl2ZWQYBCABKAQSFAoMcGFja2V0c19sb3N0GAUgASgEEhEKCWppdHRlcl9tcxgGIAEoASLFAQoJU2xvdFN0YXRzEgsKA21pZBgBIAEoCRItCgZzb3VyY2UYAiABKAsyHS5wYXJsZXkuc2Z1LnYxLlRyYWNrUmVmZXJlbmNlEhQKDHBhY2tldHNfc2VudBgDIAEoBBISCgpieXRlc19zZW50GAQgASgEEhUKDWZyYWN0aW9uX2xvc3QYBSABKAESFgoObmFja3NfcmVjZWl2ZWQYBiABKAQSIwoba2V5X2ZyYW1lX3JlcXVlc3RzX3JlY2VpdmVkGAcgASgEIqEDCglOb2RlRXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcm9vbRgDIAEoCRINCgVlcG9jaBgEIAEoBBITCgt0cmFjZXBhcmVudBgFIAEoCRI/ChNtZWRpYV9zdGF0ZV9jaGFuZ2VkGAYgASgLMiAucGFybGV5LnNmdS52MS5NZWRpYVN0YXRlQ2hhbmdlZEgAEj8KE3Nsb3Rfc3RhdGVzX2NoYW5nZWQYByABKAsyIC5wYXJsZXkuc2Z1LnYxLlNsb3RTdGF0ZXNDaGFuZ2VkSAASOAoPc3BlYWtlcl9jaGFuZ2VkGAggASgLMh0ucGFybGV5LnNmdS52MS5TcGVha2VyQ2hhbmdlZEgAEjAKC2ZpcnN0X21lZGlhGAkgASgLMhkucGFybGV5LnNmdS52MS5GaXJzdE1lZGlhSAASMAoLcm9vbV9jbG9zZWQYCiABKAsyGS5wYXJsZXkuc2Z1LnYxLlJvb21DbG9zZWRIAEIGCgRraW5kIm8KEU1lZGlhU3RhdGVDaGFuZ2VkEhYKDnBhcnRpY2lwYW50X2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSLgoLbWVkaWFfc3RhdGUYAyABKA4yGS5wYXJsZXkuc2Z1LnYxLk1lZGlhU3RhdGUiaAoRU2xvdFN0YXRlc0NoYW5nZWQSFgoOcGFydGljaXBhbnRfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRInCgVzbG90cxgDIAMoCzIYLnBhcmxleS5zZnUudjEuU2xvdFN0YXRlIigKDlNwZWFrZXJDaGFuZ2VkEhYKDnBhcnRpY2lwYW50X2lkGAEgASgJIlcKCkZpcnN0TWVkaWESFgoOcGFydGljaXBhbnRfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRILCgNtaWQYAyABKAkSEAoIb3V0Z29pbmcYBCABKAgiPAoKUm9vbUNsb3NlZBIuCgZyZWFzb24YASABKA4yHi5wYXJsZXkuc2Z1LnYxLlJvb21DbG9zZVJlYXNvbip4CgpNZWRpYVN0YXRlEhsKF01FRElBX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWTUVESUFfU1RBVEVfQ09OTkVDVElORxABEhkKFU1FRElBX1NUQVRFX0NPTk5FQ1RFRBACEhYKEk1FRElBX1NUQVRFX0NMT1NFRBADKnEKD1Jvb21DbG9zZVJlYXNvbhIhCh1ST09NX0NMT1NFX1JFQVNPTl9VTlNQRUNJRklFRBAAEhwKGFJPT01fQ0xPU0VfUkVBU09OX0ZFTkNFRBABEh0KGVJPT01fQ0xPU0VfUkVBU09OX0RSQUlORUQQAmIGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_meeting_v1_track]);
+  fileDesc("ChlwYXJsZXkvc2Z1L3YxL21lZGlhLnByb3RvEg1wYXJsZXkuc2Z1LnYxIt4BCg1TbG90U2VsZWN0aW9uEgsKA21pZBgBIAEoCRIvCgZzb3VyY2UYAiABKAsyHS5wYXJsZXkuc2Z1LnYxLlRyYWNrUmVmZXJlbmNlSAASMQoJYXV0b21hdGljGAMgASgLMhwucGFybGV5LnNmdS52MS5BdXRvbWF0aWNTbG90SAASKQoFZW1wdHkYBCABKAsyGC5wYXJsZXkuc2Z1LnYxLkVtcHR5U2xvdEgAEhIKCm1heF9oZWlnaHQYBSABKA0SEAoIcHJpb3JpdHkYBiABKAVCCwoJc2VsZWN0aW9uIg8KDUF1dG9tYXRpY1Nsb3QiCwoJRW1wdHlTbG90IjUKDlRyYWNrUmVmZXJlbmNlEhYKDnBhcnRpY2lwYW50X2lkGAEgASgJEgsKA21pZBgCIAEoCSJHCglTbG90U3RhdGUSCwoDbWlkGAEgASgJEi0KBnNvdXJjZRgCIAEoCzIdLnBhcmxleS5zZnUudjEuVHJhY2tSZWZlcmVuY2Ui8wEKDFNlc3Npb25TdGF0ZRIWCg5wYXJ0aWNpcGFudF9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEi4KC21lZGlhX3N0YXRlGAMgASgOMhkucGFybGV5LnNmdS52MS5NZWRpYVN0YXRlEicKBXNsb3RzGAQgAygLMhgucGFybGV5LnNmdS52MS5TbG90U3RhdGUSKAoGdHJhY2tzGAUgAygLMhgucGFybGV5Lm1lZXRpbmcudjEuVHJhY2sSNAoJZW5jb2RpbmdzGAYgAygLMiEucGFybGV5Lm1lZXRpbmcudjEuVHJhY2tFbmNvZGluZ3MiwAEKDFNlc3Npb25TdGF0cxISCgpzZXNzaW9uX2lkGAEgASgJEhYKDnBhcnRpY2lwYW50X2lkGAIgASgJEhQKDHNydHBfcHJvZmlsZRgDIAEoCRIaChJyb3VuZF90cmlwX3RpbWVfbXMYBCABKAESKQoGdHJhY2tzGAUgAygLMhkucGFybGV5LnNmdS52MS5UcmFja1N0YXRzEicKBXNsb3RzGAYgAygLMhgucGFybGV5LnNmdS52MS5TbG90U3RhdHMigwEKClRyYWNrU3RhdHMSCwoDbWlkGAEgASgJEg0KBWNvZGVjGAIgASgJEhgKEHBhY2tldHNfcmVjZWl2ZWQYAyABKAQSFgoOYnl0ZXNfcmVjZWl2ZWQYBCABKAQSFAoMcGFja2V0c19sb3N0GAUgASgEEhEKCWppdHRlcl9tcxgGIAEoASLFAQoJU2xvdFN0YXRzEgsKA21pZBgBIAEoCRItCgZzb3VyY2UYAiABKAsyHS5wYXJsZXkuc2Z1LnYxLlRyYWNrUmVmZXJlbmNlEhQKDHBhY2tldHNfc2VudBgDIAEoBBISCgpieXRlc19zZW50GAQgASgEEhUKDWZyYWN0aW9uX2xvc3QYBSABKAESFgoObmFja3NfcmVjZWl2ZWQYBiABKAQSIwoba2V5X2ZyYW1lX3JlcXVlc3RzX3JlY2VpdmVkGAcgASgEIt8DCglOb2RlRXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcm9vbRgDIAEoCRINCgVlcG9jaBgEIAEoBBITCgt0cmFjZXBhcmVudBgFIAEoCRI/ChNtZWRpYV9zdGF0ZV9jaGFuZ2VkGAYgASgLMiAucGFybGV5LnNmdS52MS5NZWRpYVN0YXRlQ2hhbmdlZEgAEj8KE3Nsb3Rfc3RhdGVzX2NoYW5nZWQYByABKAsyIC5wYXJsZXkuc2Z1LnYxLlNsb3RTdGF0ZXNDaGFuZ2VkSAASOAoPc3BlYWtlcl9jaGFuZ2VkGAggASgLMh0ucGFybGV5LnNmdS52MS5TcGVha2VyQ2hhbmdlZEgAEjAKC2ZpcnN0X21lZGlhGAkgASgLMhkucGFybGV5LnNmdS52MS5GaXJzdE1lZGlhSAASMAoLcm9vbV9jbG9zZWQYCiABKAsyGS5wYXJsZXkuc2Z1LnYxLlJvb21DbG9zZWRIABI8ChFlbmNvZGluZ3NfY2hhbmdlZBgLIAEoCzIfLnBhcmxleS5zZnUudjEuRW5jb2RpbmdzQ2hhbmdlZEgAQgYKBGtpbmQibwoRTWVkaWFTdGF0ZUNoYW5nZWQSFgoOcGFydGljaXBhbnRfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRIuCgttZWRpYV9zdGF0ZRgDIAEoDjIZLnBhcmxleS5zZnUudjEuTWVkaWFTdGF0ZSJoChFTbG90U3RhdGVzQ2hhbmdlZBIWCg5wYXJ0aWNpcGFudF9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEicKBXNsb3RzGAMgAygLMhgucGFybGV5LnNmdS52MS5TbG90U3RhdGUicQoQRW5jb2RpbmdzQ2hhbmdlZBIWCg5wYXJ0aWNpcGFudF9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEjEKBnRyYWNrcxgDIAMoCzIhLnBhcmxleS5tZWV0aW5nLnYxLlRyYWNrRW5jb2RpbmdzIigKDlNwZWFrZXJDaGFuZ2VkEhYKDnBhcnRpY2lwYW50X2lkGAEgASgJIlcKCkZpcnN0TWVkaWESFgoOcGFydGljaXBhbnRfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRILCgNtaWQYAyABKAkSEAoIb3V0Z29pbmcYBCABKAgiPAoKUm9vbUNsb3NlZBIuCgZyZWFzb24YASABKA4yHi5wYXJsZXkuc2Z1LnYxLlJvb21DbG9zZVJlYXNvbip4CgpNZWRpYVN0YXRlEhsKF01FRElBX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWTUVESUFfU1RBVEVfQ09OTkVDVElORxABEhkKFU1FRElBX1NUQVRFX0NPTk5FQ1RFRBACEhYKEk1FRElBX1NUQVRFX0NMT1NFRBADKnEKD1Jvb21DbG9zZVJlYXNvbhIhCh1ST09NX0NMT1NFX1JFQVNPTl9VTlNQRUNJRklFRBAAEhwKGFJPT01fQ0xPU0VfUkVBU09OX0ZFTkNFRBABEh0KGVJPT01fQ0xPU0VfUkVBU09OX0RSQUlORUQQAmIGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_meeting_v1_explanation, file_parley_meeting_v1_track]);
 
 /**
  * What a slot shall show, in the node's terms: sessions and mids.
@@ -208,6 +210,13 @@ export type SessionState = Message<"parley.sfu.v1.SessionState"> & {
    * @generated from field: repeated parley.meeting.v1.Track tracks = 5;
    */
   tracks: Track[];
+
+  /**
+   * Which encodings of its simulcast tracks somebody needs; of a track that is not named all are.
+   *
+   * @generated from field: repeated parley.meeting.v1.TrackEncodings encodings = 6;
+   */
+  encodings: TrackEncodings[];
 };
 
 /**
@@ -478,6 +487,14 @@ export type NodeEvent = Message<"parley.sfu.v1.NodeEvent"> & {
      */
     value: RoomClosed;
     case: "roomClosed";
+  } | {
+    /**
+     * Somebody needs other encodings of a participant's tracks than before.
+     *
+     * @generated from field: parley.sfu.v1.EncodingsChanged encodings_changed = 11;
+     */
+    value: EncodingsChanged;
+    case: "encodingsChanged";
   } | { case: undefined; value?: undefined };
 };
 
@@ -559,6 +576,41 @@ export const SlotStatesChangedSchema: GenMessage<SlotStatesChanged> = /*@__PURE_
   messageDesc(file_parley_sfu_v1_media, 11);
 
 /**
+ * Other encodings of a participant's simulcast tracks are needed now.
+ *
+ * @generated from message parley.sfu.v1.EncodingsChanged
+ */
+export type EncodingsChanged = Message<"parley.sfu.v1.EncodingsChanged"> & {
+  /**
+   * The participant that sends them.
+   *
+   * @generated from field: string participant_id = 1;
+   */
+  participantId: string;
+
+  /**
+   * Its session.
+   *
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+
+  /**
+   * The tracks that changed.
+   *
+   * @generated from field: repeated parley.meeting.v1.TrackEncodings tracks = 3;
+   */
+  tracks: TrackEncodings[];
+};
+
+/**
+ * Describes the message parley.sfu.v1.EncodingsChanged.
+ * Use `create(EncodingsChangedSchema)` to create a new message.
+ */
+export const EncodingsChangedSchema: GenMessage<EncodingsChanged> = /*@__PURE__*/
+  messageDesc(file_parley_sfu_v1_media, 12);
+
+/**
  * Somebody else speaks.
  *
  * @generated from message parley.sfu.v1.SpeakerChanged
@@ -577,7 +629,7 @@ export type SpeakerChanged = Message<"parley.sfu.v1.SpeakerChanged"> & {
  * Use `create(SpeakerChangedSchema)` to create a new message.
  */
 export const SpeakerChangedSchema: GenMessage<SpeakerChanged> = /*@__PURE__*/
-  messageDesc(file_parley_sfu_v1_media, 12);
+  messageDesc(file_parley_sfu_v1_media, 13);
 
 /**
  * First media of a track or slot.
@@ -619,7 +671,7 @@ export type FirstMedia = Message<"parley.sfu.v1.FirstMedia"> & {
  * Use `create(FirstMediaSchema)` to create a new message.
  */
 export const FirstMediaSchema: GenMessage<FirstMedia> = /*@__PURE__*/
-  messageDesc(file_parley_sfu_v1_media, 13);
+  messageDesc(file_parley_sfu_v1_media, 14);
 
 /**
  * A room closed by itself.
@@ -640,7 +692,7 @@ export type RoomClosed = Message<"parley.sfu.v1.RoomClosed"> & {
  * Use `create(RoomClosedSchema)` to create a new message.
  */
 export const RoomClosedSchema: GenMessage<RoomClosed> = /*@__PURE__*/
-  messageDesc(file_parley_sfu_v1_media, 14);
+  messageDesc(file_parley_sfu_v1_media, 15);
 
 /**
  * Where a session's transport is in its life.

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { MediaExplanation } from "../../meeting/v1/explanation_pb";
+import { file_parley_meeting_v1_explanation } from "../../meeting/v1/explanation_pb";
 import type { Track } from "../../meeting/v1/track_pb";
 import { file_parley_meeting_v1_track } from "../../meeting/v1/track_pb";
 import type { NodeEvent, SessionState, SessionStats, SlotSelection, SlotState, TrackReference } from "./media_pb";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/sfu/v1/sfu_control_service.proto.
  */
 export const file_parley_sfu_v1_sfu_control_service: GenFile = /*@__PURE__*/
-  fileDesc("CidwYXJsZXkvc2Z1L3YxL3NmdV9jb250cm9sX3NlcnZpY2UucHJvdG8SDXBhcmxleS5zZnUudjEiLAoNUm9vbVJlZmVyZW5jZRIMCgRyb29tGAEgASgJEg0KBWVwb2NoGAIgASgEIj0KD09wZW5Sb29tUmVxdWVzdBIqCgRyb29tGAEgASgLMhwucGFybGV5LnNmdS52MS5Sb29tUmVmZXJlbmNlIhIKEE9wZW5Sb29tUmVzcG9uc2UiPgoQQ2xvc2VSb29tUmVxdWVzdBIqCgRyb29tGAEgASgLMhwucGFybGV5LnNmdS52MS5Sb29tUmVmZXJlbmNlIhMKEUNsb3NlUm9vbVJlc3BvbnNlItYBChJPcGVuU2Vzc2lvblJlcXVlc3QSKgoEcm9vbRgBIAEoCzIcLnBhcmxleS5zZnUudjEuUm9vbVJlZmVyZW5jZRIWCg5wYXJ0aWNpcGFudF9pZBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEhEKCXNkcF9vZmZlchgEIAEoCRIoCgZ0cmFja3MYBSADKAsyGC5wYXJsZXkubWVldGluZy52MS5UcmFjaxIrCgVzbG90cxgGIAMoCzIcLnBhcmxleS5zZnUudjEuU2xvdFNlbGVjdGlvbiJSChNPcGVuU2Vzc2lvblJlc3BvbnNlEhIKCnNkcF9hbnN3ZXIYASABKAkSJwoFc2xvdHMYAiADKAsyGC5wYXJsZXkuc2Z1LnYxLlNsb3RTdGF0ZSJtChNDbG9zZVNlc3Npb25SZXF1ZXN0EioKBHJvb20YASABKAsyHC5wYXJsZXkuc2Z1LnYxLlJvb21SZWZlcmVuY2USFgoOcGFydGljaXBhbnRfaWQYAiABKAkSEgoKc2Vzc2lvbl9pZBgDIAEoCSIWChRDbG9zZVNlc3Npb25SZXNwb25zZSKFAQoSVXBkYXRlU2xvdHNSZXF1ZXN0EioKBHJvb20YASABKAsyHC5wYXJsZXkuc2Z1LnYxLlJvb21SZWZlcmVuY2USFgoOcGFydGljaXBhbnRfaWQYAiABKAkSKwoFc2xvdHMYAyADKAsyHC5wYXJsZXkuc2Z1LnYxLlNsb3RTZWxlY3Rpb24iFQoTVXBkYXRlU2xvdHNSZXNwb25zZSKDAQoTVXBkYXRlVHJhY2tzUmVxdWVzdBIqCgRyb29tGAEgASgLMhwucGFybGV5LnNmdS52MS5Sb29tUmVmZXJlbmNlEhYKDnBhcnRpY2lwYW50X2lkGAIgASgJEigKBnRyYWNrcxgDIAMoCzIYLnBhcmxleS5tZWV0aW5nLnYxLlRyYWNrIhYKFFVwZGF0ZVRyYWNrc1Jlc3BvbnNlInIKFlJlcXVlc3RLZXlGcmFtZVJlcXVlc3QSKgoEcm9vbRgBIAEoCzIcLnBhcmxleS5zZnUudjEuUm9vbVJlZmVyZW5jZRIsCgV0cmFjaxgCIAEoCzIdLnBhcmxleS5zZnUudjEuVHJhY2tSZWZlcmVuY2UiGQoXUmVxdWVzdEtleUZyYW1lUmVzcG9uc2UiNwoPR2V0U3RhdHNSZXF1ZXN0EgwKBHJvb20YASABKAkSFgoOcGFydGljaXBhbnRfaWQYAiABKAkiQQoQR2V0U3RhdHNSZXNwb25zZRItCghzZXNzaW9ucxgBIAMoCzIbLnBhcmxleS5zZnUudjEuU2Vzc2lvblN0YXRzIkEKEldhdGNoRXZlbnRzUmVxdWVzdBITCgtpbnN0YW5jZV9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBCLdAQoTV2F0Y2hFdmVudHNSZXNwb25zZRIqCgVzdGFydBgBIAEoCzIZLnBhcmxleS5zZnUudjEuV2F0Y2hTdGFydEgAEi4KCnJvb21fc3RhdGUYAiABKAsyGC5wYXJsZXkuc2Z1LnYxLlJvb21TdGF0ZUgAEikKBWV2ZW50GAMgASgLMhgucGFybGV5LnNmdS52MS5Ob2RlRXZlbnRIABI0CgpjaGVja3BvaW50GAQgASgLMh4ucGFybGV5LnNmdS52MS5FdmVudENoZWNrcG9pbnRIAEIJCgdtZXNzYWdlIkcKCldhdGNoU3RhcnQSEwoLaW5zdGFuY2VfaWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSEgoKZnJvbV9zdGF0ZRgDIAEoCCKPAQoJUm9vbVN0YXRlEioKBHJvb20YASABKAsyHC5wYXJsZXkuc2Z1LnYxLlJvb21SZWZlcmVuY2USLQoIc2Vzc2lvbnMYAiADKAsyGy5wYXJsZXkuc2Z1LnYxLlNlc3Npb25TdGF0ZRInCh9kb21pbmFudF9zcGVha2VyX3BhcnRpY2lwYW50X2lkGAMgASgJIhEKD0V2ZW50Q2hlY2twb2ludDK9BgoRU2Z1Q29udHJvbFNlcnZpY2USUAoIT3BlblJvb20SHi5wYXJsZXkuc2Z1LnYxLk9wZW5Sb29tUmVxdWVzdBofLnBhcmxleS5zZnUudjEuT3BlblJvb21SZXNwb25zZSIDkAICElMKCUNsb3NlUm9vbRIfLnBhcmxleS5zZnUudjEuQ2xvc2VSb29tUmVxdWVzdBogLnBhcmxleS5zZnUudjEuQ2xvc2VSb29tUmVzcG9uc2UiA5ACAhJZCgtPcGVuU2Vzc2lvbhIhLnBhcmxleS5zZnUudjEuT3BlblNlc3Npb25SZXF1ZXN0GiIucGFybGV5LnNmdS52MS5PcGVuU2Vzc2lvblJlc3BvbnNlIgOQAgISXAoMQ2xvc2VTZXNzaW9uEiIucGFybGV5LnNmdS52MS5DbG9zZVNlc3Npb25SZXF1ZXN0GiMucGFybGV5LnNmdS52MS5DbG9zZVNlc3Npb25SZXNwb25zZSIDkAICElkKC1VwZGF0ZVNsb3RzEiEucGFybGV5LnNmdS52MS5VcGRhdGVTbG90c1JlcXVlc3QaIi5wYXJsZXkuc2Z1LnYxLlVwZGF0ZVNsb3RzUmVzcG9uc2UiA5ACAhJcCgxVcGRhdGVUcmFja3MSIi5wYXJsZXkuc2Z1LnYxLlVwZGF0ZVRyYWNrc1JlcXVlc3QaIy5wYXJsZXkuc2Z1LnYxLlVwZGF0ZVRyYWNrc1Jlc3BvbnNlIgOQAgISYAoPUmVxdWVzdEtleUZyYW1lEiUucGFybGV5LnNmdS52MS5SZXF1ZXN0S2V5RnJhbWVSZXF1ZXN0GiYucGFybGV5LnNmdS52MS5SZXF1ZXN0S2V5RnJhbWVSZXNwb25zZRJQCghHZXRTdGF0cxIeLnBhcmxleS5zZnUudjEuR2V0U3RhdHNSZXF1ZXN0Gh8ucGFybGV5LnNmdS52MS5HZXRTdGF0c1Jlc3BvbnNlIgOQAgESWwoLV2F0Y2hFdmVudHMSIS5wYXJsZXkuc2Z1LnYxLldhdGNoRXZlbnRzUmVxdWVzdBoiLnBhcmxleS5zZnUudjEuV2F0Y2hFdmVudHNSZXNwb25zZSIDkAIBMAFiBnByb3RvMw", [file_parley_meeting_v1_track, file_parley_sfu_v1_media]);
+  fileDesc("CidwYXJsZXkvc2Z1L3YxL3NmdV9jb250cm9sX3NlcnZpY2UucHJvdG8SDXBhcmxleS5zZnUudjEiLAoNUm9vbVJlZmVyZW5jZRIMCgRyb29tGAEgASgJEg0KBWVwb2NoGAIgASgEIj0KD09wZW5Sb29tUmVxdWVzdBIqCgRyb29tGAEgASgLMhwucGFybGV5LnNmdS52MS5Sb29tUmVmZXJlbmNlIhIKEE9wZW5Sb29tUmVzcG9uc2UiPgoQQ2xvc2VSb29tUmVxdWVzdBIqCgRyb29tGAEgASgLMhwucGFybGV5LnNmdS52MS5Sb29tUmVmZXJlbmNlIhMKEUNsb3NlUm9vbVJlc3BvbnNlItYBChJPcGVuU2Vzc2lvblJlcXVlc3QSKgoEcm9vbRgBIAEoCzIcLnBhcmxleS5zZnUudjEuUm9vbVJlZmVyZW5jZRIWCg5wYXJ0aWNpcGFudF9pZBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEhEKCXNkcF9vZmZlchgEIAEoCRIoCgZ0cmFja3MYBSADKAsyGC5wYXJsZXkubWVldGluZy52MS5UcmFjaxIrCgVzbG90cxgGIAMoCzIcLnBhcmxleS5zZnUudjEuU2xvdFNlbGVjdGlvbiJSChNPcGVuU2Vzc2lvblJlc3BvbnNlEhIKCnNkcF9hbnN3ZXIYASABKAkSJwoFc2xvdHMYAiADKAsyGC5wYXJsZXkuc2Z1LnYxLlNsb3RTdGF0ZSJtChNDbG9zZVNlc3Npb25SZXF1ZXN0EioKBHJvb20YASABKAsyHC5wYXJsZXkuc2Z1LnYxLlJvb21SZWZlcmVuY2USFgoOcGFydGljaXBhbnRfaWQYAiABKAkSEgoKc2Vzc2lvbl9pZBgDIAEoCSIWChRDbG9zZVNlc3Npb25SZXNwb25zZSKFAQoSVXBkYXRlU2xvdHNSZXF1ZXN0EioKBHJvb20YASABKAsyHC5wYXJsZXkuc2Z1LnYxLlJvb21SZWZlcmVuY2USFgoOcGFydGljaXBhbnRfaWQYAiABKAkSKwoFc2xvdHMYAyADKAsyHC5wYXJsZXkuc2Z1LnYxLlNsb3RTZWxlY3Rpb24iFQoTVXBkYXRlU2xvdHNSZXNwb25zZSKDAQoTVXBkYXRlVHJhY2tzUmVxdWVzdBIqCgRyb29tGAEgASgLMhwucGFybGV5LnNmdS52MS5Sb29tUmVmZXJlbmNlEhYKDnBhcnRpY2lwYW50X2lkGAIgASgJEigKBnRyYWNrcxgDIAMoCzIYLnBhcmxleS5tZWV0aW5nLnYxLlRyYWNrIhYKFFVwZGF0ZVRyYWNrc1Jlc3BvbnNlInIKFlJlcXVlc3RLZXlGcmFtZVJlcXVlc3QSKgoEcm9vbRgBIAEoCzIcLnBhcmxleS5zZnUudjEuUm9vbVJlZmVyZW5jZRIsCgV0cmFjaxgCIAEoCzIdLnBhcmxleS5zZnUudjEuVHJhY2tSZWZlcmVuY2UiGQoXUmVxdWVzdEtleUZyYW1lUmVzcG9uc2UiNwoPR2V0U3RhdHNSZXF1ZXN0EgwKBHJvb20YASABKAkSFgoOcGFydGljaXBhbnRfaWQYAiABKAkiQQoQR2V0U3RhdHNSZXNwb25zZRItCghzZXNzaW9ucxgBIAMoCzIbLnBhcmxleS5zZnUudjEuU2Vzc2lvblN0YXRzIj0KFUV4cGxhaW5TZXNzaW9uUmVxdWVzdBIMCgRyb29tGAEgASgJEhYKDnBhcnRpY2lwYW50X2lkGAIgASgJIlIKFkV4cGxhaW5TZXNzaW9uUmVzcG9uc2USOAoLZXhwbGFuYXRpb24YASABKAsyIy5wYXJsZXkubWVldGluZy52MS5NZWRpYUV4cGxhbmF0aW9uIkEKEldhdGNoRXZlbnRzUmVxdWVzdBITCgtpbnN0YW5jZV9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBCLdAQoTV2F0Y2hFdmVudHNSZXNwb25zZRIqCgVzdGFydBgBIAEoCzIZLnBhcmxleS5zZnUudjEuV2F0Y2hTdGFydEgAEi4KCnJvb21fc3RhdGUYAiABKAsyGC5wYXJsZXkuc2Z1LnYxLlJvb21TdGF0ZUgAEikKBWV2ZW50GAMgASgLMhgucGFybGV5LnNmdS52MS5Ob2RlRXZlbnRIABI0CgpjaGVja3BvaW50GAQgASgLMh4ucGFybGV5LnNmdS52MS5FdmVudENoZWNrcG9pbnRIAEIJCgdtZXNzYWdlIkcKCldhdGNoU3RhcnQSEwoLaW5zdGFuY2VfaWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSEgoKZnJvbV9zdGF0ZRgDIAEoCCKPAQoJUm9vbVN0YXRlEioKBHJvb20YASABKAsyHC5wYXJsZXkuc2Z1LnYxLlJvb21SZWZlcmVuY2USLQoIc2Vzc2lvbnMYAiADKAsyGy5wYXJsZXkuc2Z1LnYxLlNlc3Npb25TdGF0ZRInCh9kb21pbmFudF9zcGVha2VyX3BhcnRpY2lwYW50X2lkGAMgASgJIhEKD0V2ZW50Q2hlY2twb2ludDKhBwoRU2Z1Q29udHJvbFNlcnZpY2USUAoIT3BlblJvb20SHi5wYXJsZXkuc2Z1LnYxLk9wZW5Sb29tUmVxdWVzdBofLnBhcmxleS5zZnUudjEuT3BlblJvb21SZXNwb25zZSIDkAICElMKCUNsb3NlUm9vbRIfLnBhcmxleS5zZnUudjEuQ2xvc2VSb29tUmVxdWVzdBogLnBhcmxleS5zZnUudjEuQ2xvc2VSb29tUmVzcG9uc2UiA5ACAhJZCgtPcGVuU2Vzc2lvbhIhLnBhcmxleS5zZnUudjEuT3BlblNlc3Npb25SZXF1ZXN0GiIucGFybGV5LnNmdS52MS5PcGVuU2Vzc2lvblJlc3BvbnNlIgOQAgISXAoMQ2xvc2VTZXNzaW9uEiIucGFybGV5LnNmdS52MS5DbG9zZVNlc3Npb25SZXF1ZXN0GiMucGFybGV5LnNmdS52MS5DbG9zZVNlc3Npb25SZXNwb25zZSIDkAICElkKC1VwZGF0ZVNsb3RzEiEucGFybGV5LnNmdS52MS5VcGRhdGVTbG90c1JlcXVlc3QaIi5wYXJsZXkuc2Z1LnYxLlVwZGF0ZVNsb3RzUmVzcG9uc2UiA5ACAhJcCgxVcGRhdGVUcmFja3MSIi5wYXJsZXkuc2Z1LnYxLlVwZGF0ZVRyYWNrc1JlcXVlc3QaIy5wYXJsZXkuc2Z1LnYxLlVwZGF0ZVRyYWNrc1Jlc3BvbnNlIgOQAgISYAoPUmVxdWVzdEtleUZyYW1lEiUucGFybGV5LnNmdS52MS5SZXF1ZXN0S2V5RnJhbWVSZXF1ZXN0GiYucGFybGV5LnNmdS52MS5SZXF1ZXN0S2V5RnJhbWVSZXNwb25zZRJQCghHZXRTdGF0cxIeLnBhcmxleS5zZnUudjEuR2V0U3RhdHNSZXF1ZXN0Gh8ucGFybGV5LnNmdS52MS5HZXRTdGF0c1Jlc3BvbnNlIgOQAgESYgoORXhwbGFpblNlc3Npb24SJC5wYXJsZXkuc2Z1LnYxLkV4cGxhaW5TZXNzaW9uUmVxdWVzdBolLnBhcmxleS5zZnUudjEuRXhwbGFpblNlc3Npb25SZXNwb25zZSIDkAIBElsKC1dhdGNoRXZlbnRzEiEucGFybGV5LnNmdS52MS5XYXRjaEV2ZW50c1JlcXVlc3QaIi5wYXJsZXkuc2Z1LnYxLldhdGNoRXZlbnRzUmVzcG9uc2UiA5ACATABYgZwcm90bzM", [file_parley_meeting_v1_explanation, file_parley_meeting_v1_track, file_parley_sfu_v1_media]);
 
 /**
  * A room and the epoch of its placement.
@@ -443,6 +445,55 @@ export const GetStatsResponseSchema: GenMessage<GetStatsResponse> = /*@__PURE__*
   messageDesc(file_parley_sfu_v1_sfu_control_service, 16);
 
 /**
+ * See ExplainSession.
+ *
+ * @generated from message parley.sfu.v1.ExplainSessionRequest
+ */
+export type ExplainSessionRequest = Message<"parley.sfu.v1.ExplainSessionRequest"> & {
+  /**
+   * The room's name.
+   *
+   * @generated from field: string room = 1;
+   */
+  room: string;
+
+  /**
+   * Whose session.
+   *
+   * @generated from field: string participant_id = 2;
+   */
+  participantId: string;
+};
+
+/**
+ * Describes the message parley.sfu.v1.ExplainSessionRequest.
+ * Use `create(ExplainSessionRequestSchema)` to create a new message.
+ */
+export const ExplainSessionRequestSchema: GenMessage<ExplainSessionRequest> = /*@__PURE__*/
+  messageDesc(file_parley_sfu_v1_sfu_control_service, 17);
+
+/**
+ * See ExplainSession.
+ *
+ * @generated from message parley.sfu.v1.ExplainSessionResponse
+ */
+export type ExplainSessionResponse = Message<"parley.sfu.v1.ExplainSessionResponse"> & {
+  /**
+   * The explanation.
+   *
+   * @generated from field: parley.meeting.v1.MediaExplanation explanation = 1;
+   */
+  explanation?: MediaExplanation | undefined;
+};
+
+/**
+ * Describes the message parley.sfu.v1.ExplainSessionResponse.
+ * Use `create(ExplainSessionResponseSchema)` to create a new message.
+ */
+export const ExplainSessionResponseSchema: GenMessage<ExplainSessionResponse> = /*@__PURE__*/
+  messageDesc(file_parley_sfu_v1_sfu_control_service, 18);
+
+/**
  * See WatchEvents.
  *
  * @generated from message parley.sfu.v1.WatchEventsRequest
@@ -468,7 +519,7 @@ export type WatchEventsRequest = Message<"parley.sfu.v1.WatchEventsRequest"> & {
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_parley_sfu_v1_sfu_control_service, 17);
+  messageDesc(file_parley_sfu_v1_sfu_control_service, 19);
 
 /**
  * See WatchEvents.
@@ -521,7 +572,7 @@ export type WatchEventsResponse = Message<"parley.sfu.v1.WatchEventsResponse"> &
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_parley_sfu_v1_sfu_control_service, 18);
+  messageDesc(file_parley_sfu_v1_sfu_control_service, 20);
 
 /**
  * Beginning of an event stream.
@@ -556,7 +607,7 @@ export type WatchStart = Message<"parley.sfu.v1.WatchStart"> & {
  * Use `create(WatchStartSchema)` to create a new message.
  */
 export const WatchStartSchema: GenMessage<WatchStart> = /*@__PURE__*/
-  messageDesc(file_parley_sfu_v1_sfu_control_service, 19);
+  messageDesc(file_parley_sfu_v1_sfu_control_service, 21);
 
 /**
  * A room with its sessions.
@@ -591,7 +642,7 @@ export type RoomState = Message<"parley.sfu.v1.RoomState"> & {
  * Use `create(RoomStateSchema)` to create a new message.
  */
 export const RoomStateSchema: GenMessage<RoomState> = /*@__PURE__*/
-  messageDesc(file_parley_sfu_v1_sfu_control_service, 20);
+  messageDesc(file_parley_sfu_v1_sfu_control_service, 22);
 
 /**
  * A sign of life.
@@ -606,7 +657,7 @@ export type EventCheckpoint = Message<"parley.sfu.v1.EventCheckpoint"> & {
  * Use `create(EventCheckpointSchema)` to create a new message.
  */
 export const EventCheckpointSchema: GenMessage<EventCheckpoint> = /*@__PURE__*/
-  messageDesc(file_parley_sfu_v1_sfu_control_service, 21);
+  messageDesc(file_parley_sfu_v1_sfu_control_service, 23);
 
 /**
  * Served by a media node: what the control plane tells it to do. Callers: the control plane, with the deployment's `node_token` as
@@ -712,6 +763,18 @@ export const SfuControlService: GenService<{
     methodKind: "unary";
     input: typeof GetStatsRequestSchema;
     output: typeof GetStatsResponseSchema;
+  },
+  /**
+   * Says for each slot of a participant which layer it carries and why, and what is known of the way there.
+   *
+   * Errors: ROOM_NOT_FOUND, SESSION_NOT_FOUND.
+   *
+   * @generated from rpc parley.sfu.v1.SfuControlService.ExplainSession
+   */
+  explainSession: {
+    methodKind: "unary";
+    input: typeof ExplainSessionRequestSchema;
+    output: typeof ExplainSessionResponseSchema;
   },
   /**
    * Streams what happens on the node. With the sequence of the last event seen (and the same instance), the stream goes on from

@@ -6,6 +6,8 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { TrackEncodings } from "../../meeting/v1/explanation_pb";
+import { file_parley_meeting_v1_explanation } from "../../meeting/v1/explanation_pb";
 import type { Meeting } from "../../meeting/v1/meeting_pb";
 import { file_parley_meeting_v1_meeting } from "../../meeting/v1/meeting_pb";
 import type { Participant } from "../../meeting/v1/participant_pb";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/signaling/v1/event.proto.
  */
 export const file_parley_signaling_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch9wYXJsZXkvc2lnbmFsaW5nL3YxL2V2ZW50LnByb3RvEhNwYXJsZXkuc2lnbmFsaW5nLnYxIrsBCghTbmFwc2hvdBIrCgdtZWV0aW5nGAEgASgLMhoucGFybGV5Lm1lZXRpbmcudjEuTWVldGluZxI0CgxwYXJ0aWNpcGFudHMYAiADKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudBIyCgVzbG90cxgDIAMoCzIjLnBhcmxleS5zaWduYWxpbmcudjEuU2xvdEFzc2lnbm1lbnQSGAoQZG9taW5hbnRfc3BlYWtlchgEIAEoCSKGBQoFRXZlbnQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASRAoScGFydGljaXBhbnRfam9pbmVkGAIgASgLMiYucGFybGV5LnNpZ25hbGluZy52MS5QYXJ0aWNpcGFudEpvaW5lZEgAEkYKE3BhcnRpY2lwYW50X3VwZGF0ZWQYAyABKAsyJy5wYXJsZXkuc2lnbmFsaW5nLnYxLlBhcnRpY2lwYW50VXBkYXRlZEgAEkAKEHBhcnRpY2lwYW50X2xlZnQYBCABKAsyJC5wYXJsZXkuc2lnbmFsaW5nLnYxLlBhcnRpY2lwYW50TGVmdEgAEk8KGGRvbWluYW50X3NwZWFrZXJfY2hhbmdlZBgFIAEoCzIrLnBhcmxleS5zaWduYWxpbmcudjEuRG9taW5hbnRTcGVha2VyQ2hhbmdlZEgAEjoKDXNsb3RzX2NoYW5nZWQYBiABKAsyIS5wYXJsZXkuc2lnbmFsaW5nLnYxLlNsb3RzQ2hhbmdlZEgAEjoKDXJlYWN0aW9uX3NlbnQYByABKAsyIS5wYXJsZXkuc2lnbmFsaW5nLnYxLlJlYWN0aW9uU2VudEgAEj4KD21lZXRpbmdfdXBkYXRlZBgIIAEoCzIjLnBhcmxleS5zaWduYWxpbmcudjEuTWVldGluZ1VwZGF0ZWRIABI6Cg1tZWV0aW5nX2VuZGVkGAkgASgLMiEucGFybGV5LnNpZ25hbGluZy52MS5NZWV0aW5nRW5kZWRIABI2CgttZWRpYV9tb3ZlZBgKIAEoCzIfLnBhcmxleS5zaWduYWxpbmcudjEuTWVkaWFNb3ZlZEgAQgYKBGtpbmQiSAoRUGFydGljaXBhbnRKb2luZWQSMwoLcGFydGljaXBhbnQYASABKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudCJJChJQYXJ0aWNpcGFudFVwZGF0ZWQSMwoLcGFydGljaXBhbnQYASABKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudCJYCg9QYXJ0aWNpcGFudExlZnQSEwoLcGFydGljaXBhbnQYASABKAkSMAoGcmVhc29uGAIgASgOMiAucGFybGV5LnNpZ25hbGluZy52MS5MZWF2ZVJlYXNvbiItChZEb21pbmFudFNwZWFrZXJDaGFuZ2VkEhMKC3BhcnRpY2lwYW50GAEgASgJIkIKDFNsb3RzQ2hhbmdlZBIyCgVzbG90cxgBIAMoCzIjLnBhcmxleS5zaWduYWxpbmcudjEuU2xvdEFzc2lnbm1lbnQiMgoMUmVhY3Rpb25TZW50EhMKC3BhcnRpY2lwYW50GAEgASgJEg0KBWVtb2ppGAIgASgJIj0KDk1lZXRpbmdVcGRhdGVkEisKB21lZXRpbmcYASABKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nIiMKDE1lZXRpbmdFbmRlZBITCgtwYXJ0aWNpcGFudBgBIAEoCSIbCgpNZWRpYU1vdmVkEg0KBWVwb2NoGAEgASgEKp8BCgtMZWF2ZVJlYXNvbhIcChhMRUFWRV9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFMRUFWRV9SRUFTT05fTEVGVBABEiEKHUxFQVZFX1JFQVNPTl9QUkVTRU5DRV9FWFBJUkVEEAISGAoUTEVBVkVfUkVBU09OX1JFTU9WRUQQAxIeChpMRUFWRV9SRUFTT05fTUVFVElOR19FTkRFRBAEYgZwcm90bzM", [file_google_protobuf_timestamp, file_parley_meeting_v1_meeting, file_parley_meeting_v1_participant, file_parley_signaling_v1_session]);
+  fileDesc("Ch9wYXJsZXkvc2lnbmFsaW5nL3YxL2V2ZW50LnByb3RvEhNwYXJsZXkuc2lnbmFsaW5nLnYxIvEBCghTbmFwc2hvdBIrCgdtZWV0aW5nGAEgASgLMhoucGFybGV5Lm1lZXRpbmcudjEuTWVldGluZxI0CgxwYXJ0aWNpcGFudHMYAiADKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudBIyCgVzbG90cxgDIAMoCzIjLnBhcmxleS5zaWduYWxpbmcudjEuU2xvdEFzc2lnbm1lbnQSGAoQZG9taW5hbnRfc3BlYWtlchgEIAEoCRI0CgllbmNvZGluZ3MYBSADKAsyIS5wYXJsZXkubWVldGluZy52MS5UcmFja0VuY29kaW5ncyLKBQoFRXZlbnQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASRAoScGFydGljaXBhbnRfam9pbmVkGAIgASgLMiYucGFybGV5LnNpZ25hbGluZy52MS5QYXJ0aWNpcGFudEpvaW5lZEgAEkYKE3BhcnRpY2lwYW50X3VwZGF0ZWQYAyABKAsyJy5wYXJsZXkuc2lnbmFsaW5nLnYxLlBhcnRpY2lwYW50VXBkYXRlZEgAEkAKEHBhcnRpY2lwYW50X2xlZnQYBCABKAsyJC5wYXJsZXkuc2lnbmFsaW5nLnYxLlBhcnRpY2lwYW50TGVmdEgAEk8KGGRvbWluYW50X3NwZWFrZXJfY2hhbmdlZBgFIAEoCzIrLnBhcmxleS5zaWduYWxpbmcudjEuRG9taW5hbnRTcGVha2VyQ2hhbmdlZEgAEjoKDXNsb3RzX2NoYW5nZWQYBiABKAsyIS5wYXJsZXkuc2lnbmFsaW5nLnYxLlNsb3RzQ2hhbmdlZEgAEjoKDXJlYWN0aW9uX3NlbnQYByABKAsyIS5wYXJsZXkuc2lnbmFsaW5nLnYxLlJlYWN0aW9uU2VudEgAEj4KD21lZXRpbmdfdXBkYXRlZBgIIAEoCzIjLnBhcmxleS5zaWduYWxpbmcudjEuTWVldGluZ1VwZGF0ZWRIABI6Cg1tZWV0aW5nX2VuZGVkGAkgASgLMiEucGFybGV5LnNpZ25hbGluZy52MS5NZWV0aW5nRW5kZWRIABI2CgttZWRpYV9tb3ZlZBgKIAEoCzIfLnBhcmxleS5zaWduYWxpbmcudjEuTWVkaWFNb3ZlZEgAEkIKEWVuY29kaW5nc19jaGFuZ2VkGAsgASgLMiUucGFybGV5LnNpZ25hbGluZy52MS5FbmNvZGluZ3NDaGFuZ2VkSABCBgoEa2luZCJIChFQYXJ0aWNpcGFudEpvaW5lZBIzCgtwYXJ0aWNpcGFudBgBIAEoCzIeLnBhcmxleS5tZWV0aW5nLnYxLlBhcnRpY2lwYW50IkkKElBhcnRpY2lwYW50VXBkYXRlZBIzCgtwYXJ0aWNpcGFudBgBIAEoCzIeLnBhcmxleS5tZWV0aW5nLnYxLlBhcnRpY2lwYW50IlgKD1BhcnRpY2lwYW50TGVmdBITCgtwYXJ0aWNpcGFudBgBIAEoCRIwCgZyZWFzb24YAiABKA4yIC5wYXJsZXkuc2lnbmFsaW5nLnYxLkxlYXZlUmVhc29uIi0KFkRvbWluYW50U3BlYWtlckNoYW5nZWQSEwoLcGFydGljaXBhbnQYASABKAkiQgoMU2xvdHNDaGFuZ2VkEjIKBXNsb3RzGAEgAygLMiMucGFybGV5LnNpZ25hbGluZy52MS5TbG90QXNzaWdubWVudCJFChBFbmNvZGluZ3NDaGFuZ2VkEjEKBnRyYWNrcxgBIAMoCzIhLnBhcmxleS5tZWV0aW5nLnYxLlRyYWNrRW5jb2RpbmdzIjIKDFJlYWN0aW9uU2VudBITCgtwYXJ0aWNpcGFudBgBIAEoCRINCgVlbW9qaRgCIAEoCSI9Cg5NZWV0aW5nVXBkYXRlZBIrCgdtZWV0aW5nGAEgASgLMhoucGFybGV5Lm1lZXRpbmcudjEuTWVldGluZyIjCgxNZWV0aW5nRW5kZWQSEwoLcGFydGljaXBhbnQYASABKAkiGwoKTWVkaWFNb3ZlZBINCgVlcG9jaBgBIAEoBCqfAQoLTGVhdmVSZWFzb24SHAoYTEVBVkVfUkVBU09OX1VOU1BFQ0lGSUVEEAASFQoRTEVBVkVfUkVBU09OX0xFRlQQARIhCh1MRUFWRV9SRUFTT05fUFJFU0VOQ0VfRVhQSVJFRBACEhgKFExFQVZFX1JFQVNPTl9SRU1PVkVEEAMSHgoaTEVBVkVfUkVBU09OX01FRVRJTkdfRU5ERUQQBGIGcHJvdG8z", [file_google_protobuf_timestamp, file_parley_meeting_v1_explanation, file_parley_meeting_v1_meeting, file_parley_meeting_v1_participant, file_parley_signaling_v1_session]);
 
 /**
  * The whole state of a meeting as one participant sees it.
@@ -53,6 +55,13 @@ export type Snapshot = Message<"parley.signaling.v1.Snapshot"> & {
    * @generated from field: string dominant_speaker = 4;
    */
   dominantSpeaker: string;
+
+  /**
+   * Which encodings of the caller's simulcast tracks somebody needs; of a track that is not named all are.
+   *
+   * @generated from field: repeated parley.meeting.v1.TrackEncodings encodings = 5;
+   */
+  encodings: TrackEncodings[];
 };
 
 /**
@@ -152,6 +161,14 @@ export type Event = Message<"parley.signaling.v1.Event"> & {
      */
     value: MediaMoved;
     case: "mediaMoved";
+  } | {
+    /**
+     * Other encodings of the receiving participant's own simulcast tracks are needed now. Sent to that participant alone.
+     *
+     * @generated from field: parley.signaling.v1.EncodingsChanged encodings_changed = 11;
+     */
+    value: EncodingsChanged;
+    case: "encodingsChanged";
   } | { case: undefined; value?: undefined };
 };
 
@@ -275,6 +292,27 @@ export const SlotsChangedSchema: GenMessage<SlotsChanged> = /*@__PURE__*/
   messageDesc(file_parley_signaling_v1_event, 6);
 
 /**
+ * Which encodings of the receiver's tracks are needed now.
+ *
+ * @generated from message parley.signaling.v1.EncodingsChanged
+ */
+export type EncodingsChanged = Message<"parley.signaling.v1.EncodingsChanged"> & {
+  /**
+   * The tracks that changed.
+   *
+   * @generated from field: repeated parley.meeting.v1.TrackEncodings tracks = 1;
+   */
+  tracks: TrackEncodings[];
+};
+
+/**
+ * Describes the message parley.signaling.v1.EncodingsChanged.
+ * Use `create(EncodingsChangedSchema)` to create a new message.
+ */
+export const EncodingsChangedSchema: GenMessage<EncodingsChanged> = /*@__PURE__*/
+  messageDesc(file_parley_signaling_v1_event, 7);
+
+/**
  * Somebody reacted.
  *
  * @generated from message parley.signaling.v1.ReactionSent
@@ -300,7 +338,7 @@ export type ReactionSent = Message<"parley.signaling.v1.ReactionSent"> & {
  * Use `create(ReactionSentSchema)` to create a new message.
  */
 export const ReactionSentSchema: GenMessage<ReactionSent> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_event, 7);
+  messageDesc(file_parley_signaling_v1_event, 8);
 
 /**
  * The meeting changed.
@@ -321,7 +359,7 @@ export type MeetingUpdated = Message<"parley.signaling.v1.MeetingUpdated"> & {
  * Use `create(MeetingUpdatedSchema)` to create a new message.
  */
 export const MeetingUpdatedSchema: GenMessage<MeetingUpdated> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_event, 8);
+  messageDesc(file_parley_signaling_v1_event, 9);
 
 /**
  * The meeting is over.
@@ -342,7 +380,7 @@ export type MeetingEnded = Message<"parley.signaling.v1.MeetingEnded"> & {
  * Use `create(MeetingEndedSchema)` to create a new message.
  */
 export const MeetingEndedSchema: GenMessage<MeetingEnded> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_event, 9);
+  messageDesc(file_parley_signaling_v1_event, 10);
 
 /**
  * The room has a new node.
@@ -363,7 +401,7 @@ export type MediaMoved = Message<"parley.signaling.v1.MediaMoved"> & {
  * Use `create(MediaMovedSchema)` to create a new message.
  */
 export const MediaMovedSchema: GenMessage<MediaMoved> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_event, 10);
+  messageDesc(file_parley_signaling_v1_event, 11);
 
 /**
  * Why somebody is no longer in a meeting.

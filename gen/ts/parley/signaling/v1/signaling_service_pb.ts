@@ -6,6 +6,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { MediaExplanation } from "../../meeting/v1/explanation_pb";
+import { file_parley_meeting_v1_explanation } from "../../meeting/v1/explanation_pb";
 import type { Participant } from "../../meeting/v1/participant_pb";
 import { file_parley_meeting_v1_participant } from "../../meeting/v1/participant_pb";
 import type { Track } from "../../meeting/v1/track_pb";
@@ -20,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/signaling/v1/signaling_service.proto.
  */
 export const file_parley_signaling_v1_signaling_service: GenFile = /*@__PURE__*/
-  fileDesc("CitwYXJsZXkvc2lnbmFsaW5nL3YxL3NpZ25hbGluZ19zZXJ2aWNlLnByb3RvEhNwYXJsZXkuc2lnbmFsaW5nLnYxInQKCk1lZGlhT2ZmZXISCwoDc2RwGAEgASgJEigKBnRyYWNrcxgCIAMoCzIYLnBhcmxleS5tZWV0aW5nLnYxLlRyYWNrEi8KBXNsb3RzGAMgAygLMiAucGFybGV5LnNpZ25hbGluZy52MS5TbG90UmVxdWVzdCKSAQoLTWVkaWFBbnN3ZXISCwoDc2RwGAEgASgJEjIKBXNsb3RzGAIgAygLMiMucGFybGV5LnNpZ25hbGluZy52MS5TbG90QXNzaWdubWVudBIzCgtpY2Vfc2VydmVycxgDIAMoCzIeLnBhcmxleS5zaWduYWxpbmcudjEuSWNlU2VydmVyEg0KBWVwb2NoGAQgASgEIqEBChJKb2luTWVldGluZ1JlcXVlc3QSDwoHbWVldGluZxgBIAEoCRIQCghwYXNzY29kZRgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLgoFb2ZmZXIYBCABKAsyHy5wYXJsZXkuc2lnbmFsaW5nLnYxLk1lZGlhT2ZmZXISEgoKcmVxdWVzdF9pZBgFIAEoCRIOCgZyZWdpb24YBiABKAki0gIKE0pvaW5NZWV0aW5nUmVzcG9uc2USMwoLcGFydGljaXBhbnQYASABKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudBIZChFwYXJ0aWNpcGFudF90b2tlbhgCIAEoCRJBCh1wYXJ0aWNpcGFudF90b2tlbl9leHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoGYW5zd2VyGAQgASgLMiAucGFybGV5LnNpZ25hbGluZy52MS5NZWRpYUFuc3dlchIvCghzbmFwc2hvdBgFIAEoCzIdLnBhcmxleS5zaWduYWxpbmcudjEuU25hcHNob3QSDgoGY3Vyc29yGAYgASgJEjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJrChdSZW5lZ290aWF0ZU1lZGlhUmVxdWVzdBIMCgRuYW1lGAEgASgJEi4KBW9mZmVyGAIgASgLMh8ucGFybGV5LnNpZ25hbGluZy52MS5NZWRpYU9mZmVyEhIKCnJlcXVlc3RfaWQYAyABKAkiTAoYUmVuZWdvdGlhdGVNZWRpYVJlc3BvbnNlEjAKBmFuc3dlchgBIAEoCzIgLnBhcmxleS5zaWduYWxpbmcudjEuTWVkaWFBbnN3ZXIiMwoTV2F0Y2hTZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBmN1cnNvchgCIAEoCSLEAgoUV2F0Y2hTZXNzaW9uUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSDgoGY3Vyc29yGAIgASgJEjgKDXRyYWNlX2NvbnRleHQYAyABKAsyIS5wYXJsZXkuc2lnbmFsaW5nLnYxLlRyYWNlQ29udGV4dBIxCghzbmFwc2hvdBgEIAEoCzIdLnBhcmxleS5zaWduYWxpbmcudjEuU25hcHNob3RIABIrCgVldmVudBgFIAEoCzIaLnBhcmxleS5zaWduYWxpbmcudjEuRXZlbnRIABI1CgpjaGVja3BvaW50GAYgASgLMh8ucGFybGV5LnNpZ25hbGluZy52MS5DaGVja3BvaW50SAASLgoHZ29fYXdheRgHIAEoCzIbLnBhcmxleS5zaWduYWxpbmcudjEuR29Bd2F5SABCCQoHbWVzc2FnZSI2CgpDaGVja3BvaW50EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImsKBkdvQXdheRIxCgZyZWFzb24YASABKA4yIS5wYXJsZXkuc2lnbmFsaW5nLnYxLkdvQXdheVJlYXNvbhIuCgtyZXRyeV9kZWxheRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJTChJVcGRhdGVTbG90c1JlcXVlc3QSDAoEbmFtZRgBIAEoCRIvCgVzbG90cxgCIAMoCzIgLnBhcmxleS5zaWduYWxpbmcudjEuU2xvdFJlcXVlc3QiFQoTVXBkYXRlU2xvdHNSZXNwb25zZSJNChNVcGRhdGVUcmFja3NSZXF1ZXN0EgwKBG5hbWUYASABKAkSKAoGdHJhY2tzGAIgAygLMhgucGFybGV5Lm1lZXRpbmcudjEuVHJhY2siSwoUVXBkYXRlVHJhY2tzUmVzcG9uc2USMwoLcGFydGljaXBhbnQYASABKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudCJGChNTZW5kUmVhY3Rpb25SZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFZW1vamkYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSIWChRTZW5kUmVhY3Rpb25SZXNwb25zZSIjChNMZWF2ZU1lZXRpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkiFgoUTGVhdmVNZWV0aW5nUmVzcG9uc2UiIAoQSGVhcnRiZWF0UmVxdWVzdBIMCgRuYW1lGAEgASgJIqgBChFIZWFydGJlYXRSZXNwb25zZRI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGQoRcGFydGljaXBhbnRfdG9rZW4YAiABKAkSQQodcGFydGljaXBhbnRfdG9rZW5fZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKqMBCgxHb0F3YXlSZWFzb24SHgoaR09fQVdBWV9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxHT19BV0FZX1JFQVNPTl9TSFVUVElOR19ET1dOEAESGwoXR09fQVdBWV9SRUFTT05fVE9PX1NMT1cQAhIXChNHT19BV0FZX1JFQVNPTl9MRUZUEAMSGwoXR09fQVdBWV9SRUFTT05fUkVQTEFDRUQQBDLSBgoQU2lnbmFsaW5nU2VydmljZRJgCgtKb2luTWVldGluZxInLnBhcmxleS5zaWduYWxpbmcudjEuSm9pbk1lZXRpbmdSZXF1ZXN0GigucGFybGV5LnNpZ25hbGluZy52MS5Kb2luTWVldGluZ1Jlc3BvbnNlEm8KEFJlbmVnb3RpYXRlTWVkaWESLC5wYXJsZXkuc2lnbmFsaW5nLnYxLlJlbmVnb3RpYXRlTWVkaWFSZXF1ZXN0Gi0ucGFybGV5LnNpZ25hbGluZy52MS5SZW5lZ290aWF0ZU1lZGlhUmVzcG9uc2USagoMV2F0Y2hTZXNzaW9uEigucGFybGV5LnNpZ25hbGluZy52MS5XYXRjaFNlc3Npb25SZXF1ZXN0GikucGFybGV5LnNpZ25hbGluZy52MS5XYXRjaFNlc3Npb25SZXNwb25zZSIDkAIBMAESZQoLVXBkYXRlU2xvdHMSJy5wYXJsZXkuc2lnbmFsaW5nLnYxLlVwZGF0ZVNsb3RzUmVxdWVzdBooLnBhcmxleS5zaWduYWxpbmcudjEuVXBkYXRlU2xvdHNSZXNwb25zZSIDkAICEmgKDFVwZGF0ZVRyYWNrcxIoLnBhcmxleS5zaWduYWxpbmcudjEuVXBkYXRlVHJhY2tzUmVxdWVzdBopLnBhcmxleS5zaWduYWxpbmcudjEuVXBkYXRlVHJhY2tzUmVzcG9uc2UiA5ACAhJjCgxTZW5kUmVhY3Rpb24SKC5wYXJsZXkuc2lnbmFsaW5nLnYxLlNlbmRSZWFjdGlvblJlcXVlc3QaKS5wYXJsZXkuc2lnbmFsaW5nLnYxLlNlbmRSZWFjdGlvblJlc3BvbnNlEmgKDExlYXZlTWVldGluZxIoLnBhcmxleS5zaWduYWxpbmcudjEuTGVhdmVNZWV0aW5nUmVxdWVzdBopLnBhcmxleS5zaWduYWxpbmcudjEuTGVhdmVNZWV0aW5nUmVzcG9uc2UiA5ACAhJfCglIZWFydGJlYXQSJS5wYXJsZXkuc2lnbmFsaW5nLnYxLkhlYXJ0YmVhdFJlcXVlc3QaJi5wYXJsZXkuc2lnbmFsaW5nLnYxLkhlYXJ0YmVhdFJlc3BvbnNlIgOQAgJiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_parley_meeting_v1_participant, file_parley_meeting_v1_track, file_parley_signaling_v1_event, file_parley_signaling_v1_session]);
+  fileDesc("CitwYXJsZXkvc2lnbmFsaW5nL3YxL3NpZ25hbGluZ19zZXJ2aWNlLnByb3RvEhNwYXJsZXkuc2lnbmFsaW5nLnYxInQKCk1lZGlhT2ZmZXISCwoDc2RwGAEgASgJEigKBnRyYWNrcxgCIAMoCzIYLnBhcmxleS5tZWV0aW5nLnYxLlRyYWNrEi8KBXNsb3RzGAMgAygLMiAucGFybGV5LnNpZ25hbGluZy52MS5TbG90UmVxdWVzdCKSAQoLTWVkaWFBbnN3ZXISCwoDc2RwGAEgASgJEjIKBXNsb3RzGAIgAygLMiMucGFybGV5LnNpZ25hbGluZy52MS5TbG90QXNzaWdubWVudBIzCgtpY2Vfc2VydmVycxgDIAMoCzIeLnBhcmxleS5zaWduYWxpbmcudjEuSWNlU2VydmVyEg0KBWVwb2NoGAQgASgEIqEBChJKb2luTWVldGluZ1JlcXVlc3QSDwoHbWVldGluZxgBIAEoCRIQCghwYXNzY29kZRgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLgoFb2ZmZXIYBCABKAsyHy5wYXJsZXkuc2lnbmFsaW5nLnYxLk1lZGlhT2ZmZXISEgoKcmVxdWVzdF9pZBgFIAEoCRIOCgZyZWdpb24YBiABKAki0gIKE0pvaW5NZWV0aW5nUmVzcG9uc2USMwoLcGFydGljaXBhbnQYASABKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudBIZChFwYXJ0aWNpcGFudF90b2tlbhgCIAEoCRJBCh1wYXJ0aWNpcGFudF90b2tlbl9leHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoGYW5zd2VyGAQgASgLMiAucGFybGV5LnNpZ25hbGluZy52MS5NZWRpYUFuc3dlchIvCghzbmFwc2hvdBgFIAEoCzIdLnBhcmxleS5zaWduYWxpbmcudjEuU25hcHNob3QSDgoGY3Vyc29yGAYgASgJEjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJrChdSZW5lZ290aWF0ZU1lZGlhUmVxdWVzdBIMCgRuYW1lGAEgASgJEi4KBW9mZmVyGAIgASgLMh8ucGFybGV5LnNpZ25hbGluZy52MS5NZWRpYU9mZmVyEhIKCnJlcXVlc3RfaWQYAyABKAkiTAoYUmVuZWdvdGlhdGVNZWRpYVJlc3BvbnNlEjAKBmFuc3dlchgBIAEoCzIgLnBhcmxleS5zaWduYWxpbmcudjEuTWVkaWFBbnN3ZXIiMwoTV2F0Y2hTZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBmN1cnNvchgCIAEoCSLEAgoUV2F0Y2hTZXNzaW9uUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSDgoGY3Vyc29yGAIgASgJEjgKDXRyYWNlX2NvbnRleHQYAyABKAsyIS5wYXJsZXkuc2lnbmFsaW5nLnYxLlRyYWNlQ29udGV4dBIxCghzbmFwc2hvdBgEIAEoCzIdLnBhcmxleS5zaWduYWxpbmcudjEuU25hcHNob3RIABIrCgVldmVudBgFIAEoCzIaLnBhcmxleS5zaWduYWxpbmcudjEuRXZlbnRIABI1CgpjaGVja3BvaW50GAYgASgLMh8ucGFybGV5LnNpZ25hbGluZy52MS5DaGVja3BvaW50SAASLgoHZ29fYXdheRgHIAEoCzIbLnBhcmxleS5zaWduYWxpbmcudjEuR29Bd2F5SABCCQoHbWVzc2FnZSI2CgpDaGVja3BvaW50EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImsKBkdvQXdheRIxCgZyZWFzb24YASABKA4yIS5wYXJsZXkuc2lnbmFsaW5nLnYxLkdvQXdheVJlYXNvbhIuCgtyZXRyeV9kZWxheRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJTChJVcGRhdGVTbG90c1JlcXVlc3QSDAoEbmFtZRgBIAEoCRIvCgVzbG90cxgCIAMoCzIgLnBhcmxleS5zaWduYWxpbmcudjEuU2xvdFJlcXVlc3QiFQoTVXBkYXRlU2xvdHNSZXNwb25zZSJNChNVcGRhdGVUcmFja3NSZXF1ZXN0EgwKBG5hbWUYASABKAkSKAoGdHJhY2tzGAIgAygLMhgucGFybGV5Lm1lZXRpbmcudjEuVHJhY2siSwoUVXBkYXRlVHJhY2tzUmVzcG9uc2USMwoLcGFydGljaXBhbnQYASABKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudCIlChVFeHBsYWluU2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSJSChZFeHBsYWluU2Vzc2lvblJlc3BvbnNlEjgKC2V4cGxhbmF0aW9uGAEgASgLMiMucGFybGV5Lm1lZXRpbmcudjEuTWVkaWFFeHBsYW5hdGlvbiJGChNTZW5kUmVhY3Rpb25SZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFZW1vamkYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSIWChRTZW5kUmVhY3Rpb25SZXNwb25zZSIjChNMZWF2ZU1lZXRpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkiFgoUTGVhdmVNZWV0aW5nUmVzcG9uc2UiIAoQSGVhcnRiZWF0UmVxdWVzdBIMCgRuYW1lGAEgASgJIqgBChFIZWFydGJlYXRSZXNwb25zZRI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGQoRcGFydGljaXBhbnRfdG9rZW4YAiABKAkSQQodcGFydGljaXBhbnRfdG9rZW5fZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKqMBCgxHb0F3YXlSZWFzb24SHgoaR09fQVdBWV9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxHT19BV0FZX1JFQVNPTl9TSFVUVElOR19ET1dOEAESGwoXR09fQVdBWV9SRUFTT05fVE9PX1NMT1cQAhIXChNHT19BV0FZX1JFQVNPTl9MRUZUEAMSGwoXR09fQVdBWV9SRUFTT05fUkVQTEFDRUQQBDLCBwoQU2lnbmFsaW5nU2VydmljZRJgCgtKb2luTWVldGluZxInLnBhcmxleS5zaWduYWxpbmcudjEuSm9pbk1lZXRpbmdSZXF1ZXN0GigucGFybGV5LnNpZ25hbGluZy52MS5Kb2luTWVldGluZ1Jlc3BvbnNlEm8KEFJlbmVnb3RpYXRlTWVkaWESLC5wYXJsZXkuc2lnbmFsaW5nLnYxLlJlbmVnb3RpYXRlTWVkaWFSZXF1ZXN0Gi0ucGFybGV5LnNpZ25hbGluZy52MS5SZW5lZ290aWF0ZU1lZGlhUmVzcG9uc2USagoMV2F0Y2hTZXNzaW9uEigucGFybGV5LnNpZ25hbGluZy52MS5XYXRjaFNlc3Npb25SZXF1ZXN0GikucGFybGV5LnNpZ25hbGluZy52MS5XYXRjaFNlc3Npb25SZXNwb25zZSIDkAIBMAESZQoLVXBkYXRlU2xvdHMSJy5wYXJsZXkuc2lnbmFsaW5nLnYxLlVwZGF0ZVNsb3RzUmVxdWVzdBooLnBhcmxleS5zaWduYWxpbmcudjEuVXBkYXRlU2xvdHNSZXNwb25zZSIDkAICEmgKDFVwZGF0ZVRyYWNrcxIoLnBhcmxleS5zaWduYWxpbmcudjEuVXBkYXRlVHJhY2tzUmVxdWVzdBopLnBhcmxleS5zaWduYWxpbmcudjEuVXBkYXRlVHJhY2tzUmVzcG9uc2UiA5ACAhJuCg5FeHBsYWluU2Vzc2lvbhIqLnBhcmxleS5zaWduYWxpbmcudjEuRXhwbGFpblNlc3Npb25SZXF1ZXN0GisucGFybGV5LnNpZ25hbGluZy52MS5FeHBsYWluU2Vzc2lvblJlc3BvbnNlIgOQAgESYwoMU2VuZFJlYWN0aW9uEigucGFybGV5LnNpZ25hbGluZy52MS5TZW5kUmVhY3Rpb25SZXF1ZXN0GikucGFybGV5LnNpZ25hbGluZy52MS5TZW5kUmVhY3Rpb25SZXNwb25zZRJoCgxMZWF2ZU1lZXRpbmcSKC5wYXJsZXkuc2lnbmFsaW5nLnYxLkxlYXZlTWVldGluZ1JlcXVlc3QaKS5wYXJsZXkuc2lnbmFsaW5nLnYxLkxlYXZlTWVldGluZ1Jlc3BvbnNlIgOQAgISXwoJSGVhcnRiZWF0EiUucGFybGV5LnNpZ25hbGluZy52MS5IZWFydGJlYXRSZXF1ZXN0GiYucGFybGV5LnNpZ25hbGluZy52MS5IZWFydGJlYXRSZXNwb25zZSIDkAICYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_parley_meeting_v1_explanation, file_parley_meeting_v1_participant, file_parley_meeting_v1_track, file_parley_signaling_v1_event, file_parley_signaling_v1_session]);
 
 /**
  * A client's half of a media session.
@@ -518,6 +520,48 @@ export const UpdateTracksResponseSchema: GenMessage<UpdateTracksResponse> = /*@_
   messageDesc(file_parley_signaling_v1_signaling_service, 13);
 
 /**
+ * See ExplainSession.
+ *
+ * @generated from message parley.signaling.v1.ExplainSessionRequest
+ */
+export type ExplainSessionRequest = Message<"parley.signaling.v1.ExplainSessionRequest"> & {
+  /**
+   * The caller, `meetings/{meeting}/participants/{participant}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message parley.signaling.v1.ExplainSessionRequest.
+ * Use `create(ExplainSessionRequestSchema)` to create a new message.
+ */
+export const ExplainSessionRequestSchema: GenMessage<ExplainSessionRequest> = /*@__PURE__*/
+  messageDesc(file_parley_signaling_v1_signaling_service, 14);
+
+/**
+ * See ExplainSession.
+ *
+ * @generated from message parley.signaling.v1.ExplainSessionResponse
+ */
+export type ExplainSessionResponse = Message<"parley.signaling.v1.ExplainSessionResponse"> & {
+  /**
+   * The explanation.
+   *
+   * @generated from field: parley.meeting.v1.MediaExplanation explanation = 1;
+   */
+  explanation?: MediaExplanation | undefined;
+};
+
+/**
+ * Describes the message parley.signaling.v1.ExplainSessionResponse.
+ * Use `create(ExplainSessionResponseSchema)` to create a new message.
+ */
+export const ExplainSessionResponseSchema: GenMessage<ExplainSessionResponse> = /*@__PURE__*/
+  messageDesc(file_parley_signaling_v1_signaling_service, 15);
+
+/**
  * See SendReaction.
  *
  * @generated from message parley.signaling.v1.SendReactionRequest
@@ -550,7 +594,7 @@ export type SendReactionRequest = Message<"parley.signaling.v1.SendReactionReque
  * Use `create(SendReactionRequestSchema)` to create a new message.
  */
 export const SendReactionRequestSchema: GenMessage<SendReactionRequest> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 14);
+  messageDesc(file_parley_signaling_v1_signaling_service, 16);
 
 /**
  * See SendReaction.
@@ -565,7 +609,7 @@ export type SendReactionResponse = Message<"parley.signaling.v1.SendReactionResp
  * Use `create(SendReactionResponseSchema)` to create a new message.
  */
 export const SendReactionResponseSchema: GenMessage<SendReactionResponse> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 15);
+  messageDesc(file_parley_signaling_v1_signaling_service, 17);
 
 /**
  * See LeaveMeeting.
@@ -586,7 +630,7 @@ export type LeaveMeetingRequest = Message<"parley.signaling.v1.LeaveMeetingReque
  * Use `create(LeaveMeetingRequestSchema)` to create a new message.
  */
 export const LeaveMeetingRequestSchema: GenMessage<LeaveMeetingRequest> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 16);
+  messageDesc(file_parley_signaling_v1_signaling_service, 18);
 
 /**
  * See LeaveMeeting.
@@ -601,7 +645,7 @@ export type LeaveMeetingResponse = Message<"parley.signaling.v1.LeaveMeetingResp
  * Use `create(LeaveMeetingResponseSchema)` to create a new message.
  */
 export const LeaveMeetingResponseSchema: GenMessage<LeaveMeetingResponse> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 17);
+  messageDesc(file_parley_signaling_v1_signaling_service, 19);
 
 /**
  * See Heartbeat.
@@ -622,7 +666,7 @@ export type HeartbeatRequest = Message<"parley.signaling.v1.HeartbeatRequest"> &
  * Use `create(HeartbeatRequestSchema)` to create a new message.
  */
 export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 18);
+  messageDesc(file_parley_signaling_v1_signaling_service, 20);
 
 /**
  * See Heartbeat.
@@ -657,7 +701,7 @@ export type HeartbeatResponse = Message<"parley.signaling.v1.HeartbeatResponse">
  * Use `create(HeartbeatResponseSchema)` to create a new message.
  */
 export const HeartbeatResponseSchema: GenMessage<HeartbeatResponse> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 19);
+  messageDesc(file_parley_signaling_v1_signaling_service, 21);
 
 /**
  * What a client does after go-away.
@@ -734,7 +778,8 @@ export const SignalingService: GenService<{
   },
   /**
    * Exchanges a new offer for a new answer while the participant stays: after MediaMoved, when ICE has failed, on a network change,
-   * or for more slots. The old media session ends.
+   * or for more slots. An offer that differs from the session's in nothing but its ICE credentials and candidates (an ICE restart, RFC 8445
+   * section 9) keeps the session, its keys and its streams; any other ends the old session.
    *
    * Errors: SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN.
    *
@@ -782,6 +827,19 @@ export const SignalingService: GenService<{
     methodKind: "unary";
     input: typeof UpdateTracksRequestSchema;
     output: typeof UpdateTracksResponseSchema;
+  },
+  /**
+   * Says for each slot of the caller which layer it carries and why, and what the node knows of the way to the caller. Meant to be
+   * called every second or two while somebody looks at it.
+   *
+   * Errors: MEDIA_NODE_UNAVAILABLE.
+   *
+   * @generated from rpc parley.signaling.v1.SignalingService.ExplainSession
+   */
+  explainSession: {
+    methodKind: "unary";
+    input: typeof ExplainSessionRequestSchema;
+    output: typeof ExplainSessionResponseSchema;
   },
   /**
    * Shows an emoji to everyone for a moment. At most 5 a second a participant (RATE_LIMITED beyond).
