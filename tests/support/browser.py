@@ -12,8 +12,10 @@ from urllib.parse import unquote
 
 from playwright.async_api import Browser, BrowserContext, Error, Locator, Page, Playwright
 
+from media_plane.bots.picture import HEIGHT, WIDTH
 from media_plane.bots.tone import frequency_of
 from tests.support import media
+from tests.support.impairment import Network
 from tests.support.media import Mark
 from tests.support.waiting import until
 
@@ -53,12 +55,32 @@ class Followed:
     longest_freeze: float
 
 
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """How steadily a picture moved, by the frames that were presented.
+
+    Attributes:
+        seconds: Time watched.
+        frames: New pictures in that time.
+        freezes: Gaps of more than three usual ones, or 150 ms more than a usual one (as WebRTC's freezeCount counts).
+        frozen_share: Share of the time that lies in those gaps.
+        longest_freeze: The longest of them in seconds.
+    """
+
+    seconds: float
+    frames: int
+    freezes: int
+    frozen_share: float
+    longest_freeze: float
+
+
 @dataclass(slots=True)
 class Studio:
     """Starts the browsers: a browser has one camera file for life, so each participant number has its own."""
 
     playwright: Playwright
     folder: Path
+    camera_size: tuple[int, int] = (WIDTH, HEIGHT)
     _browsers: dict[int, Browser] = field(default_factory=dict)
     _people: list["Person"] = field(default_factory=list)
 
@@ -69,8 +91,9 @@ class Studio:
         name: str | None = None,
         permissions: Sequence[str] = _PERMISSIONS,
         viewport: tuple[int, int] = _DESKTOP,
+        network: Network | None = None,
     ) -> "Person":
-        """Open a fresh window (no stored state) for participant `number`."""
+        """Open a fresh window (no stored state) for participant `number`, behind `network` if there is one."""
         context = await (await self._browser(number)).new_context(
             permissions=list(permissions),
             viewport={"width": viewport[0], "height": viewport[1]},
@@ -79,6 +102,8 @@ class Studio:
         )
         context.set_default_timeout(15_000)
         await context.add_init_script(media.PROBE_SCRIPT)
+        if network is not None:
+            await network.attach(context)
         page = await context.new_page()
         person = Person(number=number, name=name or f"Person {number}", context=context, page=page)
         page.on("console", lambda message: person.console.append(f"{message.type}: {message.text}"))
@@ -90,7 +115,7 @@ class Studio:
         if number not in self._browsers:
             camera, microphone = self.folder / f"{number}.y4m", self.folder / f"{number}.wav"
             if not camera.exists():
-                await asyncio.to_thread(media.write_video, camera, number)
+                await asyncio.to_thread(media.write_video, camera, number, self.camera_size)
                 await asyncio.to_thread(media.write_tone, microphone, number)
             self._browsers[number] = await self.playwright.chromium.launch(
                 executable_path=CHROMIUM,
@@ -228,6 +253,27 @@ class Person:
         """What was seen of the other since `follow`."""
         seen = await self._evaluate(f"parleyTest.followed({other.number})")
         return Followed(changes=seen["changes"], longest_freeze=seen["freeze"] / 1000)
+
+    async def watch(self, other: "Person") -> float:
+        """Begin to note each new frame of the other's picture; for `steadiness`."""
+        began: float = await self._evaluate(f"parleyTest.watch({other.number})")
+        return began
+
+    async def steadiness(self, other: "Person", began: float) -> Steadiness:
+        """How the other's picture moved since `watch`, which ends."""
+        seen = await self._evaluate(f"parleyTest.steadiness({other.number}, {began})")
+        return Steadiness(
+            seconds=seen["elapsed"] / 1000,
+            frames=seen["frames"],
+            freezes=seen["freezes"],
+            frozen_share=seen["frozen"] / seen["elapsed"],
+            longest_freeze=seen["longest"] / 1000,
+        )
+
+    async def inbound(self) -> dict[str, float]:
+        """Sums over what the page receives: samples, concealed, packets, lost, nacks, pictures, bytes."""
+        sums: dict[str, float] = await self._evaluate("parleyTest.inbound()")
+        return sums
 
     async def sees_text(self, pattern: str, *, within: float = 15) -> None:
         """Wait until a text that matches is visible."""

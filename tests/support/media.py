@@ -25,11 +25,12 @@ _BEEPS_A_SECOND: Final = 2
 _PEAK: Final = 16_000
 
 
-def write_video(path: Path, number: int) -> Path:
+def write_video(path: Path, number: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
     """Write the camera of participant `number` as a YUV4MPEG2 file, ten seconds for Chromium to loop."""
-    painter = Painter(number)
+    width, height = size
+    painter = Painter(number, width, height)
     with path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{_FRAME_RATE}:1 Ip A1:1 C420mpeg2\n".encode())
+        file.write(f"YUV4MPEG2 W{width} H{height} F{_FRAME_RATE}:1 Ip A1:1 C420mpeg2\n".encode())
         for counter in range(_LOOP_FRAMES):
             file.write(b"FRAME\n" + _planar(painter.paint(counter)))
     return path

@@ -101,8 +101,63 @@
   };
   const followed = new Map();
 
+  /** Notes when each new frame of one number's picture was presented; see `steadiness`. */
+  const watch = (number) => {
+    const seen = { times: [], counters: [], video: null, stopped: false };
+    const look = (now, video) => {
+      if (seen.stopped || video !== seen.video) return;
+      const picture = read(video);
+      if (picture?.number === number && picture.counter !== seen.counters.at(-1)) {
+        seen.times.push(now);
+        seen.counters.push(picture.counter);
+      }
+      video.requestVideoFrameCallback((at) => look(at, video));
+    };
+    const find = () => {
+      if (seen.stopped) return;
+      const video = [...document.querySelectorAll('[data-testid=tile] video')].find((one) => read(one)?.number === number);
+      if (video && video !== seen.video) { seen.video = video; video.requestVideoFrameCallback((at) => look(at, video)); }
+      setTimeout(find, 100);
+    };
+    find();
+    return seen;
+  };
+  const watched = new Map();
+
+  /** What happened since `watch`: milliseconds in all, and of those in gaps that WebRTC's statistics call a freeze. */
+  const steadiness = (number, from) => {
+    const seen = watched.get(number);
+    seen.stopped = true;
+    const until = performance.now();
+    const gaps = [...seen.times, until].map((time, at, all) => time - (at ? all[at - 1] : from));
+    const usual = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? 0;
+    const freezes = gaps.filter((gap) => gap > Math.max(3 * usual, usual + 150));
+    return {
+      elapsed: until - from, frames: seen.times.length, usual, freezes: freezes.length,
+      frozen: freezes.reduce((sum, gap) => sum + gap, 0), longest: Math.max(0, ...freezes),
+    };
+  };
+
+  /** Sums of the inbound streams of all connections. */
+  const inbound = async () => {
+    const sums = { samples: 0, concealed: 0, packets: 0, lost: 0, nacks: 0, pictures: 0, bytes: 0 };
+    for (const connection of connections) {
+      if (connection.connectionState === 'closed') continue;
+      for (const report of (await connection.getStats()).values()) {
+        if (report.type !== 'inbound-rtp') continue;
+        sums.packets += report.packetsReceived; sums.lost += report.packetsLost; sums.bytes += report.bytesReceived;
+        sums.nacks += report.nackCount ?? 0; sums.pictures += report.framesDecoded ?? 0;
+        if (report.kind !== 'audio' || !report.packetsReceived) continue;
+        sums.samples += report.totalSamplesReceived ?? 0;
+        sums.concealed += (report.concealedSamples ?? 0) - (report.silentConcealedSamples ?? 0);
+      }
+    }
+    return sums;
+  };
+
   window.parleyTest = {
-    connections, offers, read, paint, tiles,
+    connections, offers, read, paint, tiles, inbound, steadiness,
+    watch: (number) => { watched.set(number, watch(number)); return performance.now(); },
     follow: (number) => { followed.set(number, follow(number)); },
     followed: (number) => followed.get(number),
     tones: () => {

@@ -1,0 +1,157 @@
+"""Pictures and sound on bad networks, in real Chromium.
+
+`python -m benchmarks.loss [--seconds 60] [--cells 5%/20ms/down ...]` holds one call of two windows; one of them sits behind
+a relay that loses and delays. A cell is a kind of loss, a round-trip time and a direction: `up` is what the window behind
+the relay sends (the other one watches it), `down` is what it receives, `both` is both ways. Frozen time comes from a
+counter burnt into the picture, concealed sound from Chromium's own statistics. Prints one JSON line a cell and the whole as
+JSON at the end.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import async_playwright
+
+from parley_cli.bench.conditions import conditions
+from tests.support.browser import Person, Studio
+from tests.support.fleet import Fleet
+from tests.support.impairment import CLEAR, Impairment, Network
+
+_CAMERA: Final = (640, 360)
+_SETTLE_SECONDS: Final = 8.0
+"""Time for the call to get used to a network before it is watched."""
+_REST_SECONDS: Final = 5.0
+_KINDS: Final = {
+    "0%": Impairment(),
+    "1%": Impairment(loss=0.01),
+    "5%": Impairment(loss=0.05),
+    "10%": Impairment(loss=0.10),
+    "20%": Impairment(loss=0.20),
+    "5% in bursts": Impairment(loss=0.05, burst=5),
+}
+_ROUND_TRIPS: Final = (0.020, 0.150)
+_DIRECTIONS: Final = ("up", "down", "both")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One condition.
+
+    Attributes:
+        loss: A key of the kinds of loss.
+        round_trip: Seconds.
+        direction: `up`, `down` or `both`.
+    """
+
+    loss: str
+    round_trip: float
+    direction: str
+
+    @property
+    def name(self) -> str:
+        """As the command line takes it."""
+        return f"{self.loss}/{self.round_trip * 1000:.0f}ms/{self.direction}"
+
+    def impairments(self) -> tuple[Impairment, Impairment]:
+        """What happens to what the window behind the relay sends and receives."""
+        bad = replace(_KINDS[self.loss], delay=self.round_trip / 2)
+        good = Impairment(delay=self.round_trip / 2)
+        return (good if self.direction == "down" else bad, good if self.direction == "up" else bad)
+
+
+CELLS: Final = [Cell(loss, rtt, direction) for loss in _KINDS for rtt in _ROUND_TRIPS for direction in _DIRECTIONS]
+
+
+@dataclass(frozen=True)
+class Call:
+    """Two people, of whom `far` sits behind the bad network."""
+
+    near: Person
+    far: Person
+    network: Network
+
+
+async def measure(call: Call, cell: Cell, seconds: float) -> Mapping[str, Any]:
+    """Puts the call on the cell's network for a while."""
+    up, down = cell.impairments()
+    call.network.impair(up=up, down=down)
+    await asyncio.sleep(_SETTLE_SECONDS)
+    views = [(call.near, call.far)] if cell.direction == "up" else [(call.far, call.near)]
+    if cell.direction == "both":
+        views = [(call.near, call.far), (call.far, call.near)]
+    seen = await asyncio.gather(*(_view(viewer, other, seconds) for viewer, other in views))
+    call.network.impair(up=CLEAR, down=CLEAR)
+    await asyncio.sleep(_REST_SECONDS)
+    return {"cell": cell.name, **asdict(cell), **{key: max(view[key] for view in seen) for key in seen[0]}}
+
+
+async def _view(viewer: Person, other: Person, seconds: float) -> Mapping[str, float]:
+    before = await viewer.inbound()
+    began = await viewer.watch(other)
+    await asyncio.sleep(seconds)
+    steady = await viewer.steadiness(other, began)
+    after = await viewer.inbound()
+    change = {key: after[key] - before[key] for key in after}
+    return {
+        "frozen_percent": round(100 * steady.frozen_share, 2),
+        "longest_freeze_s": round(steady.longest_freeze, 2),
+        "freezes": steady.freezes,
+        "frames_per_second": round(steady.frames / steady.seconds, 1),
+        "concealed_audio_percent": round(100 * change["concealed"] / max(1, change["samples"]), 2),
+        "received_kbit_per_second": round(change["bytes"] * 8 / steady.seconds / 1000),
+        "nacks": change["nacks"],
+    }
+
+
+@asynccontextmanager
+async def call_on(url: str, folder: Path) -> AsyncIterator[Call]:
+    """Two windows in a new meeting."""
+    network = Network(seed=11)
+    async with async_playwright() as playwright:
+        studio = Studio(playwright, folder, _CAMERA)
+        near, far = await studio.person(1, name="Near"), await studio.person(2, name="Far", network=network)
+        link = await near.start_meeting(url)
+        await far.join(link)
+        await near.sees(far)
+        await far.sees(near)
+        try:
+            yield Call(near, far, network)
+        finally:
+            network.close()
+            await studio.clear(None)
+            await studio.close()
+
+
+async def main(cells: list[Cell], seconds: float) -> None:
+    """Starts a product, measures all cells and takes it away again."""
+    before = conditions()
+    results = []
+    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
+        fleet = Fleet(Path(folder) / "data", {"PARLEY_LOG_LEVEL": "WARNING"})
+        fleet.folder.mkdir()
+        await fleet.start()
+        try:
+            async with call_on(fleet.url, Path(folder)) as call:
+                for cell in cells:
+                    results.append(await measure(call, cell, seconds))
+                    print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+        finally:
+            await fleet.stop()
+    print(json.dumps({"bench": "loss", "seconds": seconds, "cells": results, "conditions": before}, indent=2))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--cells", nargs="*", choices=[cell.name for cell in CELLS], metavar="CELL")
+    options = parser.parse_args()
+    chosen = [cell for cell in CELLS if not options.cells or cell.name in options.cells]
+    asyncio.run(main(chosen, options.seconds))
