@@ -1,10 +1,9 @@
-"""Pictures and sound on bad networks, in real Chromium.
+"""Pictures and sound on bad networks, in real Chromium: `python -m benchmarks.loss [--seconds 60] [--cells CELL ...]`.
 
-`python -m benchmarks.loss [--seconds 60] [--cells 5%/20ms/down ...]` holds one call of two windows; one of them sits behind
-a relay that loses and delays. A cell is a kind of loss, a round-trip time and a direction: `up` is what the window behind
-the relay sends (the other one watches it), `down` is what it receives, `both` is both ways. Frozen time comes from a
-counter burnt into the picture, concealed sound from Chromium's own statistics. Prints one JSON line a cell and the whole as
-JSON at the end.
+Holds one call of two windows; one of them sits behind a relay that loses and delays. A cell (`5%/20ms/down`) is a
+kind of loss, a round-trip time and a direction: `up` is what the window behind the relay sends (the other one watches
+it), `down` is what it receives, `both` is both ways. Frozen time comes from a counter burnt into the picture,
+concealed sound from Chromium's own statistics. Prints one JSON line a cell and the whole as JSON at the end.
 """
 
 import argparse
