@@ -93,6 +93,7 @@ def session_parameters(agreement: Agreement) -> SessionParameters:
             payload_types=[each.payload_type for each in track.media.formats],
             ssrcs=[] if track.media.ssrc is None else [track.media.ssrc],
             rtx_ssrcs=[] if track.media.rtx_ssrc is None else [track.media.rtx_ssrc],
+            rids=track.media.rids,
             muted=track.muted,
         )
         for mid, track in agreement.tracks.items()

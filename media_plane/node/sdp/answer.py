@@ -11,6 +11,7 @@ from typing import Final
 from media_plane.node.sdp.formats import Format, MediaKind, parse_fmtp
 from media_plane.node.sdp.negotiation import Agreement
 from media_plane.node.sdp.offer import Direction, OfferedMedia, RejectedMedia
+from media_plane.node.sdp.simulcast import simulcast_lines
 
 _ANSWER_DIRECTION: Final[dict[Direction, Direction]] = {
     "sendonly": "recvonly",
@@ -92,6 +93,8 @@ def _section(agreement: Agreement, transport: NodeTransport, media: OfferedMedia
         yield "a=rtcp-rsize"
     for each in media.formats:
         yield from _format(each, media.kind)
+    if media.mid in agreement.tracks:
+        yield from simulcast_lines(media.rids)
     yield from _ssrcs(agreement, media)
 
 

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from media_plane.node.sdp.errors import SdpInvalidError, SdpNotAcceptableError
 from media_plane.node.sdp.formats import Extension, Format, FormatReader, MediaKind, read_extensions
 from media_plane.node.sdp.grammar import Attribute, Description, Part, Section, read_lines
+from media_plane.node.sdp.simulcast import read_simulcast
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -44,6 +45,7 @@ class OfferedMedia:
         extensions: Those the engine knows.
         ssrc: SSRC of the (first) encoding that the client declares; None: it declares none.
         rtx_ssrc: SSRC of its retransmissions, where an FID group (RFC 5576) names it.
+        rids: RTP stream identifiers of its simulcast encodings, at least two; empty: one encoding.
         reduced_size_rtcp: Whether reduced-size RTCP (RFC 5506) is offered.
         line: Where its m-line stands.
     """
@@ -55,6 +57,7 @@ class OfferedMedia:
     extensions: tuple[Extension, ...]
     ssrc: int | None
     rtx_ssrc: int | None
+    rids: tuple[str, ...]
     reduced_size_rtcp: bool
     line: int
 
@@ -148,17 +151,26 @@ def _read_section(section: Section, bundled: tuple[str, ...], reader: FormatRead
         known = "Opus (opus/48000/2)" if kind == "audio" else "VP8, VP9, H264 (constrained baseline) or AV1"
         raise SdpNotAcceptableError(f"an m-line without a codec that the node forwards: {known}", section.line)
     ssrc, rtx_ssrc = _read_ssrcs(section)
+    extensions = read_extensions(section, kind)
     return OfferedMedia(
         mid=mid,
         kind=kind,
         direction=_direction(section),
         formats=formats,
-        extensions=read_extensions(section, kind),
+        extensions=extensions,
         ssrc=ssrc,
         rtx_ssrc=rtx_ssrc,
+        rids=_read_rids(section, kind, extensions),
         reduced_size_rtcp=section.has("rtcp-rsize"),
         line=section.line,
     )
+
+
+def _read_rids(section: Section, kind: MediaKind, extensions: tuple[Extension, ...]) -> tuple[str, ...]:
+    """Return the encodings that can be told apart: by the extension that names each packet's (RFC 8852)."""
+    rids = read_simulcast(section)
+    named = any(extension.name == "rid" for extension in extensions)
+    return rids if kind == "video" and named and len(rids) > 1 else ()
 
 
 def _direction(section: Section) -> Direction:

@@ -113,8 +113,6 @@ def test_an_answer_mirrors_the_offer() -> None:
     assert "a=group:BUNDLE 0 1 2 3 4 5 6\r\n" in answer
     assert "1 udp 2130706431 192.0.2.7 5000 typ host\r\n" in answered[0]
     assert "1 udp 2130706175 ::1 5000 typ host\r\na=end-of-candidates\r\n" in answered[0]
-    assert "simulcast" not in answer
-    assert "a=rid:" not in answer
     assert re.match(r"m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99 108 109 45 46\r\n", answered[1])
     assert {"nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"} == set(
         re.findall(r"a=rtcp-fb:96 (.*)\r", answered[1])
@@ -129,6 +127,47 @@ def test_a_slot_states_its_ssrcs_and_a_track_states_none() -> None:
     assert f"a=ssrc:{slot.ssrc} cname:{agreed.cname}\r\n" in answered["5"]
     assert "a=msid:slot-5 slot-5\r\n" in answered["5"]
     assert "a=ssrc" not in answered["1"]
+
+
+SIMULCAST = SMALL.replace(
+    "a=sendonly",
+    "a=sendonly\r\na=extmap:5 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n"
+    "a=rid:q send\r\na=rid:h send max-width=640\r\na=rid:f send\r\na=simulcast:send q;~h;f",
+)
+
+
+def test_simulcast_is_received_in_the_order_of_the_offer() -> None:
+    agreed = agreement(SIMULCAST, {"0": False})
+    assert agreed.tracks["0"].media.rids == ("q", "h", "f")
+    answer = write_answer(agreed, TRANSPORT)
+    lines = [line for line in answer.splitlines() if line.startswith(("a=rid", "a=simulcast"))]
+    assert lines == ["a=rid:q recv", "a=rid:h recv", "a=rid:f recv", "a=simulcast:recv q;h;f"]
+    session_parameters(agreed)
+
+
+def test_only_encodings_that_can_be_told_apart_are_agreed_on() -> None:
+    for change in (drop("a=extmap"), swap("send q;~h;f", "send q"), swap("simulcast:send", "simulcast:recv")):
+        agreed = agreement(change(SIMULCAST), {"0": False})
+        assert agreed.tracks["0"].media.rids == ()
+        assert "simulcast" not in write_answer(agreed, TRANSPORT)
+    alternatives = agreement(SIMULCAST.replace("q;~h;f", "q,h;f"), {"0": False})
+    assert alternatives.tracks["0"].media.rids == ("q", "f")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("rid:q send", "rid:q sends", "a=rid is"),
+        ("rid:q send", "rid:" + "q" * 17 + " send", "a=rid is"),
+        ("rid:q send", "rid:q recv", "an a=rid of its own"),
+        ("send q;", "send q;q;", "an a=rid of its own"),
+        ("send q;", "both q;", "a=simulcast is"),
+        ("send q;~h;f", "send q;h send f", "a=simulcast is"),
+    ],
+)
+def test_contradictory_simulcast_is_refused(old: str, new: str, problem: str) -> None:
+    with pytest.raises(SdpInvalidError, match=re.escape(problem)):
+        agreement(SIMULCAST.replace(old, new), {"0": False})
 
 
 def test_declared_ssrcs_and_feedback_for_all_formats_are_read() -> None:
@@ -290,6 +329,8 @@ sdp_lines = st.one_of(
                 "fmtp:",
                 "ssrc:",
                 "ssrc-group:",
+                "rid:",
+                "simulcast:",
                 "extmap:",
                 "group:",
                 "rtcp-fb:",

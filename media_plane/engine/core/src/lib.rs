@@ -24,6 +24,7 @@ pub mod outbox;
 pub mod params;
 pub mod payload;
 mod picture;
+mod publication;
 mod queue;
 mod rate_limit;
 mod reception;

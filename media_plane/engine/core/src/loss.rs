@@ -24,7 +24,12 @@ pub(crate) struct LossTracker {
 
 impl LossTracker {
     pub(crate) fn new() -> Self {
-        Self { missing: Vec::with_capacity(MAX_MISSING) }
+        Self { missing: Vec::new() }
+    }
+
+    /// Takes the memory it can ever need, so that none is allocated when packets are lost.
+    pub(crate) fn reserve(&mut self) {
+        self.missing.reserve_exact(MAX_MISSING.saturating_sub(self.missing.len()));
     }
 
     /// Notes that `gap` packets before `sequence` have not come. False when too many are missing to be asked for.

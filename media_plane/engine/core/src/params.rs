@@ -8,6 +8,8 @@ pub const MAX_CODECS: usize = 64;
 pub const MAX_TRACKS: usize = 16;
 /// The most slots a session may have.
 pub const MAX_SLOTS: usize = 64;
+/// The most encodings of a track: what browsers send, and one more.
+pub const MAX_ENCODINGS: usize = 4;
 /// The longest MID that is accepted; it must fit a one-byte header extension element (RFC 8285 section 4.2).
 pub const MAX_MID_LEN: usize = 16;
 /// Longest ICE fragment and password (RFC 8839 section 5.4).
@@ -96,10 +98,19 @@ pub struct SendTrack {
     pub ssrcs: Vec<u32>,
     /// SSRCs of the retransmissions, paired with `ssrcs` by position.
     pub rtx_ssrcs: Vec<u32>,
-    /// RTP stream identifiers of a simulcast track.
+    /// RTP stream identifiers of a simulcast track, by which its packets are told apart where that extension is agreed.
     pub rids: Vec<String>,
     /// Whether the track starts muted.
     pub muted: bool,
+}
+
+impl SendTrack {
+    /// How many encodings it has: one for each RTP stream identifier, else for each SSRC that is declared.
+    #[must_use]
+    pub fn encodings(&self) -> usize {
+        let named = if self.rids.is_empty() { self.ssrcs.len() } else { self.rids.len() };
+        if self.kind == MediaKind::Audio { 1 } else { named.clamp(1, MAX_ENCODINGS) }
+    }
 }
 
 /// A place in the client's layout.
@@ -177,7 +188,9 @@ impl SessionParameters {
         }
         for track in &self.send_tracks {
             check(
-                track.ssrcs.len() <= 4 && track.rtx_ssrcs.len() <= 4 && track.rids.len() <= 4,
+                [track.ssrcs.len(), track.rtx_ssrcs.len(), track.rids.len()]
+                    .iter()
+                    .all(|count| *count <= MAX_ENCODINGS),
                 "at most 4 encodings",
             )?;
         }

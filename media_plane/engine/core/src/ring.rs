@@ -44,9 +44,12 @@ struct Entry {
     occupied: bool,
 }
 
-/// A ring of packets indexed by sequence number over a ring of bytes.
+/// A ring of packets indexed by sequence number over a ring of bytes. It takes no memory before its first packet: many an
+/// encoding that was offered is never sent.
 #[derive(Debug)]
 pub(crate) struct PacketRing {
+    /// Packets and bytes it has room for once there is something to keep.
+    capacity: (usize, usize),
     entries: Box<[Entry]>,
     bytes: Box<[u8]>,
     /// Absolute position of the next byte to write.
@@ -57,13 +60,21 @@ impl PacketRing {
     /// A ring for `packets` packets and `bytes` bytes, whichever is reached first. Both are powers of two.
     pub(crate) fn new(packets: usize, bytes: usize) -> Self {
         debug_assert!(packets.is_power_of_two() && bytes.is_power_of_two());
-        let entries = vec![Entry::default(); packets].into_boxed_slice();
-        Self { entries, bytes: vec![0; bytes].into_boxed_slice(), written: 0 }
+        Self { capacity: (packets, bytes), entries: Box::default(), bytes: Box::default(), written: 0 }
+    }
+
+    #[cold]
+    fn allocate(&mut self) {
+        self.entries = vec![Entry::default(); self.capacity.0].into_boxed_slice();
+        self.bytes = vec![0; self.capacity.1].into_boxed_slice();
     }
 
     /// Stores a packet; what is older than a lap is forgotten. False when the packet is too large for the ring.
     pub(crate) fn push(&mut self, info: PacketInfo, descriptor: &[u8], payload: &[u8]) -> bool {
         let len = descriptor.len() + payload.len();
+        if self.entries.is_empty() {
+            self.allocate();
+        }
         if len > self.bytes.len() || descriptor.len() > usize::from(u16::MAX) || payload.len() > usize::from(u16::MAX) {
             return false;
         }
@@ -94,12 +105,12 @@ impl PacketRing {
     }
 
     fn index(&self, sequence: u64) -> usize {
-        (sequence & (self.entries.len() as u64 - 1)) as usize
+        (sequence & (self.capacity.0 as u64 - 1)) as usize
     }
 
     /// The packet with this sequence number, if it is still there.
     pub(crate) fn get(&self, sequence: u64) -> Option<StoredPacket<'_>> {
-        let entry = &self.entries[self.index(sequence)];
+        let entry = self.entries.get(self.index(sequence))?;
         let alive = entry.occupied
             && entry.info.sequence == sequence
             && self.written - entry.position <= self.bytes.len() as u64;
@@ -164,6 +175,12 @@ mod tests {
         assert_eq!(ring.get(6).unwrap().payload, b"six");
         ring.clear();
         assert!(ring.get(6).is_none());
+    }
+
+    #[test]
+    fn an_unused_ring_takes_no_memory() {
+        let ring = PacketRing::new(8, 64);
+        assert!(ring.entries.is_empty() && ring.bytes.is_empty() && ring.get(3).is_none());
     }
 
     #[test]

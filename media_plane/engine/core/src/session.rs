@@ -60,6 +60,9 @@ pub(crate) struct Session {
     pub extensions: ExtensionIds,
     pub sends_transport_cc: bool,
     pub cname: String,
+    /// What it sends, by m-line.
+    pub publications: Vec<Key>,
+    /// All encodings of them.
     pub tracks: Vec<Key>,
     pub slots: Vec<Slot>,
     pub streams: Vec<ClientStream>,
@@ -99,6 +102,7 @@ impl Session {
             extensions: extension_ids(&parameters.extensions),
             sends_transport_cc: parameters.extensions.transport_cc.is_some(),
             cname: parameters.cname.clone(),
+            publications: Vec::new(),
             tracks: Vec::new(),
             slots,
             streams: Vec::with_capacity(MAX_STREAMS),

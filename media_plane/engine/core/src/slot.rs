@@ -33,8 +33,8 @@ pub(crate) enum Decision {
 pub(crate) enum Started {
     /// The source that was in the slot already.
     Again,
-    /// A new one; the previous one is no longer needed.
-    New { previous: Option<Key> },
+    /// A new one; the previous one is no longer needed, nor is the stopgap until it.
+    New { previous: Option<Key>, abandoned: Option<Key> },
 }
 
 /// How often a packet was sent again, and when last.
@@ -67,10 +67,14 @@ pub(crate) struct Slot {
     pub ssrc: u32,
     pub rtx_ssrc: Option<u32>,
     pub munger: Munger,
-    /// What the slot carries.
+    /// What a video slot shows as soon as it can, whichever encoding of it.
+    pub publication: Option<Key>,
+    /// The encoding that the slot carries.
     pub source: Option<Key>,
-    /// What it will carry from the next key frame on.
+    /// The encoding it will carry from its next key frame on.
     pub target: Option<Key>,
+    /// A smaller encoding of the same pictures that will do until the target's key frame has come.
+    pub stopgap: Option<Key>,
     target_since: Micros,
     /// The source must start afresh: with a key frame, if it is video.
     waiting: bool,
@@ -98,8 +102,10 @@ impl Slot {
             ssrc: spec.ssrc,
             rtx_ssrc: spec.rtx_ssrc,
             munger: Munger::new(sequence, timestamp, clock_rate, step),
+            publication: None,
             source: None,
             target: None,
+            stopgap: None,
             target_since: 0,
             waiting: false,
             stream: OutboundStream::default(),
@@ -119,7 +125,6 @@ impl Slot {
     /// Gives the slot to a source at once (audio), or empties it.
     pub(crate) fn assign(&mut self, source: Option<Key>) {
         self.source = source;
-        self.target = None;
         self.waiting = true;
     }
 
@@ -130,7 +135,8 @@ impl Slot {
 
     /// Whether a key frame of this source would start it in the slot.
     pub(crate) fn needs_key_frame_of(&self, track: Key) -> bool {
-        self.kind == MediaKind::Video && (self.target == Some(track) || (self.source == Some(track) && self.waiting))
+        let awaited = self.target == Some(track) || self.stopgap == Some(track);
+        self.kind == MediaKind::Video && (awaited || (self.source == Some(track) && self.waiting))
     }
 
     /// Whether the slot should stop showing its source, because the next one keeps it waiting.
@@ -146,7 +152,8 @@ impl Slot {
         captured: Micros,
         find: impl FnOnce() -> Option<Format>,
     ) -> Decision {
-        let switches = self.target == Some(track);
+        let hits = self.target == Some(track);
+        let switches = hits || self.stopgap == Some(track);
         if !switches && self.source != Some(track) {
             return Decision::Skip;
         }
@@ -164,9 +171,12 @@ impl Slot {
         }
         let Some(outgoing) = self.munger.forward(info, captured) else { return Decision::Skip };
         if switches {
-            self.target = None;
+            if hits {
+                self.target = None;
+            }
+            let abandoned = self.stopgap.take().filter(|stopgap| *stopgap != track);
             let previous = self.source.replace(track);
-            return Decision::Start(outgoing, Started::New { previous });
+            return Decision::Start(outgoing, Started::New { previous, abandoned });
         }
         if starts { Decision::Start(outgoing, Started::Again) } else { Decision::Forward(outgoing) }
     }
@@ -229,12 +239,15 @@ mod tests {
         let mut slot = slot(MediaKind::Video);
         slot.aim(0, A);
         assert_eq!(accept(&mut slot, A, packet(1, false)), Decision::Skip);
-        assert!(matches!(accept(&mut slot, A, packet(2, true)), Decision::Start(_, Started::New { previous: None })));
+        assert!(matches!(
+            accept(&mut slot, A, packet(2, true)),
+            Decision::Start(_, Started::New { previous: None, abandoned: None })
+        ));
         slot.aim(0, B);
         assert!(matches!(accept(&mut slot, A, packet(3, false)), Decision::Forward(_)));
         assert_eq!(accept(&mut slot, B, packet(80, false)), Decision::Skip);
         let Decision::Start(outgoing, started) = accept(&mut slot, B, packet(81, true)) else { panic!() };
-        assert_eq!(started, Started::New { previous: Some(A) });
+        assert_eq!(started, Started::New { previous: Some(A), abandoned: None });
         assert_eq!(outgoing.sequence, 3);
         assert_eq!(accept(&mut slot, A, packet(4, false)), Decision::Skip);
     }

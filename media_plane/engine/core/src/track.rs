@@ -1,4 +1,4 @@
-//! A track that a client sends: its reception, its ring of packets and who receives it.
+//! One encoding of what a client sends on an m-line: its reception, its ring of packets and who receives it.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use crate::params::{Codec, MediaKind, SendTrack};
 use crate::payload::VideoFormat;
 use crate::reception::Reception;
 use crate::ring::PacketRing;
+use crate::slab::Key;
 use crate::wire::extension::AudioLevel;
 
 /// Least time between two key-frame requests to a sender for receivers that lost something.
@@ -24,7 +25,7 @@ const MAX_CAPTURE_AGE: Micros = 2 * SECOND;
 const VIDEO_RING: (usize, usize) = (1_024, 512 << 10);
 const AUDIO_RING: (usize, usize) = (64, 32 << 10);
 
-/// A slot that a track is sent to, or will be with its next key frame.
+/// A slot that an encoding is sent to, or will be with its next key frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Subscriber {
     pub session: u32,
@@ -83,17 +84,18 @@ impl KeyFrameRequests {
     }
 }
 
-/// A track.
+/// An encoding: the only one of a track, or one of several of simulcast.
 #[derive(Debug)]
 pub(crate) struct Track {
     /// The session that sends it.
     pub owner: u32,
+    /// What it is an encoding of.
+    pub publication: Key,
     pub mid: Arc<str>,
+    /// RTP stream identifier (RFC 8852); empty without simulcast.
+    pub rid: Box<str>,
     pub kind: MediaKind,
-    pub payload_types: Vec<u8>,
-    /// SSRCs and RTP stream identifiers of its encodings, where the offer names them.
-    ssrcs: Vec<u32>,
-    rids: Vec<String>,
+    /// That of the publication, kept here for the sake of each packet.
     pub muted: bool,
     pub subscribers: Vec<Subscriber>,
     /// SSRC of its media once known.
@@ -118,18 +120,17 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    pub(crate) fn new(owner: u32, track: &SendTrack) -> Self {
+    pub(crate) fn new(owner: u32, publication: Key, track: &SendTrack, rid: &str) -> Self {
         let (packets, bytes) = match track.kind {
             MediaKind::Audio => AUDIO_RING,
             MediaKind::Video => VIDEO_RING,
         };
         Self {
             owner,
+            publication,
             mid: Arc::clone(&track.mid),
+            rid: rid.into(),
             kind: track.kind,
-            payload_types: track.payload_types.clone(),
-            ssrcs: track.ssrcs.clone(),
-            rids: track.rids.clone(),
             muted: track.muted,
             subscribers: Vec::new(),
             ssrc: None,
@@ -209,13 +210,6 @@ impl Track {
         }
     }
 
-    /// Whether a new SSRC may be this track's stream: that of the first encoding, where several were offered.
-    pub(crate) fn accepts_stream(&self, ssrc: u32, rid: Option<&[u8]>) -> bool {
-        let declared = self.ssrcs.first().is_none_or(|first| *first == ssrc || !self.ssrcs.contains(&ssrc));
-        let layer = self.rids.first().is_none_or(|first| rid.is_none_or(|rid| rid == first.as_bytes()));
-        declared && layer
-    }
-
     /// The sender begins a new stream: what is known of the old one is no longer of use.
     pub(crate) fn restart(&mut self) {
         self.ring.clear();
@@ -270,7 +264,7 @@ mod tests {
             rids: vec![],
             muted: false,
         };
-        Track::new(0, &spec)
+        Track::new(0, Key { index: 0, generation: 0 }, &spec, "")
     }
 
     #[test]

@@ -7,12 +7,14 @@ use crate::clock::Micros;
 use crate::command::{Command, OpenSession, SessionKey};
 use crate::event::CloseReason;
 use crate::outbox::Transmit;
-use crate::params::MediaKind;
+use crate::params::{MediaKind, SendTrack};
+use crate::publication::Publication;
 use crate::room::Room;
 use crate::session::{ClientStream, Session, StreamRole};
 use crate::slab::Key;
 use crate::srtp::InboundStream;
 use crate::track::{Subscriber, Track};
+use crate::wire::extension::ExtensionKind;
 
 impl Shard {
     /// Carries out a command.
@@ -93,28 +95,40 @@ impl Shard {
 
     fn add_tracks(&mut self, now: Micros, session: &mut Session, open: &OpenSession) {
         for spec in &open.parameters.send_tracks {
-            let key = self.tracks.insert(Track::new(open.key.index, spec));
-            session.tracks.push(key);
-            let declared = [(StreamRole::Media, &spec.ssrcs), (StreamRole::Retransmission, &spec.rtx_ssrcs)];
-            for (role, ssrcs) in declared {
-                if let Some(ssrc) = ssrcs.first() {
-                    session.streams.push(ClientStream {
-                        ssrc: *ssrc,
-                        track: key,
-                        role,
-                        state: InboundStream::default(),
-                    });
+            let publication = self.publications.insert(Publication::new(open.key.index, spec));
+            session.publications.push(publication);
+            for place in 0..spec.encodings() {
+                let rid = spec.rids.get(place).map_or("", String::as_str);
+                let key = self.tracks.insert(Track::new(open.key.index, publication, spec, rid));
+                session.tracks.push(key);
+                if let Some(publication) = self.publications.get_mut(publication) {
+                    publication.encodings.push(key);
                 }
+                self.declare_streams(session, spec, place, key);
             }
-            if let Some(track) = self.tracks.get_mut(key) {
-                track.ssrc = spec.ssrcs.first().copied();
+            let first = self.publications.get(publication).and_then(|publication| publication.encodings.first());
+            if let (MediaKind::Audio, Some(key), Some(room)) = (spec.kind, first, self.rooms.get_mut(session.room)) {
+                room.loudest.add(*key);
+                room.dominant.add(now, *key);
             }
-            if spec.kind == MediaKind::Audio
-                && let Some(room) = self.rooms.get_mut(session.room)
-            {
-                room.loudest.add(key);
-                room.dominant.add(now, key);
+        }
+    }
+
+    /// Takes note of an encoding's SSRCs where the offer names them.
+    fn declare_streams(&mut self, session: &mut Session, spec: &SendTrack, place: usize, key: Key) {
+        if spec.rids.len() > 1 && session.extensions.id(ExtensionKind::Rid).is_some() {
+            // Which SSRC is which encoding only the packets tell: neither list has to follow the other.
+            return;
+        }
+        let declared = [(StreamRole::Media, &spec.ssrcs), (StreamRole::Retransmission, &spec.rtx_ssrcs)];
+        for (role, ssrcs) in declared {
+            if let Some(ssrc) = ssrcs.get(place) {
+                let state = InboundStream::default();
+                session.streams.push(ClientStream { ssrc: *ssrc, track: key, role, state });
             }
+        }
+        if let Some(track) = self.tracks.get_mut(key) {
+            track.ssrc = spec.ssrcs.get(place).copied();
         }
     }
 
@@ -123,12 +137,16 @@ impl Shard {
         let Some(session) = self.session_mut(index) else { return };
         let room = session.room;
         let tracks = std::mem::take(&mut session.tracks);
+        let publications = std::mem::take(&mut session.publications);
         let slots = session.slots.len();
         if let Some(room) = self.rooms.get_mut(room) {
             room.sessions.retain(|other| *other != index);
         }
         for place in 0..slots {
             self.unsubscribe_slot(Subscriber { session: index, slot: place as u16 });
+        }
+        for key in publications {
+            self.remove_publication(key);
         }
         for key in tracks {
             self.remove_track(now, room, key);
@@ -140,9 +158,23 @@ impl Shard {
     fn unsubscribe_slot(&mut self, receiver: Subscriber) {
         let Some(session) = self.session(receiver.session) else { return };
         let Some(slot) = session.slots.get(usize::from(receiver.slot)) else { return };
-        for key in [slot.source, slot.target].into_iter().flatten() {
+        let publication = slot.publication;
+        for key in [slot.source, slot.target, slot.stopgap].into_iter().flatten() {
             if let Some(track) = self.tracks.get_mut(key) {
                 track.unsubscribe(receiver);
+            }
+        }
+        if let Some(publication) = publication.and_then(|key| self.publications.get_mut(key)) {
+            publication.remove_viewer(receiver);
+        }
+    }
+
+    /// What slots were to show is gone.
+    fn remove_publication(&mut self, key: Key) {
+        let Some(publication) = self.publications.remove(key) else { return };
+        for viewer in publication.viewers {
+            if let Some(slot) = self.slot_mut(viewer) {
+                slot.publication = None;
             }
         }
     }
@@ -163,8 +195,10 @@ impl Shard {
     fn forget_source(&mut self, now: Micros, receiver: Subscriber, key: Key) {
         let Some(session) = self.session_mut(receiver.session) else { return };
         let Some(slot) = session.slots.get_mut(usize::from(receiver.slot)) else { return };
-        if slot.target == Some(key) {
-            slot.target = None;
+        for awaited in [&mut slot.target, &mut slot.stopgap] {
+            if *awaited == Some(key) {
+                *awaited = None;
+            }
         }
         if slot.source == Some(key) {
             slot.source = None;
@@ -181,10 +215,16 @@ impl Shard {
     }
 
     fn request_key_frame(&mut self, now: Micros, owner: SessionKey, mid: &str, network: &mut dyn Transmit) {
-        let Some(key) = self.find_track(owner, mid) else { return };
-        if let Some(track) = self.tracks.get_mut(key) {
-            track.key_frames.want();
+        let encodings = self.find_publication(owner, mid).map_or(0, |(_, publication)| publication.encodings.len());
+        for place in 0..encodings {
+            let found = self.find_publication(owner, mid);
+            let Some(key) = found.and_then(|(_, publication)| publication.encodings.get(place).copied()) else {
+                return;
+            };
+            if let Some(track) = self.tracks.get_mut(key).filter(|track| track.active) {
+                track.key_frames.want();
+            }
+            self.request_due_key_frame(now, key, network);
         }
-        self.request_due_key_frame(now, key, network);
     }
 }

@@ -79,17 +79,19 @@ impl Shard {
         }
     }
 
-    /// A receiver lost a picture: the source of its slot is asked for a key frame.
+    /// A receiver lost a picture: the source of its slot is asked for a key frame, and what will follow it.
     fn take_key_frame_request(&mut self, now: Micros, index: u32, ssrc: u32, network: &mut dyn Transmit) {
         self.counters.key_frame_requests_received += 1;
         let Some(session) = self.session_mut(index) else { return };
         let Some(slot) = session.slots.iter_mut().find(|slot| slot.ssrc == ssrc) else { return };
         slot.figures.key_frames_requested += 1;
-        let Some(source) = slot.target.or(slot.source) else { return };
-        if let Some(track) = self.tracks.get_mut(source) {
-            track.key_frames.want();
+        let wanted = [slot.source, slot.target];
+        for key in wanted.into_iter().flatten() {
+            if let Some(track) = self.tracks.get_mut(key) {
+                track.key_frames.want();
+            }
+            self.request_due_key_frame(now, key, network);
         }
-        self.request_due_key_frame(now, source, network);
     }
 
     /// Streams of the client end: until they begin anew their tracks are silent.

@@ -40,6 +40,7 @@ struct Work {
 struct Switched {
     receiver: Subscriber,
     previous: Option<Key>,
+    abandoned: Option<Key>,
 }
 
 /// Packets between reception and sending, and room to sort them. Nothing here is freed, so nothing is allocated again.
@@ -250,8 +251,8 @@ impl Shard {
         for pending in run {
             let Some(packet) = track.ring.get(pending.sequence) else { continue };
             if let Decision::Start(_, started) = session.forward(slot, key, track, &packet, &mut out) {
-                if let Started::New { previous } = started {
-                    fanout.switched.push(Switched { receiver, previous });
+                if let Started::New { previous, abandoned } = started {
+                    fanout.switched.push(Switched { receiver, previous, abandoned });
                 }
                 // The start may have been late, sent again after loss: what came before it in time follows it now.
                 for sequence in pending.sequence + 1..=track.reception.highest() {
@@ -268,12 +269,22 @@ impl Shard {
         }
     }
 
-    /// The slot has changed: its previous track no longer needs to be sent there, and the node is told.
+    /// The slot has changed: its previous encoding no longer needs to be sent there, and the node is told when it is not
+    /// one of the same pictures.
     fn finish_switch(&mut self, now: Micros, switched: Switched) {
-        if let Some(previous) = switched.previous.and_then(|previous| self.tracks.get_mut(previous)) {
-            previous.unsubscribe(switched.receiver);
+        let shown = |key: Key| self.tracks.get(key).map(|track| track.publication);
+        let source = self
+            .session(switched.receiver.session)
+            .and_then(|session| session.slots.get(usize::from(switched.receiver.slot)).and_then(|slot| slot.source));
+        let changed = switched.previous.and_then(shown) != source.and_then(shown);
+        for left in [switched.previous, switched.abandoned].into_iter().flatten() {
+            if let Some(left) = self.tracks.get_mut(left) {
+                left.unsubscribe(switched.receiver);
+            }
         }
-        self.emit_slot_source(now, switched.receiver);
+        if changed {
+            self.emit_slot_source(now, switched.receiver);
+        }
     }
 
     /// Tells the node what a slot carries.

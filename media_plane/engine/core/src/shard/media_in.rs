@@ -6,6 +6,7 @@ use crate::event::{Direction, EventKind};
 use crate::params::MediaKind;
 use crate::payload::VideoFormat;
 use crate::picture::inspect;
+use crate::publication::Publication;
 use crate::reception::Arrival;
 use crate::ring::PacketInfo;
 use crate::session::{ClientStream, MAX_STREAMS, Session, StreamRole};
@@ -24,7 +25,7 @@ enum Refusal {
     Srtp(SrtpError),
 }
 
-/// A packet assigned to its track, with what is told of it once it has been stored.
+/// A packet assigned to its encoding, with what is told of it once it has been stored.
 struct Accepted {
     track: Key,
     arrived: Arrived,
@@ -35,7 +36,6 @@ struct Accepted {
 struct Arrived {
     /// In the ring and to be sent on.
     stored: Option<u64>,
-    first: bool,
     became_active: bool,
     gap: bool,
     recovered: bool,
@@ -45,7 +45,7 @@ struct Arrived {
 impl Shard {
     pub(super) fn handle_media(&mut self, now: Micros, index: u32, datagram: &mut [u8]) {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        match accept(now, session, &mut self.tracks, datagram) {
+        match accept(now, session, &self.publications, &mut self.tracks, datagram) {
             Ok(accepted) => self.follow(now, index, &accepted),
             Err(Refusal::Malformed | Refusal::Srtp(SrtpError::Malformed)) => self.counters.dropped_rtp += 1,
             Err(Refusal::UnknownStream) => self.counters.dropped_unknown_ssrc += 1,
@@ -66,8 +66,8 @@ impl Shard {
         if let (Some(sequence), Some(track)) = (arrived.stored, self.tracks.get(key)) {
             self.fanout.push(key, track, sequence);
         }
-        if arrived.became_active || arrived.first {
-            self.tell_arrival(now, index, key, arrived);
+        if arrived.became_active {
+            self.tell_arrival(now, index, key);
         }
         let Some(track) = self.tracks.get(key).filter(|track| track.kind == MediaKind::Audio) else { return };
         if arrived.stored.is_some() {
@@ -76,14 +76,18 @@ impl Shard {
         }
     }
 
-    fn tell_arrival(&mut self, now: Micros, index: u32, key: Key, arrived: Arrived) {
+    /// Packets of an encoding begin to come: the node is told when they are the first of its track.
+    fn tell_arrival(&mut self, now: Micros, index: u32, key: Key) {
         let (Some(session), Some(track)) = (self.session(index), self.tracks.get(key)) else { return };
-        let (subject, mid) = (session.subject.clone(), track.mid.clone());
-        if arrived.first {
+        let (subject, mid, publication) = (session.subject.clone(), track.mid.clone(), track.publication);
+        let Some(publication) = self.publications.get_mut(publication) else { return };
+        let first = !std::mem::replace(&mut publication.started, true);
+        let became_active = !std::mem::replace(&mut publication.active, true);
+        if first {
             let direction = Direction::In;
             self.emit(now, EventKind::FirstMedia { subject: subject.clone(), mid: mid.clone(), direction });
         }
-        if arrived.became_active {
+        if became_active {
             self.emit(now, EventKind::TrackActivity { subject, mid, active: true });
         }
     }
@@ -93,6 +97,7 @@ impl Shard {
 fn accept(
     now: Micros,
     session: &mut Session,
+    publications: &Slab<Publication>,
     tracks: &mut Slab<Track>,
     datagram: &mut [u8],
 ) -> Result<Accepted, Refusal> {
@@ -109,20 +114,24 @@ fn accept(
     }
     let place = match known {
         Some(place) => place,
-        None => learn(session, tracks, &header, &values, fresh).ok_or(Refusal::UnknownStream)?,
+        None => learn(session, publications, tracks, &header, &values, fresh).ok_or(Refusal::UnknownStream)?,
     };
     let payload = header.payload(packet).ok_or(Refusal::Malformed)?;
     let (track, role) = (session.streams[place].track, session.streams[place].role);
     let arrival = Incoming { now, header: &header, values: &values, payload, len, role };
-    let arrived = arrival.deliver(session, tracks.get_mut(track).ok_or(Refusal::UnknownStream)?)?;
+    let track_entry = tracks.get_mut(track).ok_or(Refusal::UnknownStream)?;
+    let publication = publications.get(track_entry.publication).ok_or(Refusal::UnknownStream)?;
+    let arrived = arrival.deliver(session, publication, track_entry)?;
     Ok(Accepted { track, arrived })
 }
 
-/// Assigns a new SSRC to a track: by MID, or where a client has none, by a payload type that only one track uses.
+/// Assigns a new SSRC to an encoding: its track is known by the MID, or where a client has none, by a payload type that only
+/// one track uses; which of the track's encodings it is, the RTP stream identifier tells (RFC 8852).
 ///
-/// A track has one stream of each role, so the table is as small as the offer; a new SSRC takes the place of the old one.
+/// An encoding has one stream of each role, so the table is as small as the offer; a new SSRC takes the place of the old one.
 fn learn(
     session: &mut Session,
+    publications: &Slab<Publication>,
     tracks: &mut Slab<Track>,
     header: &RtpHeader,
     values: &ExtensionValues<'_>,
@@ -130,19 +139,19 @@ fn learn(
 ) -> Option<usize> {
     let (codec, role) = session.codec(header.payload_type)?;
     let payload_type = codec.payload_type;
-    let belongs = |key: &Key| {
-        let Some(track) = tracks.get(*key) else { return false };
-        match values.mid {
-            Some(mid) => track.mid.as_bytes() == mid,
-            None => track.payload_types.contains(&payload_type),
-        }
+    let belongs = |publication: &&Publication| match values.mid {
+        Some(mid) => publication.mid.as_bytes() == mid,
+        None => publication.payload_types.contains(&payload_type),
     };
-    let mut candidates = session.tracks.iter().copied().filter(belongs);
-    let key = candidates.next().filter(|_| candidates.next().is_none())?;
+    let mut candidates = session.publications.iter().filter_map(|key| publications.get(*key)).filter(belongs);
+    let publication = candidates.next().filter(|_| candidates.next().is_none())?;
+    let rid = if role == StreamRole::Media { values.rid } else { values.repaired_rid };
+    let named = |key: &&Key| tracks.get(**key).is_some_and(|track| rid.is_some_and(|rid| track.rid.as_bytes() == rid));
+    let key = match publication.encodings[..] {
+        [only] => only,
+        ref several => *several.iter().find(named)?,
+    };
     let track = tracks.get_mut(key)?;
-    if !track.accepts_stream(header.ssrc, values.rid.or(values.repaired_rid)) {
-        return None;
-    }
     if role == StreamRole::Media {
         track.ssrc = Some(header.ssrc);
     }
@@ -170,9 +179,10 @@ struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    fn deliver(&self, session: &Session, track: &mut Track) -> Result<Arrived, Refusal> {
+    fn deliver(&self, session: &Session, publication: &Publication, track: &mut Track) -> Result<Arrived, Refusal> {
         let (codec, role) = session.codec(self.header.payload_type).ok_or(Refusal::Malformed)?;
-        let allowed = track.payload_types.is_empty() || track.payload_types.contains(&codec.payload_type);
+        let types = &publication.payload_types;
+        let allowed = types.is_empty() || types.contains(&codec.payload_type);
         if role != self.role || !allowed {
             return Err(Refusal::Malformed);
         }
@@ -207,7 +217,9 @@ impl Incoming<'_> {
                 sequence
             }
         };
-        arrived.first = track.packets == 0;
+        if track.packets == 0 {
+            track.loss.reserve();
+        }
         track.packets += 1;
         track.bytes += self.len as u64;
         arrived.became_active = track.note_arrival(self.now);

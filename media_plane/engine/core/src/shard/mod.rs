@@ -24,6 +24,7 @@ use crate::counters::Counters;
 use crate::dtls::Identity;
 use crate::event::{Event, EventKind};
 use crate::outbox::{Outbox, Path, Transmit};
+use crate::publication::Publication;
 use crate::rate_limit::RateLimit;
 use crate::room::Room;
 use crate::session::Session;
@@ -55,6 +56,7 @@ pub struct Shard {
     open_sessions: usize,
     rooms: Slab<Room>,
     room_names: HashMap<Arc<str>, Key>,
+    publications: Slab<Publication>,
     tracks: Slab<Track>,
     /// Addresses that sessions have proven to own.
     paths: HashMap<Path, u32>,
@@ -77,6 +79,7 @@ impl Shard {
             open_sessions: 0,
             rooms: Slab::new(),
             room_names: HashMap::new(),
+            publications: Slab::new(),
             tracks: Slab::new(),
             paths: HashMap::new(),
             limit: RateLimit::new(),

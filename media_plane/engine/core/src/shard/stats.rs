@@ -15,21 +15,24 @@ impl Shard {
             srtp_profile: session.srtp.as_ref().map(|srtp| SrtpProfile::name(srtp.profile)),
             remote_address: session.path().map(|path| path.remote),
             round_trip_time_ms: session.measured_round_trip().map(|time| time.as_secs_f64() * 1_000.0),
-            tracks: session.tracks.iter().filter_map(|key| self.track_stats(*key)).collect(),
+            tracks: session.publications.iter().filter_map(|key| self.track_stats(*key)).collect(),
             slots: session.slots.iter().map(|slot| self.slot_stats(slot)).collect(),
         })
     }
 
     fn track_stats(&self, key: Key) -> Option<TrackStats> {
-        let track = self.tracks.get(key)?;
+        let publication = self.publications.get(key)?;
+        let encodings = || publication.encodings.iter().filter_map(|key| self.tracks.get(*key));
+        // What stands for a single stream is that of the encoding that arrived last.
+        let latest = encodings().max_by_key(|encoding| encoding.last_arrival)?;
         Some(TrackStats {
-            mid: track.mid.to_string(),
-            packets: track.packets,
-            bytes: track.bytes,
-            lost: track.reception.lost(),
-            jitter_ms: f64::from(track.reception.jitter()) * 1_000.0 / f64::from(track.clock_rate),
-            codec: track.codec.as_ref().map(|(codec, _)| codec.name.clone()),
-            audio_level: track.audio_level.map(|level| level.level),
+            mid: publication.mid.to_string(),
+            packets: encodings().map(|encoding| encoding.packets).sum(),
+            bytes: encodings().map(|encoding| encoding.bytes).sum(),
+            lost: encodings().map(|encoding| encoding.reception.lost()).sum(),
+            jitter_ms: f64::from(latest.reception.jitter()) * 1_000.0 / f64::from(latest.clock_rate),
+            codec: latest.codec.as_ref().map(|(codec, _)| codec.name.clone()),
+            audio_level: latest.audio_level.map(|level| level.level),
         })
     }
 

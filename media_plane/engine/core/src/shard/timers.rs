@@ -52,10 +52,18 @@ impl Shard {
         }
     }
 
+    /// An encoding has ceased to come: the node is told when it was the last of its track.
     fn emit_activity_end(&mut self, now: Micros, key: Key) {
-        let Some(track) = self.tracks.get(key) else { return };
-        let Some(session) = self.session(track.owner) else { return };
-        let kind = EventKind::TrackActivity { subject: session.subject.clone(), mid: track.mid.clone(), active: false };
+        let Some(key) = self.tracks.get(key).map(|track| track.publication) else { return };
+        let tracks = &self.tracks;
+        let Some(publication) = self.publications.get_mut(key) else { return };
+        let active = publication.encodings.iter().any(|key| tracks.get(*key).is_some_and(|track| track.active));
+        if active || !std::mem::replace(&mut publication.active, false) {
+            return;
+        }
+        let (owner, mid) = (publication.owner, publication.mid.clone());
+        let Some(session) = self.session(owner) else { return };
+        let kind = EventKind::TrackActivity { subject: session.subject.clone(), mid, active: false };
         self.emit(now, kind);
     }
 }

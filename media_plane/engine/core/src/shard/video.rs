@@ -5,7 +5,9 @@ use crate::clock::Micros;
 use crate::command::{SessionKey, SlotRequest};
 use crate::outbox::Transmit;
 use crate::params::MediaKind;
+use crate::publication::Publication;
 use crate::slab::Key;
+use crate::slot::Slot;
 use crate::track::Subscriber;
 
 impl Shard {
@@ -20,54 +22,87 @@ impl Shard {
             return;
         }
         for request in requests {
-            let target = request.source.as_ref().and_then(|(owner, mid)| self.find_track(*owner, mid));
-            self.update_slot(now, key.index, &request.mid, target, network);
+            self.update_slot(now, key.index, request, network);
         }
     }
 
     /// The track of a session with this MID.
-    pub(super) fn find_track(&self, owner: SessionKey, mid: &str) -> Option<Key> {
+    pub(super) fn find_publication(&self, owner: SessionKey, mid: &str) -> Option<(Key, &Publication)> {
         let session = self.session_by_key(owner)?;
-        session.tracks.iter().copied().find(|key| self.tracks.get(*key).is_some_and(|track| *track.mid == *mid))
+        let mut known = session.publications.iter().filter_map(|key| Some((*key, self.publications.get(*key)?)));
+        known.find(|(_, publication)| *publication.mid == *mid)
     }
 
-    fn update_slot(&mut self, now: Micros, index: u32, mid: &str, target: Option<Key>, network: &mut dyn Transmit) {
+    fn update_slot(&mut self, now: Micros, index: u32, request: &SlotRequest, network: &mut dyn Transmit) {
         let Some(session) = self.session(index) else { return };
-        let Some((place, slot)) = session.slots_of(MediaKind::Video).find(|(_, slot)| *slot.mid == *mid) else {
+        let Some((place, slot)) = session.slots_of(MediaKind::Video).find(|(_, slot)| slot.mid == request.mid) else {
             return;
         };
         let receiver = Subscriber { session: index, slot: place as u16 };
-        let (source, previous_target) = (slot.source, slot.target);
-        let wanted = target.filter(|track| self.may_receive(index, *track));
-        if wanted == previous_target.or(source) {
+        let shown = slot.publication;
+        let wanted = request.source.as_ref().and_then(|(owner, mid)| Some(self.find_publication(*owner, mid)?.0));
+        let wanted = wanted.filter(|publication| self.may_receive(index, *publication));
+        if wanted == shown {
             return;
         }
-        if let Some(previous) = previous_target.and_then(|previous| self.tracks.get_mut(previous)) {
-            previous.unsubscribe(receiver);
+        if let Some(slot) = self.slot_mut(receiver) {
+            slot.publication = wanted;
         }
+        if let Some(publication) = shown.and_then(|shown| self.publications.get_mut(shown)) {
+            publication.remove_viewer(receiver);
+        }
+        self.cancel_wait(receiver);
         match wanted {
-            None => self.empty_slot(now, receiver),
-            Some(track) if Some(track) == source => self.keep_source(receiver),
-            Some(track) => self.aim_slot(now, receiver, track, network),
+            None => self.drop_source(now, receiver),
+            Some(publication) => self.show(now, receiver, publication, network),
         }
     }
 
     /// A receiver gets video tracks of its room, never its own.
-    fn may_receive(&self, index: u32, track: Key) -> bool {
-        let Some(track) = self.tracks.get(track).filter(|track| track.kind == MediaKind::Video) else { return false };
-        let rooms =
-            (self.session(index).map(|session| session.room), self.session(track.owner).map(|session| session.room));
-        track.owner != index && rooms.0 == rooms.1
+    fn may_receive(&self, index: u32, publication: Key) -> bool {
+        let found = self.publications.get(publication).filter(|publication| publication.kind == MediaKind::Video);
+        let Some(owner) = found.map(|publication| publication.owner) else { return false };
+        let rooms = (self.session(index).map(|session| session.room), self.session(owner).map(|session| session.room));
+        owner != index && rooms.0 == rooms.1
     }
 
-    fn slot_mut(&mut self, receiver: Subscriber) -> Option<&mut crate::slot::Slot> {
+    pub(super) fn slot(&self, receiver: Subscriber) -> Option<&Slot> {
+        self.session(receiver.session)?.slots.get(usize::from(receiver.slot))
+    }
+
+    pub(super) fn slot_mut(&mut self, receiver: Subscriber) -> Option<&mut Slot> {
         self.session_mut(receiver.session)?.slots.get_mut(usize::from(receiver.slot))
     }
 
-    /// The next source is no longer wanted; the present one stays.
-    fn keep_source(&mut self, receiver: Subscriber) {
-        if let Some(slot) = self.slot_mut(receiver) {
-            slot.target = None;
+    /// The encodings that a slot waits for are no longer wanted; the present one stays.
+    pub(super) fn cancel_wait(&mut self, receiver: Subscriber) {
+        let Some(slot) = self.slot_mut(receiver) else { return };
+        let awaited = [slot.target.take(), slot.stopgap.take()];
+        for key in awaited.into_iter().flatten() {
+            if let Some(track) = self.tracks.get_mut(key) {
+                track.unsubscribe(receiver);
+            }
+        }
+    }
+
+    /// A slot shall show a track; its first encoding will do.
+    fn show(&mut self, now: Micros, receiver: Subscriber, key: Key, network: &mut dyn Transmit) {
+        let Some(publication) = self.publications.get_mut(key) else { return };
+        publication.add_viewer(receiver);
+        let muted = publication.muted;
+        let is_active = |key: &&Key| self.tracks.get(**key).is_some_and(|track| track.active);
+        let Some(publication) = self.publications.get(key) else { return };
+        let first = publication.encodings.iter().find(is_active).or(publication.encodings.first()).copied();
+        let source = self.slot(receiver).and_then(|slot| slot.source);
+        if source.and_then(|source| self.tracks.get(source)).is_some_and(|track| track.publication == key) {
+            return;
+        }
+        if let Some(first) = first {
+            self.aim_slot(now, receiver, first, network);
+        }
+        if muted {
+            // No key frame will come for now: better nothing than the picture of somebody else.
+            self.drop_source(now, receiver);
         }
     }
 
@@ -78,11 +113,6 @@ impl Shard {
         let Some(track) = self.tracks.get_mut(target) else { return };
         track.subscribe(receiver);
         track.key_frames.want_for_new_receiver();
-        let muted = track.muted;
-        if muted {
-            // No key frame will come for now: better nothing than the picture of somebody else.
-            self.drop_source(now, receiver);
-        }
         self.request_due_key_frame(now, target, network);
     }
 
@@ -95,16 +125,6 @@ impl Shard {
             track.unsubscribe(receiver);
         }
         self.emit_slot_source(now, receiver);
-    }
-
-    /// Empties a slot.
-    pub(super) fn empty_slot(&mut self, now: Micros, receiver: Subscriber) {
-        let Some(slot) = self.slot_mut(receiver) else { return };
-        let target = slot.target.take();
-        if let Some(track) = target.and_then(|target| self.tracks.get_mut(target)) {
-            track.unsubscribe(receiver);
-        }
-        self.drop_source(now, receiver);
     }
 
     /// The session can receive now: whoever it waits for is asked for a key frame.
@@ -124,7 +144,7 @@ impl Shard {
     /// Packets of a track are missing on purpose or it begins anew: its receivers start afresh.
     pub(super) fn resynchronize_receivers(&mut self, key: Key) {
         let Some(track) = self.tracks.get_mut(key) else { return };
-        if track.kind == MediaKind::Video {
+        if track.kind == MediaKind::Video && !track.subscribers.is_empty() {
             track.key_frames.want_for_new_receiver();
         }
         for receiver in &track.subscribers {
@@ -155,16 +175,22 @@ impl Shard {
         muted: bool,
         network: &mut dyn Transmit,
     ) {
-        let Some(key) = self.find_track(owner, mid) else { return };
-        let Some(track) = self.tracks.get_mut(key) else { return };
-        if track.muted == muted {
+        let Some((key, _)) = self.find_publication(owner, mid) else { return };
+        let Some(publication) = self.publications.get_mut(key).filter(|publication| publication.muted != muted) else {
             return;
-        }
-        track.muted = muted;
-        track.loss.clear();
-        self.resynchronize_receivers(key);
-        if !muted {
-            self.request_due_key_frame(now, key, network);
+        };
+        publication.muted = muted;
+        for place in 0..publication.encodings.len() {
+            let encodings = self.publications.get(key).map(|publication| &publication.encodings);
+            let Some(encoding) = encodings.and_then(|encodings| encodings.get(place).copied()) else { return };
+            if let Some(track) = self.tracks.get_mut(encoding) {
+                track.muted = muted;
+                track.loss.clear();
+            }
+            self.resynchronize_receivers(encoding);
+            if !muted {
+                self.request_due_key_frame(now, encoding, network);
+            }
         }
     }
 }
