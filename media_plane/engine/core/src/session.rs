@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bandwidth::Estimator;
 use crate::clock::{Micros, SECOND};
 use crate::command::{OpenSession, SessionKey};
 use crate::dtls::{Handshake, Identity};
@@ -73,6 +74,8 @@ pub(crate) struct Session {
     /// Next transport-wide sequence number.
     pub transport_sequence: u16,
     pub arrivals: FeedbackRecorder,
+    /// What the way to the client carries.
+    pub bandwidth: Estimator,
     pub next_report: Micros,
     measured_round_trip: Option<Micros>,
     /// What to add to the client's NTP time (microseconds) to get the shard's time.
@@ -111,6 +114,7 @@ impl Session {
             control_ssrc: numbers as u32,
             transport_sequence: (numbers >> 32) as u16,
             arrivals: FeedbackRecorder::default(),
+            bandwidth: Estimator::default(),
             next_report: now + SECOND,
             measured_round_trip: None,
             clock_offset: None,
@@ -162,7 +166,9 @@ impl Session {
 
     /// Takes note of a measured round trip.
     pub(crate) fn note_round_trip(&mut self, measured: Micros) {
-        self.measured_round_trip = Some(self.measured_round_trip.map_or(measured, |known| (7 * known + measured) / 8));
+        let smoothed = self.measured_round_trip.map_or(measured, |known| (7 * known + measured) / 8);
+        self.measured_round_trip = Some(smoothed);
+        self.bandwidth.on_round_trip(smoothed);
     }
 
     /// The shard's time at which the client wrote `sent` (NTP, microseconds) into a report that came at `arrival`.

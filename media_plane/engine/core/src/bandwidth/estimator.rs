@@ -1,0 +1,297 @@
+//! The estimate of one receiver's way, and everything that it is made of.
+
+use super::acknowledged::{Acknowledged, QUICK, STEADY};
+use super::aimd::{Aimd, Phase};
+use super::arrival::ArrivalGroups;
+use super::feedback::FeedbackReader;
+use super::history::SentHistory;
+use super::loss::LossController;
+use super::overuse::{OveruseDetector, Usage};
+use super::probe::Prober;
+use super::queueing::QueueingDelay;
+use super::trendline::Trendline;
+use crate::clock::{MILLISECOND, Micros, SECOND};
+use crate::twcc::TransportFeedback;
+
+/// The rate at the start (`kDefaultStartBitrateBps`): a small picture and sound.
+const START: f64 = 300e3;
+/// Bounds of the rate, bits a second: sound must pass, and nobody receives more than the second.
+const LEAST: f64 = 30e3;
+const MOST: f64 = 100e6;
+/// Before so much feedback the estimate is a guess and limits nothing: what has been forwarded so far shows more.
+const LEARNING: Micros = 500 * MILLISECOND;
+/// Until more than this waits on the way, what arrives may be taken for what passes.
+const CALM: Micros = 40 * MILLISECOND;
+/// A queue that is longer after a decrease is emptied by sending less than passes, for so long at most: the way may simply have
+/// become longer. GCC leaves this to the next decreases, which takes seconds.
+const LONG_QUEUE: Micros = 80 * MILLISECOND;
+const DRAIN: f64 = 0.7;
+const DRAIN_TIME: Micros = 2 * SECOND;
+/// After a decrease nothing is probed for so long: the queue has to be empty, or the burst would measure it.
+const REST: Micros = SECOND;
+/// Silence of a receiver that is sent something (beyond the round trip) that stands for a way that is blocked, the time
+/// between two reductions for it, and what is left each time (`kFeedbackTimeoutIntervals`).
+const SILENCE: Micros = SECOND;
+const SILENCE_STEP: Micros = 500 * MILLISECOND;
+const SILENCE_FACTOR: f64 = 0.8;
+/// A share of losses from which on no probe is sent: it would only add to them.
+const LOSSY: f64 = 0.3;
+
+/// What the estimate does (`parley.meeting.v1.BandwidthState`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BandwidthState {
+    /// The receiver gives no feedback.
+    #[default]
+    Unknown,
+    /// More than everything wanted is there.
+    Sufficient,
+    /// It rises: no delay and no loss were seen.
+    Increasing,
+    /// It holds still until queues on the way are empty.
+    Holding,
+    /// It was lowered because packets waited longer and longer.
+    Delayed,
+    /// It was lowered because packets were lost.
+    Lossy,
+    /// More is sent for a moment to find out whether it passes.
+    Probing,
+}
+
+/// What is known of the way to a receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Estimate {
+    /// What may be sent, in bits a second, everything included; meaningless while the state is unknown.
+    pub bits_per_second: u64,
+    /// What the estimate does and why.
+    pub state: BandwidthState,
+    /// Time that packets wait on the way.
+    pub queueing_delay: Micros,
+    /// Share of the packets of the last second that were lost.
+    pub fraction_lost: f64,
+    /// What arrives, in bits a second; 0: not known.
+    pub acknowledged: u64,
+}
+
+/// Estimates what the way to one receiver carries.
+#[derive(Debug)]
+pub(crate) struct Estimator {
+    history: SentHistory,
+    reader: FeedbackReader,
+    groups: ArrivalGroups,
+    trendline: Trendline,
+    detector: OveruseDetector,
+    acknowledged: Acknowledged,
+    queueing: QueueingDelay,
+    aimd: Aimd,
+    loss: LossController,
+    prober: Prober,
+    wanted: f64,
+    round_trip: Micros,
+    /// The receiver's own estimate (REMB), which counts while there is no feedback.
+    told: Option<f64>,
+    first_feedback: Option<Micros>,
+    /// When the first packet after the latest feedback was sent.
+    unanswered_since: Option<Micros>,
+    silence_punished: Micros,
+}
+
+impl Default for Estimator {
+    fn default() -> Self {
+        Self {
+            history: SentHistory::default(),
+            reader: FeedbackReader::default(),
+            groups: ArrivalGroups::default(),
+            trendline: Trendline::default(),
+            detector: OveruseDetector::default(),
+            acknowledged: Acknowledged::default(),
+            queueing: QueueingDelay::default(),
+            aimd: Aimd::new(START, (LEAST, MOST)),
+            loss: LossController::default(),
+            prober: Prober::default(),
+            wanted: 0.0,
+            round_trip: 100 * MILLISECOND,
+            told: None,
+            first_feedback: None,
+            unanswered_since: None,
+            silence_punished: 0,
+        }
+    }
+}
+
+impl Estimator {
+    /// Takes note of a packet that leaves with this transport-wide sequence number.
+    #[inline]
+    pub(crate) fn on_sent(&mut self, now: Micros, sequence: u16, size: usize) {
+        let size = size.min(usize::from(u16::MAX)) as u16;
+        let probe = self.prober.on_sent(size);
+        self.history.record(now, sequence, size, probe);
+        self.unanswered_since.get_or_insert(now);
+    }
+
+    /// Takes a receiver's feedback.
+    pub(crate) fn on_feedback(&mut self, now: Micros, report: &TransportFeedback<'_>) {
+        let packets = self.reader.read(now, &mut self.history, report);
+        if packets.is_empty() {
+            return;
+        }
+        self.first_feedback.get_or_insert(now);
+        self.unanswered_since = None;
+        let mut usage = None;
+        for packet in packets {
+            self.prober.on_result(packet);
+            let Some(arrival) = packet.arrival else { continue };
+            self.acknowledged.add(arrival, packet.size);
+            if let Some(delta) = self.groups.add(packet.sent, arrival) {
+                self.trendline.add(delta);
+                let found = self.detector.detect(now, self.trendline.trend(), delta.sent);
+                // One group that shows overuse is enough for the report.
+                usage = usage.filter(|usage| *usage == Usage::Over).or(Some(found));
+            }
+        }
+        self.queueing.update(now, packets);
+        let (quick, steady) = (self.acknowledged.rate(QUICK), self.acknowledged.rate(STEADY));
+        if self.queueing.surges() {
+            // Seen before the slope, which many groups have to agree on.
+            usage = Some(Usage::Over);
+        }
+        match usage {
+            Some(Usage::Over) => self.aimd.update(now, Usage::Over, quick, self.round_trip),
+            // A queue that stands still is no reason to lower the rate, and none to raise it.
+            Some(Usage::Normal) if self.queueing.standing() >= CALM => {
+                self.aimd.update(now, Usage::Under, steady, self.round_trip);
+            }
+            Some(usage) => self.aimd.update(now, usage, steady, self.round_trip),
+            None => {}
+        }
+        self.loss.update(packets, self.aimd.rate(), quick);
+        self.learn(now, steady);
+    }
+
+    /// What arrives without a queue, or has passed in a burst, is known to pass.
+    fn learn(&mut self, now: Micros, steady: Option<f64>) {
+        let calm = self.detector.usage() == Usage::Normal && self.queueing.standing() < CALM;
+        if let Some(arriving) = steady.filter(|_| calm && !self.recently_lowered(now)) {
+            self.aimd.raise(arriving);
+        }
+        let shown = self.prober.conclude(now, self.round_trip);
+        if let Some(shown) = shown.filter(|_| self.detector.usage() != Usage::Over) {
+            self.aimd.raise(shown.rate);
+            self.loss.raise(shown.rate);
+        }
+    }
+
+    /// Takes a receiver's own estimate (REMB).
+    pub(crate) fn on_remb(&mut self, bits_per_second: u64) {
+        self.told = Some(bits_per_second as f64);
+    }
+
+    /// Takes a measured round trip time.
+    pub(crate) fn on_round_trip(&mut self, round_trip: Micros) {
+        self.round_trip = round_trip;
+    }
+
+    /// What everything that the receiver could use would take, in bits a second: more than the estimate is probed for.
+    pub(crate) fn set_wanted(&mut self, bits_per_second: u64) {
+        self.wanted = bits_per_second as f64;
+    }
+
+    /// Does what time asks for; to be called every 20 ms or so.
+    pub(crate) fn tick(&mut self, now: Micros) {
+        if self.first_feedback.is_none() {
+            return;
+        }
+        self.punish_silence(now);
+        if let Some(shown) = self.prober.conclude(now, self.round_trip) {
+            self.aimd.raise(shown.rate);
+            self.loss.raise(shown.rate);
+        }
+        let calm = self.detector.usage() != Usage::Over && self.queueing.standing() < LONG_QUEUE;
+        if calm && !self.recently_lowered(now) && self.loss.fraction_lost() < LOSSY && !self.is_silent(now) {
+            self.prober.consider(now, self.rate(), self.wanted);
+        } else {
+            self.prober.wait_until(now + REST / 2);
+        }
+    }
+
+    /// Whether a burst is being sent, so that [`Estimator::padding_due`] wants to be asked every 5 ms.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.prober.is_sending()
+    }
+
+    /// Bytes of padding to send now.
+    pub(crate) fn padding_due(&mut self, now: Micros) -> usize {
+        self.prober.padding_due(now)
+    }
+
+    /// What is known now.
+    pub(crate) fn estimate(&self, now: Micros) -> Estimate {
+        let known = self.is_known(now);
+        let rate = if self.drains(now) { DRAIN * self.rate() } else { self.rate() };
+        Estimate {
+            bits_per_second: if known { rate as u64 } else { 0 },
+            state: if known { self.state(now) } else { BandwidthState::Unknown },
+            queueing_delay: self.queueing.mean(),
+            fraction_lost: self.loss.fraction_lost(),
+            acknowledged: self.acknowledged.rate(STEADY).unwrap_or_default() as u64,
+        }
+    }
+
+    /// What limits the receiver, in bits a second; None: nothing does, as far as is known.
+    pub(crate) fn budget(&self, now: Micros) -> Option<u64> {
+        let estimate = self.estimate(now);
+        (estimate.state != BandwidthState::Unknown).then_some(estimate.bits_per_second)
+    }
+
+    fn is_known(&self, now: Micros) -> bool {
+        match self.first_feedback {
+            Some(first) => now.saturating_sub(first) >= LEARNING || self.aimd.lowered().is_some(),
+            None => self.told.is_some(),
+        }
+    }
+
+    /// What passes, as far as is known.
+    fn rate(&self) -> f64 {
+        if self.first_feedback.is_none() {
+            return self.told.unwrap_or(START).clamp(LEAST, MOST);
+        }
+        self.loss.limit().map_or(self.aimd.rate(), |limit| limit.min(self.aimd.rate()).max(LEAST))
+    }
+
+    fn state(&self, now: Micros) -> BandwidthState {
+        let by_loss = self.loss.limit().is_some_and(|limit| limit < self.aimd.rate());
+        if self.prober.is_sending() {
+            BandwidthState::Probing
+        } else if by_loss || self.is_silent(now) {
+            BandwidthState::Lossy
+        } else if self.recently_lowered(now) || self.drains(now) {
+            BandwidthState::Delayed
+        } else if self.rate() >= self.wanted {
+            BandwidthState::Sufficient
+        } else if self.aimd.phase() == Phase::Hold {
+            BandwidthState::Holding
+        } else {
+            BandwidthState::Increasing
+        }
+    }
+
+    fn recently_lowered(&self, now: Micros) -> bool {
+        self.aimd.lowered().is_some_and(|at| now.saturating_sub(at) < REST)
+    }
+
+    /// Whether less than passes is sent, so that a queue empties itself.
+    fn drains(&self, now: Micros) -> bool {
+        let lowered = self.aimd.lowered().is_some_and(|at| now.saturating_sub(at) < DRAIN_TIME);
+        lowered && self.queueing.standing() > LONG_QUEUE
+    }
+
+    fn is_silent(&self, now: Micros) -> bool {
+        self.unanswered_since.is_some_and(|since| now.saturating_sub(since) > SILENCE + self.round_trip)
+    }
+
+    fn punish_silence(&mut self, now: Micros) {
+        if self.is_silent(now) && now.saturating_sub(self.silence_punished) >= SILENCE_STEP {
+            self.silence_punished = now;
+            self.aimd.lower(now, SILENCE_FACTOR * self.aimd.rate());
+        }
+    }
+}
