@@ -6,7 +6,7 @@
 //! Nothing here allocates for a packet after warm-up, and no parser panics on any input.
 
 mod audio;
-mod bandwidth;
+pub mod bandwidth;
 pub mod clock;
 pub mod command;
 pub mod counters;

@@ -134,6 +134,16 @@ impl Munger {
         Some(outgoing)
     }
 
+    /// The number of the newest packet, as far as it goes on the wire.
+    pub(crate) fn last_sequence(&self) -> u16 {
+        self.last.sequence as u16
+    }
+
+    /// The timestamp of the newest packet.
+    pub(crate) fn last_timestamp(&self) -> u32 {
+        self.last.timestamp
+    }
+
     /// Finds the segment and the source's sequence number of a packet that has been sent.
     pub(crate) fn find(&self, sequence: u16) -> Option<(&Segment, u64)> {
         let back = (self.last.sequence as u16).wrapping_sub(sequence);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::bandwidth::Estimate;
 use crate::event::{SessionState, TrackName};
 
 /// Figures of one session at one moment.
@@ -15,6 +16,8 @@ pub struct SessionStats {
     pub remote_address: Option<SocketAddr>,
     /// Round trip time from receiver reports.
     pub round_trip_time_ms: Option<f64>,
+    /// What is known of the way to the client.
+    pub bandwidth: Estimate,
     /// What the client sends.
     pub tracks: Vec<TrackStats>,
     /// What the client receives.

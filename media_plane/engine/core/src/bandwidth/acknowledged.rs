@@ -3,13 +3,13 @@
 use crate::clock::MILLISECOND;
 
 /// Arrivals are summed up in steps of this length, in microseconds.
-const STEP: i64 = 20 * MILLISECOND as i64;
+const STEP: i64 = 20 * MILLISECOND.cast_signed();
 /// Steps kept: 640 ms.
 const STEPS: i64 = 32;
 /// How far back the steady figure looks: fifteen pictures of a camera, so that one more or less changes little.
-pub(super) const STEADY: i64 = 500 * MILLISECOND as i64;
+pub(super) const STEADY: i64 = 500 * MILLISECOND.cast_signed();
 /// How far back the quick figure looks, which is asked for while a queue grows: then arrivals are evenly spaced.
-pub(super) const QUICK: i64 = 200 * MILLISECOND as i64;
+pub(super) const QUICK: i64 = 200 * MILLISECOND.cast_signed();
 
 /// Bytes that arrived, by steps of time.
 #[derive(Debug, Default)]

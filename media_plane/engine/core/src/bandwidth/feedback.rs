@@ -84,7 +84,9 @@ mod tests {
 
     fn read(arrivals: &[(u16, u64)], history: &mut SentHistory, reader: &mut FeedbackReader) -> Vec<PacketResult> {
         let mut recorder = FeedbackRecorder::new();
-        arrivals.iter().for_each(|(sequence, at)| recorder.record(*sequence, *at));
+        for (sequence, at) in arrivals {
+            recorder.record(*sequence, *at);
+        }
         let mut buffer = [0; 1_200];
         let mut writer = RtcpWriter::new(&mut buffer);
         recorder.write_report(&mut writer, 1, 2, 0).unwrap();

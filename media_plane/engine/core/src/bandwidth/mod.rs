@@ -28,4 +28,8 @@ mod probe;
 mod queueing;
 mod trendline;
 
-pub(crate) use estimator::{BandwidthState, Estimate, Estimator};
+pub(crate) use estimator::Estimator;
+pub use estimator::{BandwidthState, Estimate};
+
+/// What a packet costs the way beyond its RTP bytes: the headers of IPv4 and UDP, and the tag of AES-GCM.
+pub(crate) const PACKET_OVERHEAD: usize = 20 + 8 + 16;

@@ -2,19 +2,19 @@
 
 use crate::clock::{MILLISECOND, Micros};
 
-/// The threshold at the start, and its bounds, in the unit of [`super::trendline::Trendline::trend`] (section 5.4 del_var_th
+/// The threshold at the start, and its bounds, in the unit of [`super::trendline::Trendline::trend`] (section 5.4 `del_var_th`
 /// and 6..600).
 const INITIAL_THRESHOLD: f64 = 12.5;
 const MIN_THRESHOLD: f64 = 6.0;
 const MAX_THRESHOLD: f64 = 600.0;
-/// How fast the threshold follows a slope above (K_u) and below it (K_d), a millisecond (section 5.4).
+/// How fast the threshold follows a slope above (`K_u`) and below it (`K_d`), a millisecond (section 5.4).
 const GAIN_UP: f64 = 0.0087;
 const GAIN_DOWN: f64 = 0.039;
 /// A slope this far above the threshold is a step of the delay and does not move it (section 5.4).
 const MAX_ADAPT: f64 = 15.0;
 /// The longest time between two groups that counts for the adaption (`kMaxTimeDelta`).
 const MAX_STEP: Micros = 100 * MILLISECOND;
-/// For how long the slope must be above the threshold (section 5.4 overuse_time_th): it must not be a single group.
+/// For how long the slope must be above the threshold (section 5.4 `overuse_time_th`): it must not be a single group.
 const OVERUSE_TIME: i64 = 10_000;
 
 /// What the delay says of the way.

@@ -259,7 +259,9 @@ mod tests {
             }
             now += STEP;
         }
-        results.iter().for_each(|packet| prober.on_result(packet));
+        for packet in &results {
+            prober.on_result(packet);
+        }
         prober.conclude(now, 0)
     }
 

@@ -32,7 +32,7 @@ impl Shard {
             Command::UpdateSlots(key, requests) => self.update_slots(now, key, &requests, network),
             Command::RequestKeyFrame(key, mid) => self.request_key_frame(now, key, &mid, network),
             Command::Stats(key, reply) => {
-                if let Some(stats) = self.session_stats(key) {
+                if let Some(stats) = self.session_stats(now, key) {
                     // The caller may have stopped waiting.
                     let _ = reply.try_send(stats);
                 }

@@ -46,12 +46,11 @@ impl Shard {
             RtcpPacket::FullIntraRequest { requests, .. } => {
                 requests.for_each(|(ssrc, _)| self.take_key_frame_request(now, index, ssrc, network));
             }
-            RtcpPacket::TransportFeedback(_) => self.counters.transport_feedback_received += 1,
+            RtcpPacket::TransportFeedback(report) => self.take_feedback(now, index, &report),
             RtcpPacket::Bye(ssrcs) => self.take_bye(now, index, ssrcs),
-            // What receivers can take is for the bandwidth estimator; names of sources have no use here.
-            RtcpPacket::ReceiverEstimatedMaxBitrate { .. }
-            | RtcpPacket::SourceDescription(_)
-            | RtcpPacket::Other { .. } => {}
+            RtcpPacket::ReceiverEstimatedMaxBitrate { bitrate, .. } => self.take_remb(index, bitrate),
+            // Names of sources have no use here.
+            RtcpPacket::SourceDescription(_) | RtcpPacket::Other { .. } => {}
         }
     }
 

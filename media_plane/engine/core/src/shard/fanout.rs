@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Shard;
+use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind, TrackName};
 use crate::format::Format;
@@ -56,6 +57,10 @@ pub(super) struct FanOut {
     expects_more: bool,
 }
 
+/// Bytes of padding in a packet: as many as its last byte can count.
+const PADDING: usize = 255;
+/// The bit of an RTP header's first byte that announces padding.
+const PADDING_FLAG: u8 = 0x20;
 /// Receivers from which a frame is worth waiting for: fewer calls save more than the wait costs.
 const GATHER_FROM: usize = 8;
 
@@ -94,6 +99,7 @@ impl FanOut {
 
 /// Where the datagrams of a batch go, and the time they carry.
 pub(super) struct Departure<'a> {
+    pub(super) now: Micros,
     pub(super) abs_send_time: u32,
     pub(super) outbox: &'a mut Outbox,
     pub(super) network: &'a mut dyn Transmit,
@@ -160,6 +166,30 @@ impl Departure<'_> {
         }
         Some(plain)
     }
+
+    /// Sends a packet that is all padding (RFC 3550 section 5.1); returns its length.
+    pub(super) fn pad(&mut self, seal: Seal<'_>, mid: &str, header: &OutgoingHeader) -> Option<usize> {
+        let values = ExtensionValues {
+            mid: Some(mid.as_bytes()),
+            transport_sequence_number: seal.transport_sequence.as_ref().map(|number| **number),
+            abs_send_time: Some(self.abs_send_time),
+            ..ExtensionValues::default()
+        };
+        let mut plain = 0;
+        self.outbox.datagram(&seal.path, self.network, |buffer| {
+            let at = write_header(buffer, header, seal.extensions, &values)?;
+            plain = at + PADDING;
+            let padding = buffer.get_mut(at..plain)?;
+            padding.fill(0);
+            *padding.last_mut()? = PADDING as u8;
+            *buffer.first_mut()? |= PADDING_FLAG;
+            seal.keys.protect_rtp(seal.stream, buffer, plain).ok()
+        })?;
+        if let Some(number) = seal.transport_sequence {
+            *number = number.wrapping_add(1);
+        }
+        Some(plain)
+    }
 }
 
 impl Session {
@@ -188,19 +218,22 @@ impl Session {
             ssrc: slot.ssrc,
         };
         let may_vary = slot.may_vary();
-        let numbered = self.sends_transport_cc && may_vary;
+        let number = (self.sends_transport_cc && may_vary).then_some(self.transport_sequence);
         let seal = Seal {
             path,
             keys: &srtp.outbound,
             extensions: &self.extensions,
             stream: &mut slot.stream,
-            transport_sequence: numbered.then_some(&mut self.transport_sequence),
+            transport_sequence: number.is_some().then_some(&mut self.transport_sequence),
             may_vary,
         };
         let video_format = track.codec.as_ref().and_then(|(_, format)| *format);
         let envelope = Envelope { header, original: None, numbers: outgoing.numbers, format: video_format };
         let sent = out.send(seal, &slot.mid, &envelope, packet);
         if let Some(len) = sent {
+            if let Some(number) = number {
+                self.bandwidth.on_sent(out.now, number, len + PACKET_OVERHEAD);
+            }
             slot.figures.packets += 1;
             slot.figures.bytes += len as u64;
             slot.figures.octets += packet.payload.len() as u64;
@@ -245,7 +278,7 @@ impl Shard {
         let session = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut);
         let (Some(session), Some(key)) = (session, run.first().map(|pending| pending.track)) else { return };
         let Some(track) = self.tracks.get(key) else { return };
-        let mut out = Departure { abs_send_time, outbox: &mut self.outbox, network };
+        let mut out = Departure { now, abs_send_time, outbox: &mut self.outbox, network };
         let slot = usize::from(receiver.slot);
         let before = session.slots.get(slot).map_or(0, |slot| slot.figures.packets);
         for pending in run {

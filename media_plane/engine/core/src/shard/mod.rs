@@ -2,11 +2,13 @@
 //! commands and the time, and gives datagrams and events.
 
 mod audio;
+mod bandwidth;
 mod commands;
 mod control_in;
 mod control_out;
 mod fanout;
 mod media_in;
+mod pace;
 mod retransmit;
 mod stats;
 mod timers;
@@ -67,6 +69,9 @@ pub struct Shard {
     events: Vec<Event>,
     released: Vec<SessionKey>,
     next_tick: Micros,
+    /// Sessions to which padding is sent step by step.
+    paced: Vec<u32>,
+    next_step: Micros,
 }
 
 impl Shard {
@@ -89,6 +94,8 @@ impl Shard {
             events: Vec::new(),
             released: Vec::new(),
             next_tick: 0,
+            paced: Vec::new(),
+            next_step: 0,
         }
     }
 
@@ -134,7 +141,8 @@ impl Shard {
     /// When [`Shard::handle_timeout`] wants to be called; None: never.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Micros> {
-        (self.open_sessions > 0).then_some(self.next_tick)
+        let next = if self.paced.is_empty() { self.next_tick } else { self.next_tick.min(self.next_step) };
+        (self.open_sessions > 0).then_some(next)
     }
 
     /// Moves the counters of the outbox to those of the shard.

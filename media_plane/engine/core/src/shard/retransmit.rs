@@ -2,9 +2,11 @@
 
 use super::Shard;
 use super::fanout::{Departure, Envelope, Seal, send_time};
+use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::{MILLISECOND, Micros};
 use crate::format::Format;
 use crate::outbox::Transmit;
+use crate::session::Session;
 use crate::slot::Slot;
 use crate::track::Subscriber;
 use crate::wire::rtp::OutgoingHeader;
@@ -24,24 +26,30 @@ impl Shard {
         network: &mut dyn Transmit,
     ) {
         let Some(receiver) = self.slot_by_ssrc(index, ssrc) else { return };
+        let round_trip = self.session(index).map_or(0, Session::round_trip);
+        let limit = Some(round_trip.max(LEAST_INTERVAL));
         for sequence in lost.take(MAX_RESENT) {
-            let sent = self.resend_packet(now, receiver, sequence, network);
+            if let Some(slot) = self.slot_mut(receiver) {
+                slot.figures.nacks += 1;
+            }
+            let sent = self.repeat(now, receiver, sequence, limit, network);
             self.counters.retransmissions_sent += u64::from(sent.is_some());
         }
     }
 
-    fn resend_packet(
+    /// Sends a packet of a slot once more, with a limit only when it has not been within that time, and not for ever.
+    /// Returns its length.
+    pub(super) fn repeat(
         &mut self,
         now: Micros,
         receiver: Subscriber,
         sequence: u16,
+        limit: Option<Micros>,
         network: &mut dyn Transmit,
-    ) -> Option<()> {
+    ) -> Option<usize> {
         let session = self.sessions.get_mut(receiver.session as usize)?.as_deref_mut()?;
-        let interval = session.round_trip().max(LEAST_INTERVAL);
         let (path, srtp) = (session.path()?, session.srtp.as_ref()?);
         let slot = session.slots.get_mut(usize::from(receiver.slot))?;
-        slot.figures.nacks += 1;
         let (segment, original) = slot.munger.find(sequence)?;
         let (format, track) = (segment.format, self.tracks.get(segment.source)?);
         let packet = track.ring.get(original).filter(|packet| packet.info.payload_type == format.incoming)?;
@@ -57,21 +65,26 @@ impl Shard {
             numbers: segment.outgoing(packet.info)?.numbers,
             format: track.codec.as_ref().and_then(|(_, format)| *format),
         };
-        if !slot.may_resend(now, sequence, interval) {
+        if limit.is_some_and(|interval| !slot.may_resend(now, sequence, interval)) {
             return None;
         }
         let repaired = slot.rtx_ssrc.is_some();
         let envelope = if repaired { wrap(slot, format, envelope)? } else { envelope };
+        let number = (repaired && session.sends_transport_cc).then_some(session.transport_sequence);
         let seal = Seal {
             path,
             keys: &srtp.outbound,
             extensions: &session.extensions,
             stream: if repaired { &mut slot.rtx_stream } else { &mut slot.stream },
-            transport_sequence: (repaired && session.sends_transport_cc).then_some(&mut session.transport_sequence),
+            transport_sequence: number.is_some().then_some(&mut session.transport_sequence),
             may_vary: repaired,
         };
-        let mut out = Departure { abs_send_time: send_time(now), outbox: &mut self.outbox, network };
-        out.send(seal, &slot.mid, &envelope, &packet).map(|_| ())
+        let mut out = Departure { now, abs_send_time: send_time(now), outbox: &mut self.outbox, network };
+        let len = out.send(seal, &slot.mid, &envelope, &packet)?;
+        if let Some(number) = number {
+            session.bandwidth.on_sent(now, number, len + PACKET_OVERHEAD);
+        }
+        Some(len)
     }
 }
 

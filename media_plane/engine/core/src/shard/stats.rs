@@ -1,6 +1,7 @@
 //! A session's figures.
 
 use super::Shard;
+use crate::clock::Micros;
 use crate::command::SessionKey;
 use crate::slab::Key;
 use crate::slot::Slot;
@@ -8,13 +9,14 @@ use crate::srtp::SrtpProfile;
 use crate::stats::{SessionStats, SlotStats, TrackStats};
 
 impl Shard {
-    pub(super) fn session_stats(&self, key: SessionKey) -> Option<SessionStats> {
+    pub(super) fn session_stats(&self, now: Micros, key: SessionKey) -> Option<SessionStats> {
         let session = self.session_by_key(key)?;
         Some(SessionStats {
             state: session.state,
             srtp_profile: session.srtp.as_ref().map(|srtp| SrtpProfile::name(srtp.profile)),
             remote_address: session.path().map(|path| path.remote),
             round_trip_time_ms: session.measured_round_trip().map(|time| time.as_secs_f64() * 1_000.0),
+            bandwidth: session.bandwidth.estimate(now),
             tracks: session.publications.iter().filter_map(|key| self.track_stats(*key)).collect(),
             slots: session.slots.iter().map(|slot| self.slot_stats(slot)).collect(),
         })

@@ -9,6 +9,7 @@ use crate::slab::Key;
 impl Shard {
     /// Does what is due. To be called at [`Shard::poll_timeout`] or later.
     pub fn handle_timeout(&mut self, now: Micros, network: &mut dyn Transmit) {
+        self.pace(now, network);
         if now < self.next_tick {
             return;
         }
@@ -32,6 +33,7 @@ impl Shard {
         }
         self.send_transport_feedback(now, index, network);
         self.send_reports(now, index, network);
+        self.tick_bandwidth(now, index);
         self.end_waits(now, index);
         self.update_audio(now, room);
     }

@@ -1,0 +1,34 @@
+//! What receivers say of their way, and when more of it is probed.
+
+use super::Shard;
+use crate::clock::Micros;
+use crate::twcc::TransportFeedback;
+
+impl Shard {
+    /// A receiver tells when its packets arrived.
+    pub(super) fn take_feedback(&mut self, now: Micros, index: u32, report: &TransportFeedback<'_>) {
+        self.counters.transport_feedback_received += 1;
+        if let Some(session) = self.session_mut(index) {
+            session.bandwidth.on_feedback(now, report);
+        }
+    }
+
+    /// A receiver tells what it believes it can take.
+    pub(super) fn take_remb(&mut self, index: u32, bits_per_second: u64) {
+        if let Some(session) = self.session_mut(index) {
+            session.bandwidth.on_remb(bits_per_second);
+        }
+    }
+
+    /// Lets the estimate see time pass, and begins the burst that it may ask for.
+    pub(super) fn tick_bandwidth(&mut self, now: Micros, index: u32) {
+        let Some(session) = self.session_mut(index) else { return };
+        session.bandwidth.tick(now);
+        if session.bandwidth.is_probing() && !self.paced.contains(&index) {
+            if self.paced.is_empty() {
+                self.next_step = now;
+            }
+            self.paced.push(index);
+        }
+    }
+}
