@@ -118,7 +118,7 @@ def _format(each: Format, kind: MediaKind) -> Iterator[str]:
     yield f"a=rtpmap:{each.payload_type} {each.name}/{each.clock_rate}{channels}"
     for feedback in each.feedback:
         yield f"a=rtcp-fb:{each.payload_type} {feedback}"
-    fmtp = _opus_fmtp(each) if kind == "audio" else each.fmtp
+    fmtp = _opus_fmtp(each) if each.name.upper() == "OPUS" else each.fmtp
     if fmtp:
         yield f"a=fmtp:{each.payload_type} {fmtp}"
     if each.rtx_payload_type is not None:

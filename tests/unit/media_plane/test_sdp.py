@@ -77,6 +77,7 @@ def test_chromiums_offer_becomes_tracks_and_slots() -> None:
     assert [track.muted for track in agreed.tracks.values()] == [False, False, True]
     names = [(each.name, each.identity) for each in agreed.formats]
     assert names == [
+        ("red", "opus"),
         ("opus", ""),
         ("VP8", ""),
         ("VP9", "profile-id=0"),
@@ -185,6 +186,18 @@ def test_opus_is_stereo_where_the_client_speaks_of_it(offered: str, answered: bo
     answer = write_answer(agreement(offer, {"0": False}), TRANSPORT)
     assert "a=fmtp:111 minptime=10;useinbandfec=1" in answer
     assert ("stereo=1" in answer) == answered
+
+
+@pytest.mark.parametrize(
+    ("fmtp", "known"), [("111/111", True), ("111/111/111", True), ("111/0", False), ("112/112", False), ("", False)]
+)
+def test_redundant_audio_comes_first_when_it_repeats_opus(fmtp: str, known: bool) -> None:  # noqa: FBT001
+    red = f"a=rtpmap:63 red/48000/2\r\na=fmtp:63 {fmtp}\r\n"
+    offer = SMALL.replace("SAVPF 111", "SAVPF 111 63 0") + red + "a=rtpmap:0 PCMU/8000\r\n"
+    answer = write_answer(agreement(offer, {"0": False}), TRANSPORT)
+    assert ("m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\n" in answer) == known
+    assert (red in answer) == known
+    assert "a=fmtp:111 minptime=10;useinbandfec=1" in answer
 
 
 def test_data_channels_and_switched_off_m_lines_are_rejected_in_their_place() -> None:

@@ -11,13 +11,36 @@ pub(crate) struct Format {
     pub outgoing: u8,
     /// Payload type of retransmissions in this session.
     pub rtx: Option<u8>,
+    /// What is done to redundant audio.
+    pub redundancy: Redundancy,
 }
+
+/// What is done to the payloads of redundant audio (RFC 2198) on their way to a receiver.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Redundancy {
+    /// Nothing: this is no redundant audio.
+    #[default]
+    None,
+    /// The blocks get the payload type that their format has in the receiver's session.
+    Renumber(u8),
+    /// Only the newest block is sent: the receiver does not know redundant audio.
+    Strip,
+}
+
+/// Encoding names of redundant audio and of what it repeats.
+const RED: &str = "red";
+const OPUS: &str = "opus";
 
 impl Format {
     /// Finds the format of a source's packets among the codecs of this session.
     pub(crate) fn find(source: &Codec, ours: &[Codec]) -> Option<Self> {
-        let own = ours.iter().find(|own| own.is_same_format(source))?;
-        Some(Self { incoming: source.payload_type, outgoing: own.payload_type, rtx: own.rtx_payload_type })
+        let is_redundant = source.name.eq_ignore_ascii_case(RED);
+        let opus = || ours.iter().find(|own| is_redundant && own.name.eq_ignore_ascii_case(OPUS));
+        let (own, redundancy) = match ours.iter().find(|own| own.is_same_format(source)) {
+            Some(own) => (own, opus().map_or(Redundancy::None, |opus| Redundancy::Renumber(opus.payload_type))),
+            None => (opus()?, Redundancy::Strip),
+        };
+        Some(Self { incoming: source.payload_type, outgoing: own.payload_type, rtx: own.rtx_payload_type, redundancy })
     }
 }
 
@@ -39,5 +62,25 @@ mod tests {
         let found = Format::find(&codec("VP8", 96, ""), &ours).unwrap();
         assert_eq!((found.incoming, found.outgoing, found.rtx), (96, 120, Some(121)));
         assert_eq!(Format::find(&codec("H264", 100, "profile=a"), &ours), None);
+    }
+
+    #[test]
+    fn redundant_audio_is_renumbered_for_those_who_know_it_and_stripped_for_others() {
+        let codec = |name: &str, payload_type| Codec {
+            name: name.into(),
+            payload_type,
+            clock_rate: 48_000,
+            channels: 2,
+            rtx_payload_type: None,
+            fmtp: if name == "red" { "opus".into() } else { String::new() },
+        };
+        let red = codec("red", 63);
+        let found = Format::find(&red, &[codec("opus", 109), codec("red", 120)]).unwrap();
+        assert_eq!((found.outgoing, found.redundancy), (120, Redundancy::Renumber(109)));
+        let found = Format::find(&red, &[codec("opus", 109)]).unwrap();
+        assert_eq!((found.outgoing, found.redundancy), (109, Redundancy::Strip));
+        let found = Format::find(&codec("opus", 111), &[codec("red", 120), codec("opus", 109)]).unwrap();
+        assert_eq!((found.outgoing, found.redundancy), (109, Redundancy::None));
+        assert_eq!(Format::find(&red, &[codec("PCMU", 0)]), None);
     }
 }

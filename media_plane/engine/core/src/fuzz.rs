@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
-use crate::payload::{VideoFormat, av1, h264, vp8, vp9};
+use crate::payload::{VideoFormat, av1, h264, red, vp8, vp9};
 use crate::srtp::{
     DtlsRole, InboundContext, InboundControl, InboundStream, MAX_OVERHEAD, OutboundContext, OutboundControl,
     OutboundStream, SrtpProfile, contexts_from_dtls,
@@ -247,4 +247,14 @@ pub fn twcc(data: &[u8]) {
         assert!(rtcp::packets(writer.written()).all(|packet| packet.is_ok()));
     }
     assert_eq!(recorder.due_us(), None, "everything fits reports of 1,200 bytes");
+}
+
+/// Redundant audio: renumbering changes nothing but payload types.
+pub fn redundant_audio(data: &[u8]) {
+    let offset = red::primary_offset(data);
+    assert!(offset.is_none_or(|offset| offset < data.len()));
+    let mut changed = data.to_vec();
+    red::renumber(&mut changed, 96);
+    assert_eq!(red::primary_offset(&changed), offset);
+    assert_eq!(changed.get(offset.unwrap_or_default()..), data.get(offset.unwrap_or_default()..));
 }

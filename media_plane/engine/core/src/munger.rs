@@ -158,9 +158,10 @@ impl Munger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Redundancy;
     use crate::picture::Picture;
 
-    const FORMAT: Format = Format { incoming: 96, outgoing: 97, rtx: None };
+    const FORMAT: Format = Format { incoming: 96, outgoing: 97, rtx: None, redundancy: Redundancy::None };
     const A: Key = Key { index: 1, generation: 0 };
     const B: Key = Key { index: 2, generation: 0 };
 

@@ -215,6 +215,7 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Redundancy;
     use crate::picture::Picture;
 
     const A: Key = Key { index: 0, generation: 0 };
@@ -228,7 +229,7 @@ mod tests {
         PacketInfo { sequence, picture: Picture { starts_key_frame, numbers: None }, ..PacketInfo::default() }
     }
 
-    const FORMAT: Format = Format { incoming: 0, outgoing: 96, rtx: None };
+    const FORMAT: Format = Format { incoming: 0, outgoing: 96, rtx: None, redundancy: Redundancy::None };
 
     fn accept(slot: &mut Slot, track: Key, info: PacketInfo) -> Decision {
         slot.accept(track, &info, 0, || Some(FORMAT))

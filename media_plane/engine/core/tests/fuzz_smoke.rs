@@ -244,3 +244,9 @@ fn twcc() {
     let corpus: Vec<_> = reports.chain([(0..=255).collect(), vec![3; 400]]).collect();
     run(9, STATEFUL, &corpus, fuzz::twcc);
 }
+
+#[test]
+fn redundant_audio() {
+    let corpus = [b"\xef\x0f\x00\x02\x6f\x01\x02\x07\x08".to_vec(), b"\x6f\x05".to_vec(), vec![0xff; 12]];
+    run(10, QUICK, &corpus, fuzz::redundant_audio);
+}

@@ -1,8 +1,9 @@
-//! What a forwarder needs to know about video payloads: where frames and key frames start, and which numbers must stay
-//! continuous when a slot changes its source.
+//! What a forwarder needs to know about payloads: where frames and key frames start, which numbers must stay continuous
+//! when a slot changes its source, and how sound is repeated against loss.
 
 pub mod av1;
 pub mod h264;
+pub mod red;
 pub mod vp8;
 pub mod vp9;
 
