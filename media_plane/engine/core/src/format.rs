@@ -1,6 +1,7 @@
 //! How a payload format is numbered on the two sides of a slot.
 
 use crate::params::Codec;
+use crate::payload::red;
 
 /// The payload types of a source's packets in its own session and in that of a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,23 @@ pub(crate) enum Redundancy {
     Renumber(u8),
     /// Only the newest block is sent: the receiver does not know redundant audio.
     Strip,
+}
+
+impl Redundancy {
+    /// The part of a payload that is sent; None: nothing of it.
+    pub(crate) fn part_of(self, payload: &[u8]) -> Option<&[u8]> {
+        match self {
+            Self::Strip => payload.get(red::primary_offset(payload)?..),
+            Self::None | Self::Renumber(_) => Some(payload),
+        }
+    }
+
+    /// Writes what differs for the receiver into its copy of the payload.
+    pub(crate) fn write_to(self, payload: &mut [u8]) {
+        if let Self::Renumber(payload_type) = self {
+            red::renumber(payload, payload_type);
+        }
+    }
 }
 
 /// Encoding names of redundant audio and of what it repeats.

@@ -6,7 +6,7 @@ use super::Shard;
 use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind, TrackName};
-use crate::format::Format;
+use crate::format::{Format, Redundancy};
 use crate::outbox::{Outbox, Path, Transmit};
 use crate::params::MediaKind;
 use crate::payload::VideoFormat;
@@ -114,6 +114,7 @@ pub(super) struct Envelope {
     /// Numbers to write into the payload, and its format.
     pub(super) numbers: Option<PictureNumbers>,
     pub(super) format: Option<VideoFormat>,
+    pub(super) redundancy: Redundancy,
 }
 
 /// What sealing a packet for a receiver needs of its session.
@@ -153,9 +154,11 @@ impl Departure<'_> {
                 buffer.get_mut(at..at + 2)?.copy_from_slice(&original.to_be_bytes());
                 at += 2;
             }
-            plain = at + packet.payload.len();
+            let part = envelope.redundancy.part_of(packet.payload)?;
+            plain = at + part.len();
             let payload = buffer.get_mut(at..plain)?;
-            payload.copy_from_slice(packet.payload);
+            payload.copy_from_slice(part);
+            envelope.redundancy.write_to(payload);
             if let Some(numbers) = envelope.numbers {
                 numbers.write_to(envelope.format, payload);
             }
@@ -228,7 +231,13 @@ impl Session {
             may_vary,
         };
         let video_format = track.codec.as_ref().and_then(|(_, format)| *format);
-        let envelope = Envelope { header, original: None, numbers: outgoing.numbers, format: video_format };
+        let envelope = Envelope {
+            header,
+            original: None,
+            numbers: outgoing.numbers,
+            format: video_format,
+            redundancy: format.redundancy,
+        };
         let sent = out.send(seal, &slot.mid, &envelope, packet);
         if let Some(len) = sent {
             if let Some(number) = number {

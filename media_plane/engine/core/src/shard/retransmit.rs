@@ -64,6 +64,7 @@ impl Shard {
             original: None,
             numbers: segment.outgoing(packet.info)?.numbers,
             format: track.codec.as_ref().and_then(|(_, format)| *format),
+            redundancy: format.redundancy,
         };
         if limit.is_some_and(|interval| !slot.may_resend(now, sequence, interval)) {
             return None;

@@ -12,6 +12,7 @@ use super::{CAMERA, MICROPHONE};
 pub const AUDIO_TYPE: u8 = 111;
 pub const VIDEO_TYPE: u8 = 96;
 pub const RTX_TYPE: u8 = 97;
+pub const RED_TYPE: u8 = 63;
 const AUDIO_INTERVAL: Micros = 20 * MILLISECOND;
 const VIDEO_INTERVAL: Micros = 33 * MILLISECOND;
 const KEPT: usize = 1_000;
@@ -31,6 +32,8 @@ pub struct Sender {
     pub level: u8,
     pub sends_video: bool,
     pub sends_audio: bool,
+    /// Whether each frame of sound is repeated in the packet after it (RFC 2198).
+    pub sends_redundancy: bool,
     pub packets_per_frame: u16,
     next_audio: Micros,
     next_video: Micros,
@@ -59,6 +62,7 @@ impl Sender {
             level: 127,
             sends_video: true,
             sends_audio: true,
+            sends_redundancy: false,
             packets_per_frame: PACKETS_PER_FRAME,
             next_audio: 0,
             next_video: 0,
@@ -102,13 +106,16 @@ impl Sender {
         self.audio_sequence = self.audio_sequence.wrapping_add(1);
         let header = OutgoingHeader {
             marker: false,
-            payload_type: AUDIO_TYPE,
+            payload_type: if self.sends_redundancy { RED_TYPE } else { AUDIO_TYPE },
             sequence_number: self.audio_sequence,
             timestamp: (now * 48 / 1_000) as u32,
             ssrc: self.audio_ssrc,
         };
         let level = AudioLevel { voice: self.level < 50, level: self.level };
-        let payload = [&[self.number as u8][..], &[0xfc; 60]].concat();
+        let frame = [&[self.number as u8][..], &[0xfc; 60]].concat();
+        // 960 samples back, and as long as this frame.
+        let headers = [0x80 | AUDIO_TYPE, 0x0f, 0x00, frame.len() as u8, AUDIO_TYPE];
+        let payload = if self.sends_redundancy { [&headers[..], &frame, &frame].concat() } else { frame };
         self.packet(&header, MICROPHONE, Some(level), &payload)
     }
 
