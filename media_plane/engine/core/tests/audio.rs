@@ -40,7 +40,8 @@ fn redundant_sound_keeps_its_repetition_for_those_who_know_it_and_loses_it_for_o
     let frame = [&[speaker as u8][..], &[0xfc; 60]].concat();
     let heard = heard_by(&meeting.clients[knowing]);
     assert!(heard.len() > 100, "{} packets", heard.len());
-    let expected = [&[0x80 | 109, 0x0f, 0x00, 61, 109][..], &frame, &frame].concat();
+    let (opus, repeated) = (109, 0x80);
+    let expected = [&[repeated | opus, 0x0f, 0x00, 61, opus][..], &frame, &frame].concat();
     assert!(heard.iter().all(|packet| *packet == (120, expected.clone())), "{:?}", heard[0]);
 
     let heard = heard_by(&meeting.clients[plain]);
