@@ -43,25 +43,28 @@ pub fn renumber(payload: &mut [u8], payload_type: u8) {
 mod tests {
     use super::*;
 
-    /// One repeated frame of two bytes, then the newest of three; both of payload type 111.
-    const PAYLOAD: [u8; 10] = [0x80 | 111, 0x0f, 0x00, 0x02, 111, 1, 2, 7, 8, 9];
+    const OPUS: u8 = 111;
+    const REPEATED: u8 = FOLLOWED_FLAG | OPUS;
+    /// One repeated frame of two bytes, then the newest of three.
+    const PAYLOAD: [u8; 10] = [REPEATED, 0x0f, 0x00, 0x02, OPUS, 1, 2, 7, 8, 9];
 
     #[test]
     fn the_newest_frame_is_found_behind_the_repeated_one() {
         assert_eq!(primary_offset(&PAYLOAD), Some(7));
-        assert_eq!(primary_offset(&[111, 5]), Some(1), "nothing repeated");
+        assert_eq!(primary_offset(&[OPUS, 5]), Some(1), "nothing repeated");
     }
 
     #[test]
     fn all_blocks_are_renumbered_and_nothing_else_changes() {
         let mut payload = PAYLOAD;
-        renumber(&mut payload, 96);
-        assert_eq!(payload, [0x80 | 96, 0x0f, 0x00, 0x02, 96, 1, 2, 7, 8, 9]);
+        let other = 96;
+        renumber(&mut payload, other);
+        assert_eq!(payload, [FOLLOWED_FLAG | other, 0x0f, 0x00, 0x02, other, 1, 2, 7, 8, 9]);
     }
 
     #[test]
     fn malformed_payloads_have_no_frame_and_stay_as_they_are() {
-        let cases: [&[u8]; 5] = [&[], &[0x80 | 111], &[0x80 | 111, 0, 0, 9, 111, 1], &PAYLOAD[..7], &[0xff; 12]];
+        let cases: [&[u8]; 5] = [&[], &[REPEATED], &[REPEATED, 0, 0, 9, OPUS, 1], &PAYLOAD[..7], &[0xff; 12]];
         for case in cases {
             assert_eq!(primary_offset(case), None, "{case:?}");
             let mut changed = case.to_vec();
