@@ -169,6 +169,7 @@ class Relay:
         self._upstreams: dict[tuple[str, int], _Upstream] = {}
         self._opening: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
+        self._closed = False
 
     async def open(self) -> "Relay":
         """Bind the port."""
@@ -180,7 +181,8 @@ class Relay:
         return self
 
     def close(self) -> None:
-        """Close all sockets."""
+        """Close all sockets; what is still on its way is lost."""
+        self._closed = True
         for upstream in self._upstreams.values():
             if upstream.transport:
                 upstream.transport.close()
@@ -222,7 +224,7 @@ class Relay:
         if arrival <= now:
             send()
         else:
-            self._loop.call_later(arrival - now, send)
+            self._loop.call_later(arrival - now, lambda: None if self._closed else send())
 
 
 class Network:
