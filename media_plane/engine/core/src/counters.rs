@@ -48,6 +48,8 @@ counters! {
     transport_feedback_received,
     /// Retransmissions sent to receivers.
     retransmissions_sent,
+    /// Times that a slot's waiting pictures were dropped, because the way to its receiver was too narrow for them.
+    paced_out,
     /// System calls that sent.
     send_calls,
     /// System calls that received.

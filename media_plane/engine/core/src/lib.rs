@@ -22,6 +22,7 @@ mod loss;
 mod munger;
 pub mod net;
 pub mod outbox;
+mod pacer;
 pub mod params;
 pub mod payload;
 mod picture;

@@ -10,6 +10,7 @@ use crate::dtls::{Handshake, Identity};
 use crate::event::{SessionState, Subject};
 use crate::ice::Ice;
 use crate::outbox::Path;
+use crate::pacer::Pacer;
 use crate::params::{Codec, HeaderExtensions, MediaKind};
 use crate::slab::Key;
 use crate::slot::Slot;
@@ -76,6 +77,7 @@ pub(crate) struct Session {
     pub arrivals: FeedbackRecorder,
     /// What the way to the client carries.
     pub bandwidth: Estimator,
+    pub pacer: Pacer,
     pub next_report: Micros,
     measured_round_trip: Option<Micros>,
     /// What to add to the client's NTP time (microseconds) to get the shard's time.
@@ -115,6 +117,7 @@ impl Session {
             transport_sequence: (numbers >> 32) as u16,
             arrivals: FeedbackRecorder::default(),
             bandwidth: Estimator::default(),
+            pacer: Pacer::default(),
             next_report: now + SECOND,
             measured_round_trip: None,
             clock_offset: None,

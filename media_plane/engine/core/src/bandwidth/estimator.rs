@@ -34,6 +34,9 @@ const REST: Micros = SECOND;
 const SILENCE: Micros = SECOND;
 const SILENCE_STEP: Micros = 500 * MILLISECOND;
 const SILENCE_FACTOR: f64 = 0.8;
+/// How much faster than the estimate video leaves where it is paced (libwebrtc: 2.5): a picture takes two thirds of its time, a
+/// key frame does not fill the queue of a narrow link.
+const PACING: f64 = 1.5;
 /// A share of losses from which on no probe is sent: it would only add to them.
 const LOSSY: f64 = 0.3;
 
@@ -235,6 +238,14 @@ impl Estimator {
             fraction_lost: self.loss.fraction_lost(),
             acknowledged: self.acknowledged.rate(STEADY).unwrap_or_default() as u64,
         }
+    }
+
+    /// How fast video may leave, in bits a second; None: as it comes.
+    pub(crate) fn pacing_rate(&self, now: Micros) -> Option<u64> {
+        let estimate = self.estimate(now);
+        let passes = matches!(estimate.state, BandwidthState::Unknown | BandwidthState::Sufficient);
+        let rate = PACING * estimate.bits_per_second as f64;
+        (!passes).then_some(rate.max(self.prober.rate().unwrap_or_default()) as u64)
     }
 
     /// What limits the receiver, in bits a second; None: nothing does, as far as is known.

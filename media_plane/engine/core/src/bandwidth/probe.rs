@@ -191,6 +191,11 @@ impl Prober {
         self.cluster.is_some_and(|cluster| cluster.ended.is_none())
     }
 
+    /// The rate of the burst that is being sent.
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.cluster.filter(|cluster| cluster.ended.is_none()).map(|cluster| cluster.rate)
+    }
+
     /// Bytes that are to be sent now besides what is sent anyway; ends a burst that is complete.
     pub(super) fn padding_due(&mut self, now: Micros) -> usize {
         let Some(cluster) = self.cluster.as_mut().filter(|cluster| cluster.ended.is_none()) else { return 0 };

@@ -10,6 +10,7 @@ impl Shard {
         self.counters.transport_feedback_received += 1;
         if let Some(session) = self.session_mut(index) {
             session.bandwidth.on_feedback(now, report);
+            self.adjust_pace(now, index);
         }
     }
 
@@ -24,7 +25,15 @@ impl Shard {
     pub(super) fn tick_bandwidth(&mut self, now: Micros, index: u32) {
         let Some(session) = self.session_mut(index) else { return };
         session.bandwidth.tick(now);
-        if session.bandwidth.is_probing() && !self.paced.contains(&index) {
+        self.adjust_pace(now, index);
+    }
+
+    /// Begins to send in steps, or faster or slower, as the estimate wants it. Where everything passes there are no steps.
+    fn adjust_pace(&mut self, now: Micros, index: u32) {
+        let Some(session) = self.session_mut(index) else { return };
+        session.pacer.set_rate(now, session.bandwidth.pacing_rate(now));
+        let stepwise = session.pacer.is_active() || session.bandwidth.is_probing();
+        if stepwise && !self.paced.contains(&index) {
             if self.paced.is_empty() {
                 self.next_step = now;
             }

@@ -8,6 +8,7 @@ use crate::clock::Micros;
 use crate::event::{Direction, EventKind, TrackName};
 use crate::format::{Format, Redundancy};
 use crate::outbox::{Outbox, Path, Transmit};
+use crate::pacer::Waiting;
 use crate::params::MediaKind;
 use crate::payload::VideoFormat;
 use crate::picture::PictureNumbers;
@@ -243,11 +244,34 @@ impl Session {
             if let Some(number) = number {
                 self.bandwidth.on_sent(out.now, number, len + PACKET_OVERHEAD);
             }
+            if self.pacer.is_active() {
+                self.pacer.spend(len + PACKET_OVERHEAD);
+            }
             slot.figures.packets += 1;
             slot.figures.bytes += len as u64;
             slot.figures.octets += packet.payload.len() as u64;
         }
         decision
+    }
+
+    /// Lets a packet wait for its turn.
+    fn hold(&mut self, now: Micros, place: u16, key: Key, track: &Track, sequence: u64) {
+        let Some(slot) = self.slots.get_mut(usize::from(place)) else { return };
+        let Some(packet) = track.ring.get(sequence) else { return };
+        if packet.info.picture.starts_key_frame && slot.needs_key_frame_of(key) {
+            // The slot is about to start with this picture: what waits of its present source would only hold it up.
+            self.pacer.drop_slot(place, slot.source.filter(|source| *source != key).or(Some(key)));
+        }
+        if !self.pacer.push(Waiting { slot: place, track: key, sequence, since: now }) {
+            slot.resynchronize();
+        }
+    }
+}
+
+/// A slot has begun to carry something.
+fn note_start(switched: &mut Vec<Switched>, receiver: Subscriber, started: Started) {
+    if let Started::New { previous, abandoned } = started {
+        switched.push(Switched { receiver, previous, abandoned });
     }
 }
 
@@ -268,16 +292,63 @@ impl Shard {
             let work = fanout.work[index];
             self.forward_work(now, work, &mut fanout, network);
         }
+        self.settle(now, &mut fanout);
+        fanout.pending.clear();
+        fanout.work.clear();
+        fanout.expects_more = false;
+        self.fanout = fanout;
+    }
+
+    /// Follows up what sending has brought about.
+    fn settle(&mut self, now: Micros, fanout: &mut FanOut) {
         for switched in fanout.switched.drain(..) {
             self.finish_switch(now, switched);
         }
         for receiver in fanout.first_sent.drain(..) {
             self.emit_first_sent(now, receiver);
         }
-        fanout.pending.clear();
-        fanout.work.clear();
-        fanout.expects_more = false;
+    }
+
+    /// Sends what waits for its turn and may leave now.
+    pub(super) fn forward_waiting(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        let mut fanout = std::mem::take(&mut self.fanout);
+        while let Some(waiting) = self.session_mut(index).and_then(|session| session.pacer.pop()) {
+            self.forward_one(now, index, waiting, &mut fanout, network);
+        }
+        self.settle(now, &mut fanout);
         self.fanout = fanout;
+    }
+
+    fn forward_one(
+        &mut self,
+        now: Micros,
+        index: u32,
+        waiting: Waiting,
+        fanout: &mut FanOut,
+        network: &mut dyn Transmit,
+    ) -> Option<()> {
+        let session = self.sessions.get_mut(index as usize)?.as_deref_mut()?;
+        let track = self.tracks.get(waiting.track)?;
+        let packet = track.ring.get(waiting.sequence)?;
+        let receiver = Subscriber { session: index, slot: waiting.slot };
+        let mut out = Departure { now, abs_send_time: send_time(now), outbox: &mut self.outbox, network };
+        let place = usize::from(waiting.slot);
+        let decision = session.forward(place, waiting.track, track, &packet, &mut out);
+        if let Decision::Start(_, started) = decision {
+            note_start(&mut fanout.switched, receiver, started);
+            // What came before the start in time follows it, and nothing is sent twice: see `forward_work`.
+            session.pacer.drop_slot(waiting.slot, Some(waiting.track));
+            for sequence in waiting.sequence + 1..=track.reception.highest() {
+                if track.ring.get(sequence).is_some() {
+                    session.pacer.push(Waiting { sequence, ..waiting });
+                }
+            }
+        }
+        let is_first = session.slots.get(place).is_some_and(|slot| slot.figures.packets == 1);
+        if is_first && matches!(decision, Decision::Start(..)) {
+            fanout.first_sent.push(receiver);
+        }
+        Some(())
     }
 
     fn forward_work(&mut self, now: Micros, work: Work, fanout: &mut FanOut, network: &mut dyn Transmit) {
@@ -289,13 +360,17 @@ impl Shard {
         let Some(track) = self.tracks.get(key) else { return };
         let mut out = Departure { now, abs_send_time, outbox: &mut self.outbox, network };
         let slot = usize::from(receiver.slot);
+        if session.pacer.is_active() && track.kind == MediaKind::Video {
+            for pending in run {
+                session.hold(now, receiver.slot, key, track, pending.sequence);
+            }
+            return;
+        }
         let before = session.slots.get(slot).map_or(0, |slot| slot.figures.packets);
         for pending in run {
             let Some(packet) = track.ring.get(pending.sequence) else { continue };
             if let Decision::Start(_, started) = session.forward(slot, key, track, &packet, &mut out) {
-                if let Started::New { previous, abandoned } = started {
-                    fanout.switched.push(Switched { receiver, previous, abandoned });
-                }
+                note_start(&mut fanout.switched, receiver, started);
                 // The start may have been late, sent again after loss: what came before it in time follows it now.
                 for sequence in pending.sequence + 1..=track.reception.highest() {
                     if let Some(packet) = track.ring.get(sequence) {

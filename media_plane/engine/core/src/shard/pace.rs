@@ -1,4 +1,4 @@
-//! Sending in steps of 5 ms: the padding of bursts that find out what would pass.
+//! Sending in steps of 5 ms: video that waits for its turn, and the padding of bursts that find out what would pass.
 
 use super::Shard;
 use super::fanout::{Departure, Seal, send_time};
@@ -23,17 +23,47 @@ impl Shard {
         }
         self.next_step = now + STEP;
         let mut paced = std::mem::take(&mut self.paced);
-        paced.retain(|index| self.pad(now, *index, network));
+        paced.retain(|index| self.pace_session(now, *index, network));
         self.paced = paced;
         self.outbox.flush(network);
         self.count_sent();
     }
 
-    /// Sends the padding that a session's burst wants now; false when the burst is over.
-    fn pad(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) -> bool {
+    /// Sends what waits, and padding where a burst wants more; false when the session needs no steps any more.
+    fn pace_session(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) -> bool {
+        let Some(session) = self.session_mut(index) else { return false };
+        session.pacer.fill(now);
+        self.drop_overdue(now, index, network);
+        self.forward_waiting(now, index, network);
+        self.pad(now, index, network);
+        let Some(session) = self.session_mut(index) else { return false };
+        session.pacer.set_rate(now, session.bandwidth.pacing_rate(now));
+        session.pacer.is_active() || session.bandwidth.is_probing()
+    }
+
+    /// Drops the pictures of slots that have waited too long; they go on with the next key frame.
+    fn drop_overdue(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        while let Some(waiting) = self.session(index).and_then(|session| session.pacer.overdue(now)) {
+            let Some(session) = self.session_mut(index) else { return };
+            session.pacer.drop_slot(waiting.slot, None);
+            let Some(slot) = session.slots.get_mut(usize::from(waiting.slot)) else { continue };
+            slot.resynchronize();
+            let shown = [slot.target, slot.stopgap, slot.source];
+            self.counters.paced_out += 1;
+            for key in shown.into_iter().flatten() {
+                if let Some(track) = self.tracks.get_mut(key) {
+                    track.key_frames.want();
+                }
+                self.request_due_key_frame(now, key, network);
+            }
+        }
+    }
+
+    /// Sends the padding that a session's burst wants now.
+    fn pad(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
         let mut recent = 0;
         for _ in 0..MAX_PADDING {
-            let Some(session) = self.session_mut(index) else { return false };
+            let Some(session) = self.session_mut(index) else { return };
             if session.bandwidth.padding_due(now) == 0 {
                 break;
             }
@@ -44,7 +74,6 @@ impl Shard {
                 break;
             }
         }
-        self.session(index).is_some_and(|session| session.bandwidth.is_probing())
     }
 
     /// Repeats the packet of a video slot that was sent so many packets ago.
@@ -83,6 +112,7 @@ impl Shard {
         let mut out = Departure { now, abs_send_time: send_time(now), outbox: &mut self.outbox, network };
         let len = out.pad(seal, &slot.mid, &header)?;
         session.bandwidth.on_sent(now, number, len + PACKET_OVERHEAD);
+        session.pacer.spend(len + PACKET_OVERHEAD);
         Some(len)
     }
 }

@@ -85,6 +85,7 @@ impl Shard {
         if let Some(number) = number {
             session.bandwidth.on_sent(now, number, len + PACKET_OVERHEAD);
         }
+        session.pacer.spend(len + PACKET_OVERHEAD);
         Some(len)
     }
 }
