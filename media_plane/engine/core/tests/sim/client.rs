@@ -12,10 +12,11 @@ use parley_engine_core::srtp::{
     DtlsRole, InboundContext, InboundControl, InboundStream, MAX_OVERHEAD, OutboundContext, OutboundControl,
     OutboundStream, SrtpProfile, contexts_from_dtls, rtcp_sender_ssrc,
 };
+use parley_engine_core::twcc::FeedbackRecorder;
 use parley_engine_core::ufrag::LocalCredentials;
 use parley_engine_core::wire::demux::{DatagramKind, classify};
 use parley_engine_core::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues};
-use parley_engine_core::wire::rtcp::{RtcpPacket, RtcpWriter, SenderInfo, packets};
+use parley_engine_core::wire::rtcp::{ReportBlock, RtcpPacket, RtcpWriter, SenderInfo, packets};
 use parley_engine_core::wire::rtp::RtpHeader;
 use parley_engine_core::wire::stun::{BindingRequest, Class, IntegrityKey, Message, write_binding_request};
 
@@ -50,6 +51,12 @@ pub struct Client {
     pub heard: Heard,
     /// Whether it asks again for what is missing.
     pub repairs: bool,
+    /// Whether it reports when packets arrived, and asks for key frames, as a browser does.
+    pub reports_arrivals: bool,
+    arrivals: FeedbackRecorder,
+    next_arrival_report: Micros,
+    /// Sender reports of the node by SSRC: the middle of their NTP time, and their arrival.
+    sender_reports: HashMap<u32, (u32, Micros)>,
     /// Whether it sends connectivity checks.
     pub checks: bool,
     pub profile: Option<SrtpProfile>,
@@ -101,6 +108,10 @@ impl Client {
             slots: HashMap::new(),
             heard: Heard::default(),
             repairs: true,
+            reports_arrivals: false,
+            arrivals: FeedbackRecorder::new(),
+            next_arrival_report: 0,
+            sender_reports: HashMap::new(),
             checks: true,
             profile: None,
             number,
@@ -225,6 +236,9 @@ impl Client {
             self.send_media(packet);
         }
         self.send_control(now);
+        if self.reports_arrivals {
+            self.report_arrivals(now);
+        }
     }
 
     /// Sends a connectivity check that nominates the present address.
@@ -306,6 +320,7 @@ impl Client {
         }
         let (audio, video) = (self.sender.audio_ssrc, self.sender.video_ssrc);
         let ntp_time = self.clock.ntp(now);
+        let blocks = if reports { self.report_blocks(now) } else { Vec::new() };
         self.write_control(|writer| {
             if reports {
                 let info = |rate: u64| SenderInfo {
@@ -313,13 +328,41 @@ impl Client {
                     rtp_timestamp: (now * rate / 1_000) as u32,
                     ..SenderInfo::default()
                 };
-                writer.sender_report(audio, &info(48), &[]).unwrap();
+                writer.sender_report(audio, &info(48), &blocks).unwrap();
                 writer.sender_report(video, &info(90), &[]).unwrap();
             }
             for (ssrc, lost) in nacks {
                 writer.nack(1, ssrc, lost).unwrap();
             }
         });
+    }
+
+    /// Reports on what the node sends, so that it learns the round trip time.
+    fn report_blocks(&self, now: Micros) -> Vec<ReportBlock> {
+        let block = |(ssrc, (middle, arrival)): (&u32, &(u32, Micros))| ReportBlock {
+            ssrc: *ssrc,
+            last_sender_report: *middle,
+            delay_since_last_sender_report: (((now - arrival) << 16) / SECOND) as u32,
+            ..ReportBlock::default()
+        };
+        let mut blocks: Vec<_> = self.sender_reports.iter().map(block).collect();
+        blocks.sort_unstable_by_key(|block| block.ssrc);
+        blocks
+    }
+
+    /// Tells the node when its packets arrived, every 50 to 100 ms, and asks for key frames where the picture stands still.
+    fn report_arrivals(&mut self, now: Micros) {
+        if now >= self.next_arrival_report {
+            self.next_arrival_report = now + 50 * MILLISECOND + now / MILLISECOND % 51 * MILLISECOND;
+            let mut arrivals = std::mem::take(&mut self.arrivals);
+            self.write_control(|writer| _ = arrivals.write_report(writer, 1, 2, now));
+            self.arrivals = arrivals;
+        }
+        for mid in VIDEO_SLOTS {
+            if self.slots.get_mut(mid).is_some_and(|slot| slot.wants_key_frame(now)) {
+                self.request_key_frame(mid);
+            }
+        }
     }
 
     /// Asks for a key frame in a slot.
@@ -363,12 +406,20 @@ impl Client {
         let header = RtpHeader::parse(packet).unwrap();
         let values = ExtensionValues::read(&header, packet, &self.sender.ids);
         let payload = header.payload(packet).unwrap();
+        if let Some(number) = values.transport_sequence_number {
+            self.arrivals.record(number, now);
+        }
         let mids = AUDIO_SLOTS.iter().chain(&VIDEO_SLOTS);
         let (mid, by_retransmission) = mids
             .map(|mid| (*mid, ssrc.wrapping_sub(self.slot_ssrc(mid))))
             .find_map(|(mid, offset)| (offset == 0 || offset == 100).then_some((mid, offset == 100)))
             .expect("an SSRC of the answer");
         assert_eq!(by_retransmission, header.payload_type == RTX_TYPE);
+        if payload.is_empty() {
+            assert!(by_retransmission, "padding comes as RTX");
+            self.slots.entry(mid.to_owned()).or_default().padding += 1;
+            return;
+        }
         let (sequence, payload) = if by_retransmission {
             (u16::from_be_bytes([payload[0], payload[1]]), &payload[2..])
         } else {
@@ -410,6 +461,7 @@ impl Client {
                 RtcpPacket::ReceiverReport { .. } => self.heard.receiver_reports += 1,
                 RtcpPacket::SenderReport { sender_ssrc, info, .. } => {
                     self.heard.sender_reports.push((sender_ssrc, info));
+                    self.sender_reports.insert(sender_ssrc, (info.ntp_time.middle(), now));
                 }
                 RtcpPacket::Bye(_) => self.heard.byes += 1,
                 _ => {}

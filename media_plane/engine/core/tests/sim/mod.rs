@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod link;
 mod network;
 mod picture;
 mod receiver;
@@ -29,6 +30,7 @@ use parley_engine_core::stats::SessionStats;
 use parley_engine_core::ufrag::LocalCredentials;
 
 pub use client::Client;
+pub use link::{Bursts, Link};
 pub use network::{Conditions, Network, Random};
 pub use picture::{Mark, decode};
 

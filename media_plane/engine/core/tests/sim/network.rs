@@ -1,12 +1,13 @@
-//! A network that loses, delays and reorders datagrams by a seeded generator.
+//! A network that loses, delays and reorders datagrams by a seeded generator, with links of limited rate where a test wants them.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
 
 use parley_engine_core::clock::{MILLISECOND, Micros};
 use parley_engine_core::outbox::{Path, Transmit};
 
+use super::link::Link;
 use super::{IN_SHARD, NODE};
 
 /// A generator whose whole state is a number (`SplitMix64`).
@@ -75,6 +76,9 @@ pub struct Network {
     pub outgoing: Outgoing,
     pub conditions: Conditions,
     pub random: Random,
+    /// Links from the node to clients, and from clients to the node, that are not perfect.
+    pub down: HashMap<SocketAddr, Link>,
+    pub up: HashMap<SocketAddr, Link>,
     flights: BinaryHeap<Reverse<Flight>>,
     order: u64,
     /// Everything sent to the shard, when it is to be kept.
@@ -87,22 +91,34 @@ impl Network {
             outgoing: Outgoing::default(),
             conditions,
             random: Random(seed),
+            down: HashMap::new(),
+            up: HashMap::new(),
             flights: BinaryHeap::new(),
             order: 0,
             recorded: None,
         }
     }
 
-    pub fn send(&mut self, now: Micros, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
+    pub fn send(&mut self, now: Micros, from: SocketAddr, to: SocketAddr, mut datagram: Vec<u8>) {
         if let Some(recorded) = self.recorded.as_mut().filter(|_| to == NODE) {
             recorded.push((from, datagram.clone()));
         }
         if self.random.permille(self.conditions.loss) {
             return;
         }
-        let arrival = now + self.conditions.delay + self.random.below(self.conditions.jitter + 1);
-        self.order += 1;
-        self.flights.push(Reverse(Flight { arrival, order: self.order, from, to, datagram }));
+        let link = if to == NODE { self.up.get_mut(&from) } else { self.down.get_mut(&to) };
+        let (mut departure, mut copies) = (now, 0);
+        if let Some(link) = link {
+            let Some(carried) = link.carry(now, &datagram, &mut self.random) else { return };
+            departure = carried;
+            copies = u64::from(self.random.permille(link.duplicates));
+        }
+        for copy in (0..=copies).rev() {
+            let datagram = if copy == 0 { std::mem::take(&mut datagram) } else { datagram.clone() };
+            let arrival = departure + self.conditions.delay + self.random.below(self.conditions.jitter + 1);
+            self.order += 1;
+            self.flights.push(Reverse(Flight { arrival, order: self.order, from, to, datagram }));
+        }
     }
 
     /// Takes what the shard has sent.

@@ -1,12 +1,20 @@
-//! What a client gets in a slot: it asks again for what is missing and keeps everything for the test to look at.
+//! What a client gets in a slot: it asks again for what is missing, decodes what can be decoded, and keeps everything for the
+//! test to look at.
 
 use std::collections::BTreeMap;
 
 use parley_engine_core::clock::{MILLISECOND, Micros};
 use parley_engine_core::wire::rtp::extend_sequence_number;
 
+use super::picture::decode;
+use super::sender::{RTX_TYPE, VIDEO_TYPE};
+
 /// How long a gap is left alone, since the packet may only be late, and the time between two requests.
 const PATIENCE: Micros = 30 * MILLISECOND;
+/// How often a packet is asked for, as in browsers.
+const TRIES: u32 = 10;
+/// Without a new picture for this long a key frame is asked for, and again after as long.
+const FROZEN: Micros = 300 * MILLISECOND;
 
 /// A packet as it came.
 #[derive(Debug, Clone)]
@@ -20,45 +28,114 @@ pub struct Received {
     pub by_retransmission: bool,
 }
 
+/// A packet that has not come.
+#[derive(Debug, Clone, Copy)]
+struct Gap {
+    since: Micros,
+    tries: u32,
+}
+
 /// A slot's stream by extended sequence number.
 #[derive(Debug, Default)]
 pub struct SlotReceiver {
     pub packets: BTreeMap<u64, Received>,
     highest: Option<u64>,
-    asked: BTreeMap<u64, Micros>,
+    gaps: BTreeMap<u64, Gap>,
     pub duplicates: usize,
+    /// Packets of nothing but padding.
+    pub padding: usize,
+    /// When pictures were shown, and of how many bytes they were.
+    pub shown: Vec<(Micros, usize)>,
+    /// The first packet of the picture that comes next.
+    next: Option<u64>,
+    /// First packets of key frames after it.
+    key_starts: Vec<u64>,
+    asked_for_key_frame: Option<Micros>,
 }
 
 impl SlotReceiver {
     pub fn insert(&mut self, sequence: u16, packet: Received) {
         let reference = self.highest.unwrap_or(0x1_0000 + u64::from(sequence));
         let sequence = extend_sequence_number(sequence, reference);
+        let now = packet.at;
+        for missing in self.highest.map_or(sequence, |highest| highest + 1)..sequence {
+            self.gaps.insert(missing, Gap { since: now, tries: 0 });
+        }
+        self.gaps.remove(&sequence);
         self.highest = Some(self.highest.map_or(sequence, |highest| highest.max(sequence)));
+        let is_video = [VIDEO_TYPE, RTX_TYPE].contains(&packet.payload_type);
+        if is_video {
+            let (_, mark) = decode(&packet.payload);
+            if mark.key && mark.part == 0 && self.next.is_none_or(|next| sequence > next) {
+                self.key_starts.push(sequence);
+            }
+        }
         self.duplicates += usize::from(self.packets.insert(sequence, packet).is_some());
+        if is_video {
+            while self.show(now) {}
+        }
+    }
+
+    /// Shows the next picture if it is whole, or a later key frame that is.
+    fn show(&mut self, now: Micros) -> bool {
+        let mut starts = self.key_starts.iter().rev().copied().chain(self.next);
+        let Some((start, (end, bytes))) = starts.find_map(|start| Some((start, self.whole(start)?))) else {
+            return false;
+        };
+        self.next = Some(end + 1);
+        self.key_starts.retain(|key| *key > start);
+        self.shown.push((now, bytes));
+        true
+    }
+
+    /// The last packet and the bytes of the picture that starts with this packet, if all of it is there.
+    fn whole(&self, start: u64) -> Option<(u64, usize)> {
+        let (mut sequence, mut bytes) = (start, 0);
+        loop {
+            let packet = self.packets.get(&sequence)?;
+            bytes += packet.payload.len();
+            if packet.marker {
+                return Some((sequence, bytes));
+            }
+            sequence += 1;
+        }
     }
 
     /// Sequence numbers that have not come between the first and the newest.
     pub fn missing(&self) -> Vec<u64> {
-        let (Some((first, _)), Some(highest)) = (self.packets.first_key_value(), self.highest) else {
-            return Vec::new();
-        };
-        (*first..highest).filter(|sequence| !self.packets.contains_key(sequence)).collect()
+        let Some((first, _)) = self.packets.first_key_value() else { return Vec::new() };
+        self.gaps.keys().copied().filter(|gap| gap > first).collect()
     }
 
     /// What to ask for now.
     pub fn nacks(&mut self, now: Micros) -> Vec<u16> {
-        let due = |asked: Option<&Micros>| asked.is_some_and(|at| now >= *at + PATIENCE);
+        let due = |gap: &&mut Gap| gap.tries < TRIES && now >= gap.since + PATIENCE;
         let mut nacks = Vec::new();
-        for sequence in self.missing() {
-            let asked = self.asked.get(&sequence);
-            if asked.is_none() {
-                self.asked.insert(sequence, now);
-            } else if due(asked) {
-                self.asked.insert(sequence, now);
-                nacks.push(sequence as u16);
+        for (sequence, gap) in &mut self.gaps {
+            if due(&gap) {
+                *gap = Gap { since: now, tries: gap.tries + 1 };
+                nacks.push(*sequence as u16);
             }
         }
         nacks
+    }
+
+    /// Whether a key frame is to be asked for, because packets come and no picture can be shown.
+    pub fn wants_key_frame(&mut self, now: Micros) -> bool {
+        let last = self.shown.last().map_or(0, |(at, _)| *at).max(self.asked_for_key_frame.unwrap_or_default());
+        let comes = self.packets.values().next_back().is_some_and(|packet| packet.at + FROZEN >= now);
+        let wants = comes && now >= last + FROZEN && self.packets.len() > 1;
+        if wants {
+            self.asked_for_key_frame = Some(now);
+        }
+        wants
+    }
+
+    /// The longest time without a new picture in a stretch of time.
+    pub fn longest_freeze(&self, from: Micros, to: Micros) -> Micros {
+        let within = self.shown.iter().map(|(at, _)| *at).filter(|at| (from..to).contains(at));
+        let ends = within.clone().chain([to]);
+        [from].into_iter().chain(within).zip(ends).map(|(one, next)| next - one).max().unwrap_or_default()
     }
 
     /// The packets in order.
