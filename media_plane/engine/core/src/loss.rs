@@ -1,6 +1,6 @@
 //! Packets that have not come: which to ask the sender for again, when, and when to give up.
 
-use crate::clock::{MILLISECOND, Micros};
+use crate::clock::{MILLISECOND, Micros, SECOND};
 
 /// The most packets waited for; more are beyond repair and a key frame is cheaper.
 const MAX_MISSING: usize = 256;
@@ -8,10 +8,24 @@ const MAX_MISSING: usize = 256;
 const MAX_TRIES: u8 = 10;
 /// Least time between two requests for one packet; a longer round trip takes its place.
 const RETRY: Micros = 40 * MILLISECOND;
+/// A request is repeated after so much of the round trip, in percent: the answer may be a little late.
+const RETRY_PERCENT: Micros = 125;
+/// How long a packet may be late before it is asked for: at the start, at least and at most. In between it follows what was
+/// seen (the nackSendDelay and reordering statistics of libwebrtc's `NackRequester` serve the same end).
+const PATIENCE: Micros = 10 * MILLISECOND;
+const LEAST_PATIENCE: Micros = 5 * MILLISECOND;
+const MOST_PATIENCE: Micros = 40 * MILLISECOND;
+/// A packet's lateness with something on top, in percent, is what the next ones are given.
+const LATENESS_PERCENT: Micros = 125;
+/// After so long without a late packet the patience is halved.
+const FORGET: Micros = 10 * SECOND;
+/// Weight of what is known of the time to an answer against a new one.
+const ANSWER_WEIGHT: Micros = 7;
 
 #[derive(Debug, Clone, Copy)]
 struct Missing {
     sequence: u64,
+    since: Micros,
     tries: u8,
     asked: Micros,
 }
@@ -20,11 +34,18 @@ struct Missing {
 #[derive(Debug)]
 pub(crate) struct LossTracker {
     missing: Vec<Missing>,
+    /// When the next of them is due, or earlier.
+    due: Micros,
+    patience: Micros,
+    /// When a packet was last seen to be late, or the patience was halved.
+    patient_since: Micros,
+    /// Time from a request to its answer, once seen.
+    answer: Option<Micros>,
 }
 
 impl LossTracker {
     pub(crate) fn new() -> Self {
-        Self { missing: Vec::new() }
+        Self { missing: Vec::new(), due: 0, patience: PATIENCE, patient_since: 0, answer: None }
     }
 
     /// Takes the memory it can ever need, so that none is allocated when packets are lost.
@@ -33,20 +54,44 @@ impl LossTracker {
     }
 
     /// Notes that `gap` packets before `sequence` have not come. False when too many are missing to be asked for.
-    pub(crate) fn note_gap(&mut self, sequence: u64, gap: u64) -> bool {
+    pub(crate) fn note_gap(&mut self, now: Micros, sequence: u64, gap: u64) -> bool {
         if self.missing.len() as u64 + gap > MAX_MISSING as u64 {
             self.missing.clear();
             return false;
         }
-        let missing = (sequence - gap..sequence).map(|sequence| Missing { sequence, tries: 0, asked: 0 });
+        let due = now + self.patience;
+        self.due = if self.missing.is_empty() { due } else { self.due.min(due) };
+        let missing = (sequence - gap..sequence).map(|sequence| Missing { sequence, since: now, tries: 0, asked: 0 });
         self.missing.extend(missing);
         true
     }
 
-    /// Notes that a missing packet has come; true when it had been asked for.
-    pub(crate) fn recovered(&mut self, sequence: u64) -> bool {
-        let found = self.missing.iter().position(|missing| missing.sequence == sequence);
-        found.is_some_and(|index| self.missing.remove(index).tries > 0)
+    /// Notes that a missing packet has come of its own; true when it had been asked for. Where repairs come as RTX, it was late
+    /// and not lost.
+    pub(crate) fn came(&mut self, now: Micros, sequence: u64, repairs_as_rtx: bool) -> bool {
+        let Some(missing) = self.take(sequence) else { return false };
+        if repairs_as_rtx || missing.tries == 0 {
+            let lateness = now.saturating_sub(missing.since) * LATENESS_PERCENT / 100;
+            self.patience = self.patience.max(lateness).min(MOST_PATIENCE);
+            self.patient_since = now;
+        }
+        missing.tries > 0
+    }
+
+    /// Notes that a missing packet has come as RTX; true when it had been asked for.
+    pub(crate) fn repaired(&mut self, now: Micros, sequence: u64) -> bool {
+        let Some(missing) = self.take(sequence) else { return false };
+        if missing.tries == 1 {
+            let answer = now.saturating_sub(missing.asked);
+            let known = self.answer.unwrap_or(answer);
+            self.answer = Some((ANSWER_WEIGHT * known + answer) / (ANSWER_WEIGHT + 1));
+        }
+        missing.tries > 0
+    }
+
+    fn take(&mut self, sequence: u64) -> Option<Missing> {
+        let found = self.missing.iter().position(|missing| missing.sequence == sequence)?;
+        Some(self.missing.remove(found))
     }
 
     /// Whether there is nothing to ask for.
@@ -54,23 +99,43 @@ impl LossTracker {
         self.missing.is_empty()
     }
 
+    /// Whether there may be something to ask for now.
+    #[inline]
+    pub(crate) fn is_due(&self, now: Micros) -> bool {
+        !self.missing.is_empty() && now >= self.due
+    }
+
     /// Forgets what is missing: the stream has begun anew.
     pub(crate) fn clear(&mut self) {
         self.missing.clear();
     }
 
-    /// Calls `ask` with each packet that is due, in order, and returns how many have been given up.
+    /// Calls `ask` with each packet that is due, in order, and returns how many have been given up. The round trip is that of
+    /// reports, 0 when there were none.
     pub(crate) fn poll(&mut self, now: Micros, round_trip: Micros, mut ask: impl FnMut(u64)) -> u64 {
+        self.forget_lateness(now);
         let before = self.missing.len();
-        let interval = RETRY.max(round_trip);
-        let due = |missing: &Missing| missing.tries == 0 || now.saturating_sub(missing.asked) >= interval;
-        self.missing.retain(|missing| !(due(missing) && missing.tries >= MAX_TRIES));
-        for missing in self.missing.iter_mut().filter(|missing| due(missing)) {
+        let interval = RETRY.max(round_trip.max(self.answer.unwrap_or_default()) * RETRY_PERCENT / 100);
+        let patience = self.patience;
+        let due = |missing: &Missing| match missing.tries {
+            0 => missing.since + patience,
+            _ => missing.asked + interval,
+        };
+        self.missing.retain(|missing| now < due(missing) || missing.tries < MAX_TRIES);
+        for missing in self.missing.iter_mut().filter(|missing| now >= due(missing)) {
             missing.tries += 1;
             missing.asked = now;
             ask(missing.sequence);
         }
+        self.due = self.missing.iter().map(due).min().unwrap_or_default();
         (before - self.missing.len()) as u64
+    }
+
+    fn forget_lateness(&mut self, now: Micros) {
+        if now.saturating_sub(self.patient_since) >= FORGET {
+            self.patient_since = now;
+            self.patience = (self.patience / 2).max(LEAST_PATIENCE);
+        }
     }
 }
 
@@ -85,26 +150,29 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_asked_for_at_once_and_again_after_the_interval() {
+    fn a_gap_is_asked_for_after_a_moment_and_again_after_the_interval() {
         let mut tracker = LossTracker::new();
-        assert!(tracker.note_gap(103, 3));
-        assert_eq!(poll(&mut tracker, 0, 0), (vec![100, 101, 102], 0));
-        assert_eq!(poll(&mut tracker, 39_000, 0), (vec![], 0));
-        assert!(tracker.recovered(101));
-        assert!(!tracker.recovered(101));
-        assert_eq!(poll(&mut tracker, 40_000, 0), (vec![100, 102], 0));
-        assert_eq!(poll(&mut tracker, 120_000, 100_000), (vec![], 0), "the round trip is longer");
-        assert_eq!(poll(&mut tracker, 140_000, 100_000), (vec![100, 102], 0));
+        assert!(tracker.note_gap(0, 103, 3));
+        assert!(!tracker.is_due(PATIENCE - 1) && tracker.is_due(PATIENCE));
+        assert_eq!(poll(&mut tracker, PATIENCE - 1, 0), (vec![], 0));
+        assert_eq!(poll(&mut tracker, PATIENCE, 0), (vec![100, 101, 102], 0));
+        assert_eq!(poll(&mut tracker, PATIENCE + RETRY - 1, 0), (vec![], 0));
+        assert!(tracker.came(PATIENCE + 20, 101, false));
+        assert!(!tracker.came(PATIENCE + 20, 101, false));
+        assert_eq!(poll(&mut tracker, PATIENCE + RETRY, 0), (vec![100, 102], 0));
+        let round_trip = 100 * MILLISECOND;
+        assert_eq!(poll(&mut tracker, PATIENCE + 2 * RETRY, round_trip), (vec![], 0), "the round trip is longer");
+        assert_eq!(poll(&mut tracker, PATIENCE + RETRY + round_trip * 5 / 4, round_trip), (vec![100, 102], 0));
     }
 
     #[test]
     fn ten_tries_and_then_it_is_lost() {
         let mut tracker = LossTracker::new();
-        tracker.note_gap(2, 1);
+        tracker.note_gap(0, 2, 1);
         let mut asked = 0;
         let mut lost = 0;
         for step in 0..100 {
-            let (sequences, given_up) = poll(&mut tracker, step * RETRY, 0);
+            let (sequences, given_up) = poll(&mut tracker, PATIENCE + step * RETRY, 0);
             asked += sequences.len();
             lost += given_up;
         }
@@ -113,17 +181,41 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_was_only_late_is_no_recovery() {
+    fn a_packet_that_was_only_late_is_no_recovery_and_makes_patient() {
         let mut tracker = LossTracker::new();
-        tracker.note_gap(2, 1);
-        assert!(!tracker.recovered(1));
+        tracker.note_gap(0, 2, 1);
+        poll(&mut tracker, PATIENCE, 0);
+        // It was asked for in vain: where repairs come as RTX this is the packet itself.
+        assert!(tracker.came(20 * MILLISECOND, 1, true));
+        tracker.note_gap(SECOND, 4, 1);
+        assert_eq!(poll(&mut tracker, SECOND + 24 * MILLISECOND, 0).0, [0; 0]);
+        assert!(!tracker.came(SECOND + 24 * MILLISECOND, 3, true));
+        tracker.note_gap(2 * SECOND, 6, 1);
+        tracker.came(4 * SECOND, 5, true);
+        assert_eq!(tracker.patience, MOST_PATIENCE);
+        for now in [20, 40, 60, 80, 100] {
+            poll(&mut tracker, now * SECOND, 0);
+        }
+        assert_eq!(tracker.patience, LEAST_PATIENCE, "it is forgotten in time");
+    }
+
+    #[test]
+    fn without_reports_the_answers_tell_the_round_trip() {
+        let mut tracker = LossTracker::new();
+        tracker.note_gap(0, 2, 1);
+        poll(&mut tracker, PATIENCE, 0);
+        assert!(tracker.repaired(PATIENCE + 200 * MILLISECOND, 1));
+        tracker.note_gap(SECOND, 4, 1);
+        assert_eq!(poll(&mut tracker, SECOND + PATIENCE, 0).0, [3]);
+        assert_eq!(poll(&mut tracker, SECOND + PATIENCE + 249 * MILLISECOND, 0).0, [0; 0]);
+        assert_eq!(poll(&mut tracker, SECOND + PATIENCE + 250 * MILLISECOND, 0).0, [3]);
     }
 
     #[test]
     fn too_many_are_not_asked_for() {
         let mut tracker = LossTracker::new();
-        assert!(tracker.note_gap(300, 200));
-        assert!(!tracker.note_gap(600, 200));
+        assert!(tracker.note_gap(0, 300, 200));
+        assert!(!tracker.note_gap(0, 600, 200));
         assert!(tracker.is_empty());
     }
 }

@@ -190,17 +190,15 @@ impl Track {
         silent && std::mem::replace(&mut self.active, false)
     }
 
-    /// Notes that packets have not come; true when they are worth asking for.
-    pub(crate) fn note_gap(&mut self, sequence: u64, gap: u64) -> bool {
+    /// Notes that packets have not come.
+    pub(crate) fn note_gap(&mut self, now: Micros, sequence: u64, gap: u64) {
         if self.kind == MediaKind::Audio || self.muted {
             // Sound that comes a round trip late is of no use; browsers do not offer to repeat it.
-            return false;
+            return;
         }
-        let repairable = self.loss.note_gap(sequence, gap);
-        if !repairable {
+        if !self.loss.note_gap(now, sequence, gap) {
             self.note_loss();
         }
-        repairable
     }
 
     /// Notes that packets are lost for good: whoever watches needs a key frame.

@@ -37,7 +37,8 @@ struct Arrived {
     /// In the ring and to be sent on.
     stored: Option<u64>,
     became_active: bool,
-    gap: bool,
+    /// Packets that have not come are to be asked for.
+    misses: bool,
     recovered: bool,
     restarted: bool,
 }
@@ -60,7 +61,7 @@ impl Shard {
         if arrived.restarted {
             self.resynchronize_receivers(key);
         }
-        if arrived.gap {
+        if arrived.misses && self.fanout.gaps.last() != Some(&key) {
             self.fanout.gaps.push(key);
         }
         if let (Some(sequence), Some(track)) = (arrived.stored, self.tracks.get(key)) {
@@ -192,23 +193,25 @@ impl Incoming<'_> {
             track.clock_rate = codec.clock_rate;
         }
         match role {
-            StreamRole::Media => self.deliver_media(track),
+            StreamRole::Media => self.deliver_media(track, codec.rtx_payload_type.is_some()),
             StreamRole::Retransmission => Ok(self.deliver_retransmission(track)),
         }
     }
 
-    fn deliver_media(&self, track: &mut Track) -> Result<Arrived, Refusal> {
+    fn deliver_media(&self, track: &mut Track, repairs_as_rtx: bool) -> Result<Arrived, Refusal> {
         let mut arrived = Arrived::default();
         let sequence = match track.reception.receive(self.header.sequence_number) {
             Arrival::Stray => return Err(Refusal::Malformed),
             Arrival::Late { sequence } => {
-                arrived.recovered = track.loss.recovered(sequence);
+                arrived.recovered = track.loss.came(self.now, sequence, repairs_as_rtx);
                 sequence
             }
             Arrival::Newest { sequence, gap } => {
                 track.reception.time(self.header.timestamp, self.now, track.clock_rate);
                 track.last_packet = Some(TimestampAnchor { timestamp: self.header.timestamp, at: self.now });
-                arrived.gap = gap > 0 && track.note_gap(sequence, gap);
+                if gap > 0 {
+                    track.note_gap(self.now, sequence, gap);
+                }
                 sequence
             }
             Arrival::Restarted { sequence } => {
@@ -217,6 +220,7 @@ impl Incoming<'_> {
                 sequence
             }
         };
+        arrived.misses = track.loss.is_due(self.now);
         if track.packets == 0 {
             track.loss.reserve();
         }
@@ -238,7 +242,7 @@ impl Incoming<'_> {
         if !track.reception.has_passed(sequence) {
             return arrived;
         }
-        arrived.recovered = track.loss.recovered(sequence);
+        arrived.recovered = track.loss.repaired(self.now, sequence);
         arrived.stored = self.store(track, sequence, payload_type, payload);
         arrived
     }

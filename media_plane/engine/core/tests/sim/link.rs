@@ -40,8 +40,8 @@ pub struct Link {
     pub lost: Vec<Lost>,
     /// Bits carried.
     pub carried: u64,
-    free: Micros,
-    bad: bool,
+    pub free: Micros,
+    pub bad: bool,
 }
 
 impl Link {

@@ -1,0 +1,87 @@
+//! Asking for what was lost, and not for what is only late, in the simulated network.
+
+mod sim;
+
+use parley_engine_core::clock::{MILLISECOND, SECOND};
+use sim::{Bursts, Conditions, Link, Meeting};
+
+const SLOT: &str = "5";
+
+/// Two clients that show each other's cameras.
+fn two(seed: u64) -> Meeting {
+    let mut meeting = Meeting::new(seed, Conditions::IDEAL);
+    meeting.join();
+    meeting.join();
+    meeting.show(0, SLOT, Some(1));
+    meeting.show(1, SLOT, Some(0));
+    meeting.connect();
+    meeting
+}
+
+#[test]
+fn packets_out_of_order_are_not_asked_for() {
+    for seed in 0..10 {
+        let mut meeting = two(seed);
+        meeting.network.conditions = Conditions { loss: 0, delay: 20 * MILLISECOND, jitter: 9 * MILLISECOND };
+        meeting.run(5 * SECOND);
+        let counters = *meeting.shard.counters();
+        assert_eq!((counters.nacks_sent, counters.packets_lost), (0, 0), "seed {seed}");
+        assert!(meeting.clients[1].slot(SLOT).missing().len() < 10, "seed {seed}: all but the latest came");
+    }
+}
+
+#[test]
+fn where_packets_are_later_than_that_requests_learn_to_wait() {
+    for seed in 0..10 {
+        let mut meeting = two(seed);
+        meeting.network.conditions = Conditions { loss: 0, delay: 20 * MILLISECOND, jitter: 25 * MILLISECOND };
+        meeting.run(3 * SECOND);
+        let before = meeting.shard.counters().nacks_sent;
+        meeting.run(5 * SECOND);
+        let nacks = meeting.shard.counters().nacks_sent - before;
+        assert!(nacks <= 2, "seed {seed}: {nacks}");
+    }
+}
+
+#[test]
+fn a_lost_packet_is_asked_for_about_once_on_a_long_way() {
+    for seed in 0..10 {
+        let mut meeting = two(seed);
+        meeting.clients.iter_mut().for_each(|client| client.reports_arrivals = true);
+        meeting.network.conditions = Conditions { loss: 0, delay: 75 * MILLISECOND, jitter: MILLISECOND };
+        meeting.run(3 * SECOND);
+        meeting.network.conditions.loss = 50;
+        let asked = |meeting: &Meeting| meeting.clients.iter().map(|client| client.heard.nacked).sum::<usize>();
+        let repaired =
+            |meeting: &Meeting| meeting.clients.iter().map(|client| client.sender.retransmitted).sum::<u32>();
+        let before = (asked(&meeting), repaired(&meeting));
+        meeting.run(10 * SECOND);
+        let nacked = asked(&meeting) - before.0;
+        // Of the requests and of the answers one in twenty is lost, and is asked for again.
+        let sent = 2 * 10 * 30 * 3;
+        assert!((sent * 4 / 100..sent * 7 / 100).contains(&nacked), "seed {seed}: {nacked} of {sent}");
+        assert!(repaired(&meeting) - before.1 >= sent as u32 * 4 / 100, "seed {seed}");
+    }
+}
+
+#[test]
+fn bursts_and_duplicates_are_survived() {
+    for seed in 0..10 {
+        let mut meeting = two(seed);
+        for client in &meeting.clients {
+            let bursts = Some(Bursts { begin: 5, end: 200, loss: 900 });
+            meeting.network.up.insert(client.address, Link { bursts, duplicates: 50, ..Link::default() });
+            meeting.network.down.insert(client.address, Link { bursts, ..Link::default() });
+        }
+        meeting.run(8 * SECOND);
+        let counters = *meeting.shard.counters();
+        assert!(counters.dropped_srtp_replay > 50, "duplicates are known: {counters:?}");
+        for (client, other) in [(0, 1), (1, 0)] {
+            let slot = meeting.clients[client].slot(SLOT);
+            let shown = slot.shown.len();
+            assert!(shown > 190, "seed {seed}: {shown} pictures of 240");
+            let freeze = slot.longest_freeze(SECOND, meeting.now);
+            assert!(freeze < SECOND, "seed {seed}: {client} did not see {other} for {} ms", freeze / 1_000);
+        }
+    }
+}
