@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NewType, Protocol
 
 from control_plane.application.ports import SignedToken
-from control_plane.domain.event import Event, LeaveReason, SlotAssignment
+from control_plane.domain.event import Event, LeaveReason, SlotAssignment, TrackEncodings
 from control_plane.domain.media import MediaOffer, OpenedSession, SlotSelection
 from control_plane.domain.meeting import Meeting
 from control_plane.domain.participant import Participant, ParticipantRole, Track
@@ -28,6 +28,7 @@ class LiveView:
         meeting: Its own fields; None when nothing is known of it here.
         participants: Everyone in it, by join time.
         slots: What the slots of the asking participant carry.
+        encodings: Which encodings of the asking participant's tracks are needed; of a track that is not named all are.
         dominant_speaker: Who speaks; empty: nobody.
         epoch: Fencing epoch that its participants know of; 0: none yet.
         ended: Whether it is over.
@@ -40,6 +41,7 @@ class LiveView:
     meeting: Meeting | None
     participants: tuple[Participant, ...]
     slots: tuple[SlotAssignment, ...]
+    encodings: tuple[TrackEncodings, ...]
     dominant_speaker: str
     epoch: int
     ended: bool
@@ -153,7 +155,9 @@ class LiveMeetings(Protocol):
     async def replace_session(
         self, meeting_id: str, participant: Participant, slots: Sequence[SlotAssignment], epoch: int
     ) -> None:
-        """A participant's new session is open: it is their only one now, and they are told what its slots carry.
+        """A participant's new session is open: it is their only one now.
+
+        They are told what its slots carry and which of its encodings are needed.
 
         Raises:
             DomainError: PARTICIPANT_NOT_FOUND.
@@ -206,6 +210,18 @@ class LiveMeetings(Protocol):
         traceparent: str | None = None,
     ) -> None:
         """A node says what slots carry; its participant is told if the session is theirs."""
+        ...
+
+    async def encodings_changed(
+        self,
+        meeting_id: str,
+        session: SessionKey,
+        tracks: Sequence[TrackEncodings],
+        *,
+        source: NodePosition | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        """A node says which encodings of tracks are needed; their participant is told if the session is theirs."""
         ...
 
     async def dominant_speaker(
@@ -345,6 +361,10 @@ class RoomNotServedError(Exception):
         super().__init__(f"the node answered {reason}")
 
 
+SerializedExplanation = NewType("SerializedExplanation", bytes)
+"""A `parley.meeting.v1.MediaExplanation`, serialised: what a node says to a participant, passed on unread."""
+
+
 class MediaNodes(Protocol):
     """Telling media nodes what to do.
 
@@ -376,6 +396,10 @@ class MediaNodes(Protocol):
         """Sets state and source of tracks."""
         ...
 
+    async def explain(self, placement: Placement, participant_id: str) -> SerializedExplanation:
+        """Says why a participant's pictures look as they do."""
+        ...
+
     def watch(self, address: str, position: NodePosition | None) -> AsyncIterator[NodeMessage]:
         """Streams what happens on a node, from a position on."""
         ...
@@ -402,6 +426,7 @@ class NodeSession:
     closed: bool
     slots: tuple[SlotAssignment, ...]
     tracks: tuple[Track, ...]
+    encodings: tuple[TrackEncodings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +456,14 @@ class SlotStatesEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class EncodingsEvent:
+    """Other encodings of a session's tracks are needed."""
+
+    session: SessionKey
+    tracks: tuple[TrackEncodings, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SpeakerEvent:
     """Somebody else speaks."""
 
@@ -452,7 +485,7 @@ class NodeHappening:
     room_id: str
     epoch: int
     traceparent: str
-    what: MediaStateEvent | SlotStatesEvent | SpeakerEvent | RoomClosedEvent | None
+    what: MediaStateEvent | SlotStatesEvent | EncodingsEvent | SpeakerEvent | RoomClosedEvent | None
 
 
 NodeMessage = WatchStarted | NodeRoom | NodeHappening

@@ -11,6 +11,7 @@ import structlog
 
 from control_plane.application.background import Background, stay_alive
 from control_plane.application.live_ports import (
+    EncodingsEvent,
     LiveMeetings,
     LiveView,
     MediaNodes,
@@ -184,6 +185,10 @@ class NodeEventApplier:
             await self._live.slots_changed(
                 room, what.session, what.slots, source=event.position, traceparent=event.traceparent
             )
+        elif isinstance(what, EncodingsEvent):
+            await self._live.encodings_changed(
+                room, what.session, what.tracks, source=event.position, traceparent=event.traceparent
+            )
         elif isinstance(what, SpeakerEvent):
             await self._live.dominant_speaker(room, what.participant_id, source=event.position)
         elif isinstance(what, RoomClosedEvent):
@@ -233,6 +238,8 @@ class NodeEventApplier:
         if session.connected or session.closed:
             await self._media_state(view.meeting_id, session.key, connected=session.connected, event=None)
         await self._live.slots_changed(view.meeting_id, session.key, session.slots)
+        if session.encodings:
+            await self._live.encodings_changed(view.meeting_id, session.key, session.encodings)
         await self._restore_tracks(placement, participant, session)
 
     async def _restore_tracks(self, placement: Placement, participant: Participant, session: NodeSession) -> None:

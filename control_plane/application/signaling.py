@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from control_plane.application.admission import check_offer, check_slots, check_tracks
 from control_plane.application.background import Background
@@ -17,6 +18,7 @@ from control_plane.application.live_ports import (
     Observer,
     ParticipantTokens,
     RoomNotServedError,
+    SerializedExplanation,
     SessionKey,
     SignalingTimes,
 )
@@ -29,6 +31,8 @@ from control_plane.domain.media import IceServer, MediaAnswer, MediaOffer, Opene
 from control_plane.domain.participant import Participant, ParticipantEvent, Track, advance
 from control_plane.domain.signaling_errors import media_node_unavailable, mid_unknown
 from control_plane.placement.model import Placement
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +123,26 @@ class Signaling:
             DomainError: PARTICIPANT_NOT_FOUND, MID_UNKNOWN, MEDIA_NODE_UNAVAILABLE.
         """
         check_slots(tuple(slots), "slots")
+        await self._ask_node(who, lambda placement: self._nodes.update_slots(placement, who.participant_id, slots))
+
+    async def explain(self, who: Attendee) -> SerializedExplanation:
+        """Says why the caller's pictures look as they do.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND, MEDIA_NODE_UNAVAILABLE.
+        """
+        return await self._ask_node(who, lambda placement: self._nodes.explain(placement, who.participant_id))
+
+    async def _ask_node(self, who: Attendee, ask: Callable[[Placement], Awaitable[T]]) -> T:
+        """Asks the node of the caller's room.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND, MEDIA_NODE_UNAVAILABLE, and what the node finds wrong with the request.
+        """
         await self._live.participant(who.meeting_id, who.participant_id)
         placement = await self._placement(who.meeting_id)
         try:
-            await self._nodes.update_slots(placement, who.participant_id, slots)
+            return await ask(placement)
         except NodeUnreachableError:
             await self._rooms.unreachable(placement)
             raise media_node_unavailable() from None

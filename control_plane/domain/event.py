@@ -70,6 +70,26 @@ class SlotsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackEncodings:
+    """Which encodings of a simulcast track somebody needs.
+
+    Attributes:
+        mid: The track's `a=mid` in its participant's offer.
+        rids: Their RTP stream ids (RFC 8851); none: nobody needs any.
+    """
+
+    mid: str
+    rids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingsChanged:
+    """Other encodings of one participant's tracks are needed now."""
+
+    tracks: tuple[TrackEncodings, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReactionSent:
     """Somebody reacted."""
 
@@ -111,6 +131,7 @@ Event = (
     | ParticipantLeft
     | DominantSpeakerChanged
     | SlotsChanged
+    | EncodingsChanged
     | ReactionSent
     | MeetingUpdated
     | MeetingEnded

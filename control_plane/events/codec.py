@@ -23,6 +23,7 @@ _KINDS: dict[str, type[events.Event]] = {
     "participant_left": events.ParticipantLeft,
     "dominant_speaker_changed": events.DominantSpeakerChanged,
     "slots_changed": events.SlotsChanged,
+    "encodings_changed": events.EncodingsChanged,
     "reaction_sent": events.ReactionSent,
     "meeting_updated": events.MeetingUpdated,
     "meeting_ended": events.MeetingEnded,

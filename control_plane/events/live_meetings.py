@@ -13,7 +13,7 @@ from control_plane.application.live_ports import Joining, LiveView, NodePosition
 from control_plane.domain import event as events
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError, rate_limited
-from control_plane.domain.event import LeaveReason, SlotAssignment
+from control_plane.domain.event import LeaveReason, SlotAssignment, TrackEncodings
 from control_plane.domain.meeting import Meeting
 from control_plane.domain.meeting_errors import meeting_ended
 from control_plane.domain.participant import Participant
@@ -36,6 +36,8 @@ _RESERVATION: Final = timedelta(seconds=15)
 _ATTEMPTS: Final = 12
 _REACTIONS_PER_SECOND: Final = 5
 _REACTION_GAP_MS: Final = 1000 // _REACTIONS_PER_SECOND
+# Between RTP stream ids, which are letters, digits, "-" and "_" (RFC 8851).
+_SEPARATOR: Final = ","
 _TOO_MANY_REACTIONS: Final = f"At most {_REACTIONS_PER_SECOND} reactions a second."
 
 
@@ -56,7 +58,7 @@ class RedisLiveMeetings:
     ) -> LiveView:
         """Returns the live state, with the slots of one participant and the result of an operation."""
         arguments = [participant_id, operation, "brief" if brief else ""]
-        meta_flat, people, slots, done = await self._snapshot([prefix(meeting_id)], arguments)
+        meta_flat, people, slots, encodings, done = await self._snapshot([prefix(meeting_id)], arguments)
         meta = pairs(meta_flat)
         participants = sorted(
             (codec.decode(Participant, text) for text in people.split("\n") if text), key=lambda p: (p.join_time, p.id)
@@ -66,6 +68,7 @@ class RedisLiveMeetings:
             meeting=codec.decode(Meeting, meta["meeting"]) if "meeting" in meta else None,
             participants=tuple(participants),
             slots=tuple(_slot(mid, value) for mid, value in sorted(pairs(slots).items())),
+            encodings=tuple(_track(mid, rids) for mid, rids in sorted(pairs(encodings).items())),
             dominant_speaker=meta.get("dominant", ""),
             epoch=int(meta.get("epoch", 0)),
             ended="ended" in meta,
@@ -215,7 +218,10 @@ class RedisLiveMeetings:
     async def replace_session(
         self, meeting_id: str, participant: Participant, slots: Sequence[SlotAssignment], epoch: int
     ) -> None:
-        """A participant's new session is open: it is their only one now, and they are told what its slots carry."""
+        """A participant's new session is open: it is their only one now.
+
+        They are told what its slots carry and which of its encodings are needed.
+        """
         for attempt in range(_ATTEMPTS):
             document = await self._document(meeting_id, participant.id)
             before = codec.decode(Participant, document)
@@ -229,6 +235,7 @@ class RedisLiveMeetings:
             command.step("only_session", after.session_id, participant.id)
             command.step("slots", after.session_id, "fill", _slot_values(slots))
             command.step("tell_slots", after.session_id, participant.id)
+            command.step("tell_encodings", after.session_id, participant.id)
             if _visible(after) != _visible(before):
                 command.tell(events.ParticipantUpdated(after))
             if (await self._commit(meeting_id, command)).status == "ok":
@@ -269,8 +276,28 @@ class RedisLiveMeetings:
             .check("session", session.session_id, session.participant_id)
             .once(source)
             .step("slots", session.session_id, "set", _slot_values(slots))
-            .step("tell_if_current", session.session_id, session.participant_id, codec.encode(event))
         )
+        _tell_if_current(command, session, event)
+        await self._commit(meeting_id, command, traceparent=traceparent)
+
+    async def encodings_changed(
+        self,
+        meeting_id: str,
+        session: SessionKey,
+        tracks: Sequence[TrackEncodings],
+        *,
+        source: NodePosition | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        """A node says which encodings of tracks are needed; their participant is told if the session is theirs."""
+        event = events.EncodingsChanged(tuple(tracks))
+        command = (
+            Command()
+            .check("session", session.session_id, session.participant_id)
+            .once(source)
+            .step("encodings", session.session_id, {track.mid: _SEPARATOR.join(track.rids) for track in tracks})
+        )
+        _tell_if_current(command, session, event)
         await self._commit(meeting_id, command, traceparent=traceparent)
 
     async def dominant_speaker(
@@ -389,6 +416,15 @@ def _visible(participant: Participant) -> Participant:
 
 def _slot_values(slots: Sequence[SlotAssignment]) -> dict[str, str]:
     return {slot.mid: f"{slot.participant_id}/{slot.source_mid}" for slot in slots}
+
+
+def _track(mid: str, rids: str) -> TrackEncodings:
+    return TrackEncodings(mid, tuple(rids.split(_SEPARATOR)) if rids else ())
+
+
+def _tell_if_current(command: Command, session: SessionKey, event: events.Event) -> None:
+    kind, text = codec.event_name(event), codec.encode(event)
+    command.step("tell_if_current", session.session_id, session.participant_id, kind, text)
 
 
 def _slot(mid: str, value: str) -> SlotAssignment:

@@ -22,7 +22,7 @@ from control_plane.domain.participant import (
     TrackSource,
 )
 from control_plane.rpc.convert_meeting import meeting_to_proto
-from parley.meeting.v1 import participant_pb2, track_pb2
+from parley.meeting.v1 import explanation_pb2, participant_pb2, track_pb2
 from parley.signaling.v1 import event_pb2, session_pb2, signaling_service_pb2
 
 _ROLES = {role: participant_pb2.ParticipantRole.Value(f"PARTICIPANT_ROLE_{role.name}") for role in ParticipantRole}
@@ -132,6 +132,10 @@ def slot_message(meeting_id: str, slot: events.SlotAssignment) -> session_pb2.Sl
     )
 
 
+def _encodings_message(track: events.TrackEncodings) -> explanation_pb2.TrackEncodings:
+    return explanation_pb2.TrackEncodings(mid=track.mid, rids=track.rids)
+
+
 def answer_message(meeting_id: str, answer: MediaAnswer) -> signaling_service_pb2.MediaAnswer:
     """Returns an answer as a message."""
     return signaling_service_pb2.MediaAnswer(
@@ -160,6 +164,7 @@ def snapshot_message(view: LiveView, participant_id: str, public_url: str) -> ev
         ),
         participants=[participant_message(view.meeting_id, one) for one in view.participants],
         slots=[slot_message(view.meeting_id, slot) for slot in view.slots],
+        encodings=[_encodings_message(track) for track in view.encodings],
         dominant_speaker=participant_name(view.meeting_id, view.dominant_speaker),
     )
 
@@ -184,6 +189,8 @@ def event_message(meeting_id: str, entry: Entry) -> event_pb2.Event:
             message.dominant_speaker_changed.participant = participant_name(meeting_id, participant_id)
         case events.SlotsChanged(slots):
             message.slots_changed.slots.extend(slot_message(meeting_id, slot) for slot in slots)
+        case events.EncodingsChanged(tracks):
+            message.encodings_changed.tracks.extend(_encodings_message(track) for track in tracks)
         case _:
             _rare_event(meeting_id, event, message)
     return message

@@ -15,6 +15,7 @@ from control_plane.application.live_ports import (
     NodePosition,
     NodeUnreachableError,
     RoomNotServedError,
+    SerializedExplanation,
     SessionKey,
 )
 from control_plane.domain.errors import DomainError, ErrorKind, FieldViolation
@@ -105,6 +106,15 @@ class GrpcMediaNodes:
         )
         call = self._stub(placement.control_address).UpdateTracks(request, timeout=_QUICK_DEADLINE)
         await _answered(call, slots_path="tracks")
+
+    async def explain(self, placement: Placement, participant_id: str) -> SerializedExplanation:
+        """Says why a participant's pictures look as they do."""
+        request = sfu_control_service_pb2.ExplainSessionRequest(
+            room=f"rooms/{placement.room_id}", participant_id=participant_id
+        )
+        call = self._stub(placement.control_address).ExplainSession(request, timeout=_QUICK_DEADLINE)
+        response = await _answered(call)
+        return SerializedExplanation(response.explanation.SerializeToString())
 
     async def watch(self, address: str, position: NodePosition | None) -> AsyncIterator[NodeMessage]:
         """Streams what happens on a node, from a position on."""

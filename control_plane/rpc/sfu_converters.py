@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from control_plane.application.live_ports import (
+    EncodingsEvent,
     MediaStateEvent,
     NodeHappening,
     NodeMessage,
@@ -15,14 +18,19 @@ from control_plane.application.live_ports import (
     SpeakerEvent,
     WatchStarted,
 )
-from control_plane.domain.event import SlotAssignment
+from control_plane.domain.event import SlotAssignment, TrackEncodings
 from control_plane.rpc.live_converters import tracks_from
+from parley.meeting.v1 import explanation_pb2
 from parley.sfu.v1 import media_pb2, sfu_control_service_pb2
 
 
 def slot_state(message: media_pb2.SlotState) -> SlotAssignment:
     """Returns what a slot carries."""
     return SlotAssignment(message.mid, message.source.participant_id, message.source.mid)
+
+
+def _encodings(messages: Iterable[explanation_pb2.TrackEncodings]) -> tuple[TrackEncodings, ...]:
+    return tuple(TrackEncodings(message.mid, tuple(message.rids)) for message in messages)
 
 
 def node_message(response: sfu_control_service_pb2.WatchEventsResponse, instance_id: str) -> NodeMessage | None:
@@ -55,6 +63,7 @@ def _session(message: media_pb2.SessionState) -> NodeSession:
         closed=message.media_state == media_pb2.MEDIA_STATE_CLOSED,
         slots=tuple(slot_state(slot) for slot in message.slots),
         tracks=tracks_from(message.tracks),
+        encodings=_encodings(message.encodings),
     )
 
 
@@ -70,21 +79,28 @@ def _event(message: media_pb2.NodeEvent, instance_id: str) -> NodeHappening:
 
 def _what(
     message: media_pb2.NodeEvent,
-) -> MediaStateEvent | SlotStatesEvent | SpeakerEvent | RoomClosedEvent | None:
+) -> MediaStateEvent | SlotStatesEvent | EncodingsEvent | SpeakerEvent | RoomClosedEvent | None:
     match message.WhichOneof("kind"):
         case "media_state_changed":
-            changed = message.media_state_changed
-            if changed.media_state == media_pb2.MEDIA_STATE_CONNECTING:
-                return None
-            key = SessionKey(changed.session_id, changed.participant_id)
-            return MediaStateEvent(key, changed.media_state == media_pb2.MEDIA_STATE_CONNECTED)
+            return _media_state(message.media_state_changed)
         case "slot_states_changed":
             slots = message.slot_states_changed
             key = SessionKey(slots.session_id, slots.participant_id)
             return SlotStatesEvent(key, tuple(slot_state(slot) for slot in slots.slots))
+        case "encodings_changed":
+            encodings = message.encodings_changed
+            key = SessionKey(encodings.session_id, encodings.participant_id)
+            return EncodingsEvent(key, _encodings(encodings.tracks))
         case "speaker_changed":
             return SpeakerEvent(message.speaker_changed.participant_id)
         case "room_closed":
             return RoomClosedEvent(media_pb2.RoomCloseReason.Name(message.room_closed.reason))
         case _:
             return None
+
+
+def _media_state(message: media_pb2.MediaStateChanged) -> MediaStateEvent | None:
+    if message.media_state == media_pb2.MEDIA_STATE_CONNECTING:
+        return None
+    key = SessionKey(message.session_id, message.participant_id)
+    return MediaStateEvent(key, message.media_state == media_pb2.MEDIA_STATE_CONNECTED)

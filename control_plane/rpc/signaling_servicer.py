@@ -33,6 +33,7 @@ from control_plane.rpc.live_converters import (
     timestamp,
     tracks_from,
 )
+from parley.meeting.v1 import explanation_pb2
 from parley.signaling.v1 import session_pb2, signaling_service_pb2, signaling_service_pb2_grpc
 
 _Context = aio.ServicerContext[Any, Any]
@@ -120,6 +121,15 @@ class SignalingServicer(signaling_service_pb2_grpc.SignalingServiceServicer):
         who = _attendee(request.name)
         participant = await self._signaling.update_tracks(who, tracks_from(request.tracks))
         return signaling_service_pb2.UpdateTracksResponse(participant=participant_message(who.meeting_id, participant))
+
+    async def ExplainSession(
+        self, request: signaling_service_pb2.ExplainSessionRequest, context: _Context
+    ) -> signaling_service_pb2.ExplainSessionResponse:
+        """Says why the caller's pictures look as they do."""
+        explanation = await self._signaling.explain(_attendee(request.name))
+        return signaling_service_pb2.ExplainSessionResponse(
+            explanation=explanation_pb2.MediaExplanation.FromString(explanation)
+        )
 
     async def SendReaction(
         self, request: signaling_service_pb2.SendReactionRequest, context: _Context

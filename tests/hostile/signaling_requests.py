@@ -17,7 +17,7 @@ _BAD, _DENIED, _MISSING = StatusCode.INVALID_ARGUMENT, StatusCode.PERMISSION_DEN
 _JOIN, _SLOTS = "SignalingService.JoinMeeting", "SignalingService.UpdateSlots"
 _TRACKS, _REACT = "SignalingService.UpdateTracks", "SignalingService.SendReaction"
 _RENEGOTIATE, _WATCH = "SignalingService.RenegotiateMedia", "SignalingService.WatchSession"
-_BEAT = "SignalingService.Heartbeat"
+_BEAT, _EXPLAIN = "SignalingService.Heartbeat", "SignalingService.ExplainSession"
 _STREAMING = ("grpc", "grpc-web")
 
 
@@ -165,6 +165,14 @@ IN_MEETING = [
     Request("a slot name with a path in it", _SLOTS,
             lambda world: signaling.UpdateSlotsRequest(name=_me(world), slots=_slots("../6")), _BAD,
             "INVALID_ARGUMENT", "slots[0].mid", _participant("guest")),
+    Request("another's explanation", _EXPLAIN,
+            lambda world: signaling.ExplainSessionRequest(name=_me(world, "host")), _DENIED, "PERMISSION_DENIED",
+            token=_participant("guest")),
+    Request("an explanation for a user", _EXPLAIN, lambda world: signaling.ExplainSessionRequest(name=_me(world)),
+            _DENIED, "TOKEN_KIND_NOT_ALLOWED"),
+    Request("an explanation after leaving", _EXPLAIN,
+            lambda world: signaling.ExplainSessionRequest(name=_me(world, "gone")), _MISSING, "PARTICIPANT_NOT_FOUND",
+            token=_participant("gone")),
     Request("muting somebody else", _TRACKS, lambda world: _mute(world, "0", "host"), _DENIED, "PERMISSION_DENIED",
             token=_participant("guest")),
     Request("muting in another meeting", _TRACKS, lambda world: _mute(world, "0", "foreign"), _DENIED,

@@ -23,6 +23,7 @@ from control_plane.application.live_ports import (
     NodeSession,
     NodeUnreachableError,
     RoomNotServedError,
+    SerializedExplanation,
     SessionKey,
     Stay,
     WatchStarted,
@@ -33,7 +34,7 @@ from control_plane.application.signaling import Attendee
 from control_plane.application.watching import EventMessage, WatchMessage
 from control_plane.domain import meeting as meetings
 from control_plane.domain.errors import DomainError
-from control_plane.domain.event import Event, SlotAssignment
+from control_plane.domain.event import Event, SlotAssignment, TrackEncodings
 from control_plane.domain.ids import SystemIds
 from control_plane.domain.media import MediaOffer, OpenedSession, SlotSelection
 from control_plane.domain.meeting import Meeting, MeetingSettings, MeetingState, MeetingType
@@ -188,6 +189,7 @@ class FakeNode:
     slow: asyncio.Event | None = None
     watchers: list[asyncio.Queue[NodeMessage | None]] = field(default_factory=list)
     history: list[NodeHappening] = field(default_factory=list)
+    encodings: dict[str, tuple[TrackEncodings, ...]] = field(default_factory=dict)
 
     def registration(self) -> Registration:
         return Registration(self.node_id, self.instance_id, self.region, "0", self.address, self.capacity, 2)
@@ -290,6 +292,12 @@ class FakeNodes:
             raise RoomNotServedError("SESSION_NOT_FOUND")
         node.tracks[node.sessions[placement.room_id][participant_id].session_id] = tuple(tracks)
 
+    async def explain(self, placement: Placement, participant_id: str) -> SerializedExplanation:
+        held = self._room(placement).sessions[placement.room_id].get(participant_id)
+        if held is None:
+            raise RoomNotServedError("SESSION_NOT_FOUND")
+        return SerializedExplanation(f"explanation of {held.session_id}".encode())
+
     async def watch(self, address: str, position: NodePosition | None) -> AsyncIterator[NodeMessage]:
         node = self._node(address)
         queue: asyncio.Queue[NodeMessage | None] = asyncio.Queue()
@@ -300,7 +308,7 @@ class FakeNodes:
         if not resumes:
             for room_id, epoch in node.epochs.items():
                 held = [
-                    NodeSession(key, connected=False, closed=False, slots=(), tracks=())
+                    NodeSession(key, False, False, (), (), node.encodings.get(key.session_id, ()))  # noqa: FBT003
                     for key in node.sessions[room_id].values()
                 ]
                 yield NodeRoom(room_id, epoch, tuple(held), "")

@@ -35,12 +35,16 @@ local function keep(milliseconds)
   end
 end
 
+local function forget_session(session)
+  redis.call('DEL', key('slots:' .. session), key('encodings:' .. session))
+end
+
 local function drop_sessions(participant, except)
   local all = redis.call('HGETALL', sessions)
   for i = 1, #all, 2 do
     if all[i + 1] == participant and all[i] ~= except then
       redis.call('HDEL', sessions, all[i])
-      redis.call('DEL', key('slots:' .. all[i]))
+      forget_session(all[i])
     end
   end
 end
@@ -86,7 +90,7 @@ local checks = {
   end,
 }
 
-local slots_changed = false
+local session_changed = false
 local steps
 steps = {
   event = function(s) append(s[2], s[3], s[4]) end,
@@ -117,7 +121,7 @@ steps = {
   only_session = function(s) drop_sessions(s[3], s[2]) end,
   drop_session = function(s)
     redis.call('HDEL', sessions, s[2])
-    redis.call('DEL', key('slots:' .. s[2]))
+    forget_session(s[2])
   end,
   -- What slots carry; `fill` leaves those alone of which the node has told since.
   slots = function(s)
@@ -127,7 +131,7 @@ steps = {
         redis.call('HSETNX', name, mid, value)
       elseif redis.call('HGET', name, mid) ~= value then
         redis.call('HSET', name, mid, value)
-        slots_changed = true
+        session_changed = true
       end
     end
     redis.call('PEXPIRE', name, 86400000)
@@ -145,11 +149,32 @@ steps = {
     end
     append('slots_changed', s[3], '{"slots":[' .. table.concat(list, ',') .. ']}')
   end,
+  -- Which encodings of a session's tracks are needed: RTP stream ids with commas between, by the track's mid.
+  encodings = function(s)
+    local name = key('encodings:' .. s[2])
+    for mid, rids in pairs(s[3]) do
+      if redis.call('HGET', name, mid) ~= rids then
+        redis.call('HSET', name, mid, rids)
+        session_changed = true
+      end
+    end
+    redis.call('PEXPIRE', name, 86400000)
+  end,
+  -- Tells a participant which encodings of their session's tracks are needed, unless all are.
+  tell_encodings = function(s)
+    local flat, list = redis.call('HGETALL', key('encodings:' .. s[2])), {}
+    for i = 1, #flat, 2 do
+      local rids = {}
+      for rid in string.gmatch(flat[i + 1], '[^,]+') do rids[#rids + 1] = cjson.encode(rid) end
+      list[#list + 1] = '{"mid":' .. cjson.encode(flat[i]) .. ',"rids":[' .. table.concat(rids, ',') .. ']}'
+    end
+    if #list > 0 then append('encodings_changed', s[3], '{"tracks":[' .. table.concat(list, ',') .. ']}') end
+  end,
   -- Tells a participant what changed in their session, unless nothing did or the session is still to become theirs.
   tell_if_current = function(s)
-    if not slots_changed then return end
+    if not session_changed then return end
     local document = redis.call('HGET', participants, s[3])
-    if document and cjson.decode(document).session_id == s[2] then append('slots_changed', s[3], s[4]) end
+    if document and cjson.decode(document).session_id == s[2] then append(s[4], s[3], s[5]) end
   end,
   dominant = function(s)
     if (redis.call('HGET', meta, 'dominant') or '') ~= s[2] then
@@ -183,7 +208,7 @@ steps = {
     for i = 1, #all, 2 do
       steps.history({ 'history', all[i + 1], command.time, s[3] })
     end
-    for _, session in ipairs(redis.call('HKEYS', sessions)) do redis.call('DEL', key('slots:' .. session)) end
+    for _, session in ipairs(redis.call('HKEYS', sessions)) do forget_session(session) end
     redis.call('DEL', participants, presence, sessions, reserved)
     redis.call('HSET', meta, 'ended', command.time, 'dominant', '')
     keep(s[2])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from control_plane.application.admission import check_offer
+from control_plane.application.joining import Joined, session_id_of
 from control_plane.application.live_ports import (
+    EncodingsEvent,
     MediaStateEvent,
     NodePosition,
     SessionKey,
@@ -20,6 +23,7 @@ from control_plane.application.signaling import Attendee
 from control_plane.domain.errors import DomainError
 from control_plane.domain.event import (
     DominantSpeakerChanged,
+    EncodingsChanged,
     Event,
     MeetingEnded,
     MeetingUpdated,
@@ -27,6 +31,7 @@ from control_plane.domain.event import (
     ReactionSent,
     SlotAssignment,
     SlotsChanged,
+    TrackEncodings,
 )
 from control_plane.domain.media import MediaOffer, SlotMode, SlotSelection
 from control_plane.domain.participant import (
@@ -109,6 +114,29 @@ async def test_slots_can_only_be_set_where_the_node_is(replica: Replica, node: F
     with pytest.raises(DomainError) as refused:
         await replica.part.signaling.update_slots(attendee(ana), [selection])
 
+    assert refused.value.reason == "MEDIA_NODE_UNAVAILABLE"
+    assert refused.value.retry_after is not None
+
+
+async def test_an_explanation_comes_from_the_rooms_node(replica: Replica, node: FakeNode) -> None:
+    ana = await replica.join("Ana")
+
+    explanation = await replica.part.signaling.explain(attendee(ana))
+
+    assert explanation == f"explanation of {ana.participant.session_id}".encode()
+    del node.sessions[MEETING][ana.participant.id]
+    await _unexplained(replica, ana)
+    node.crash()
+    await _unexplained(replica, ana)
+    await replica.part.signaling.leave(attendee(ana))
+    with pytest.raises(DomainError) as refused:
+        await replica.part.signaling.explain(attendee(ana))
+    assert refused.value.reason == "PARTICIPANT_NOT_FOUND"
+
+
+async def _unexplained(replica: Replica, who: Joined) -> None:
+    with pytest.raises(DomainError) as refused:
+        await replica.part.signaling.explain(attendee(who))
     assert refused.value.reason == "MEDIA_NODE_UNAVAILABLE"
     assert refused.value.retry_after is not None
 
@@ -226,6 +254,90 @@ async def test_a_nodes_events_reach_the_meeting(replica: Replica, node: FakeNode
     node.happened(MEETING, MediaStateEvent(key, connected=False))
     lost = replace(person, state=ParticipantState.RECONNECTING, session_id="", subject="")
     await eventually(lambda: ParticipantUpdated(lost) in [_as_others_see(event) for event in watching.events])
+    await watching.stop()
+
+
+async def test_encodings_that_are_needed_are_told_to_their_sender_alone(replica: Replica, node: FakeNode) -> None:
+    replica.part.start()
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    of_ana, of_ben = Watching(replica, ana), Watching(replica, ben)
+    await eventually(lambda: node.watchers)
+    key = SessionKey(ana.participant.session_id, ana.participant.id)
+    low, none, all_three = (TrackEncodings("1", rids) for rids in (("q",), (), ("q", "h", "f")))
+    for needed in (low, low, none, all_three):
+        node.happened(MEETING, EncodingsEvent(key, (needed,)))
+    node.happened(MEETING, SpeakerEvent(ben.participant.id))
+    await eventually(lambda: DominantSpeakerChanged(ben.participant.id) in of_ana.events)
+    await eventually(lambda: DominantSpeakerChanged(ben.participant.id) in of_ben.events)
+
+    assert [e for e in of_ana.events if isinstance(e, EncodingsChanged)] == [
+        EncodingsChanged((low,)),  # once: the second event said nothing new
+        EncodingsChanged((none,)),
+        EncodingsChanged((all_three,)),
+    ]
+    assert not any(isinstance(e, EncodingsChanged) for e in of_ben.events)
+    assert (await replica.view(participant_id=ana.participant.id)).encodings == (all_three,)
+    assert (await replica.view(participant_id=ben.participant.id)).encodings == ()
+    await of_ana.stop()
+    await of_ben.stop()
+
+
+async def test_encodings_reach_their_sender_within_a_tenth_of_a_second(replica: Replica, node: FakeNode) -> None:
+    replica.part.start()
+    ana = await replica.join("Ana")
+    watching = Watching(replica, ana)
+    await eventually(lambda: node.watchers)
+    key = SessionKey(ana.participant.session_id, ana.participant.id)
+
+    async def passes(rid: str) -> float:
+        begin = time.perf_counter()
+        needed = (TrackEncodings("1", (rid,)),)
+        node.happened(MEETING, EncodingsEvent(key, needed))
+        await eventually(lambda: watching.events[-1:] == [EncodingsChanged(needed)])
+        return time.perf_counter() - begin
+
+    times = [await passes("qf"[turn % 2]) for turn in range(21)]
+
+    # The median, since others share the machine; anything that polls or collects would show in it.
+    assert sorted(times)[10] < 0.1
+    await watching.stop()
+
+
+async def test_a_new_session_begins_with_its_own_encodings(replica: Replica, node: FakeNode) -> None:
+    replica.part.start()
+    ana = await replica.join("Ana")
+    watching = Watching(replica, ana)
+    await eventually(lambda: node.watchers)
+    old = SessionKey(ana.participant.session_id, ana.participant.id)
+    node.happened(MEETING, EncodingsEvent(old, (TrackEncodings("1", ("q",)),)))
+    await eventually(lambda: watching.events)
+    new = SessionKey(session_id_of(ana.participant.id, "r1"), ana.participant.id)
+    await replica.part.live.begin_session(MEETING, ana.participant.id, new.session_id)
+    needed = (TrackEncodings("1", ("q", "h")),)
+    node.happened(MEETING, EncodingsEvent(new, needed))  # before the session is theirs
+    node.happened(MEETING, SpeakerEvent(ana.participant.id))
+    await eventually(lambda: DominantSpeakerChanged(ana.participant.id) in watching.events)
+    assert EncodingsChanged(needed) not in watching.events
+
+    await replica.part.signaling.renegotiate(attendee(ana), MediaOffer("new", TRACKS), "r1")
+
+    await eventually(lambda: EncodingsChanged(needed) in watching.events)
+    assert (await replica.view(participant_id=ana.participant.id)).encodings == needed
+    node.happened(MEETING, EncodingsEvent(old, (TrackEncodings("1", ("f",)),)))
+    node.happened(MEETING, SpeakerEvent(""))
+    await eventually(lambda: DominantSpeakerChanged("") in watching.events)
+    assert (await replica.view(participant_id=ana.participant.id)).encodings == needed
+    await watching.stop()
+
+
+async def test_a_nodes_state_says_which_encodings_are_needed(replica: Replica, node: FakeNode) -> None:
+    ana = await replica.join("Ana")
+    node.encodings[ana.participant.session_id] = needed = (TrackEncodings("1", ("h",)),)
+    watching = Watching(replica, ana)
+
+    replica.part.start()
+
+    await eventually(lambda: EncodingsChanged(needed) in watching.events)
     await watching.stop()
 
 
