@@ -24,6 +24,10 @@ pub struct SlotRequest {
     pub mid: Arc<str>,
     /// The track; None empties the slot.
     pub source: Option<(SessionKey, Arc<str>)>,
+    /// The height at which it is shown, in pixels; 0: any.
+    pub max_height: u32,
+    /// Larger is served first when bandwidth is short.
+    pub priority: i32,
 }
 
 /// A session to open.

@@ -308,7 +308,10 @@ impl Engine {
 
     fn resolve(&self, receiver: &SessionEntry, request: &NamedSlotRequest) -> Result<SlotRequest, CommandError> {
         let mid = receiver.video_slot(&request.mid)?;
-        let Some((session, track)) = &request.source else { return Ok(SlotRequest { mid, source: None }) };
+        let (max_height, priority) = (request.max_height, request.priority);
+        let Some((session, track)) = &request.source else {
+            return Ok(SlotRequest { mid, source: None, max_height, priority });
+        };
         let sender = self.directory.session(session)?;
         let (track, kind) = sender.track(track)?;
         if sender.room != receiver.room {
@@ -317,7 +320,7 @@ impl Engine {
         if kind != MediaKind::Video || sender.key == receiver.key {
             return Err(CommandError::Invalid("a video slot shows another's video track"));
         }
-        Ok(SlotRequest { mid, source: Some((sender.key, track)) })
+        Ok(SlotRequest { mid, source: Some((sender.key, track)), max_height, priority })
     }
 
     /// Asks a track's sender for a key frame.

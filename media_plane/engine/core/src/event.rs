@@ -103,6 +103,15 @@ pub enum EventKind {
         /// Whether packets arrive.
         active: bool,
     },
+    /// Other encodings of a simulcast track are needed than before.
+    EncodingsWanted {
+        /// Whose track.
+        subject: Subject,
+        /// The m-line.
+        mid: Arc<str>,
+        /// RTP stream identifiers of those that somebody needs, in the order of the offer; the sender may stop the others.
+        rids: Vec<Box<str>>,
+    },
 }
 
 impl EventKind {

@@ -5,6 +5,7 @@
 //!
 //! Nothing here allocates for a packet after warm-up, and no parser panics on any input.
 
+mod allocation;
 mod audio;
 pub mod bandwidth;
 pub mod clock;
@@ -18,6 +19,7 @@ mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
 mod ice;
+mod layer_filter;
 mod loss;
 mod munger;
 pub mod net;
@@ -28,6 +30,7 @@ pub mod payload;
 mod picture;
 mod publication;
 mod queue;
+mod rate;
 mod rate_limit;
 mod reception;
 mod ring;

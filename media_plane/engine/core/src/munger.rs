@@ -1,6 +1,6 @@
 //! One continuous RTP stream out of whatever sources a slot carries: sequence numbers, timestamps and picture numbers run
-//! on across every switch. A source in the slot is a segment, a set of constant offsets, so that a retransmission finds its
-//! source packet again by subtraction and nothing is kept a packet.
+//! on across every switch and around every dropped packet. What lies between two of these is a segment, a set of constant
+//! offsets, so that a retransmission finds its source packet again by subtraction and nothing is kept a packet.
 
 use crate::clock::{Micros, SECOND};
 use crate::format::Format;
@@ -8,8 +8,11 @@ use crate::picture::PictureNumbers;
 use crate::ring::PacketInfo;
 use crate::slab::Key;
 
-/// Segments remembered for retransmissions.
+/// Segments remembered for retransmissions while nothing is dropped.
 const HISTORY: usize = 4;
+/// The same once temporal layers are dropped: each dropped frame ends a segment, and 15 frames a second are dropped at most
+/// of 30, so this is eight seconds, longer than any packet stays in a ring.
+const DROPPING_HISTORY: usize = 128;
 /// Bits of a VP8 key frame index.
 const KEY_INDEX_MASK: u8 = 0x1f;
 
@@ -22,10 +25,13 @@ pub(crate) struct Segment {
     pub format: Format,
     first_in: u64,
     first_out: u64,
+    /// It begins with a key frame; what came before is not to be sent any more.
+    is_start: bool,
     timestamp_offset: u32,
     picture_id_offset: u16,
     tl0_offset: u8,
     key_index_offset: u8,
+    frame_number_offset: u16,
 }
 
 /// How a packet leaves.
@@ -34,13 +40,19 @@ pub(crate) struct Outgoing {
     pub sequence: u64,
     pub timestamp: u32,
     pub numbers: Option<PictureNumbers>,
+    pub marker: bool,
 }
 
 impl Segment {
     /// The outgoing form of a packet; None when it belongs to the time before the segment.
     pub(crate) fn outgoing(&self, info: &PacketInfo) -> Option<Outgoing> {
-        let sequence = self.first_out + info.sequence.checked_sub(self.first_in)?;
-        Some(Outgoing { sequence, timestamp: self.timestamp(info.timestamp), numbers: self.numbers(info) })
+        let sequence = self.sequence(info.sequence)?;
+        let (timestamp, numbers) = (self.timestamp(info.timestamp), self.numbers(info));
+        Some(Outgoing { sequence, timestamp, numbers, marker: info.marker })
+    }
+
+    fn sequence(&self, incoming: u64) -> Option<u64> {
+        Some(self.first_out + incoming.checked_sub(self.first_in)?)
     }
 
     /// The outgoing form of a timestamp.
@@ -56,6 +68,8 @@ impl Segment {
             wide: numbers.wide,
             tl0_index: numbers.tl0_index.map(|index| index.wrapping_add(self.tl0_offset)),
             key_index: numbers.key_index.map(|index| index.wrapping_add(self.key_index_offset) & KEY_INDEX_MASK),
+            frame_number: numbers.frame_number.map(|number| number.wrapping_add(self.frame_number_offset)),
+            contiguous: numbers.contiguous,
         })
     }
 }
@@ -71,7 +85,7 @@ struct Last {
 /// The outgoing stream of a slot.
 #[derive(Debug)]
 pub(crate) struct Munger {
-    segments: [Option<Segment>; HISTORY],
+    segments: Box<[Option<Segment>]>,
     newest: usize,
     last: Last,
     started: bool,
@@ -84,7 +98,7 @@ impl Munger {
     /// A stream that begins after the given (random) numbers.
     pub(crate) fn new(sequence: u16, timestamp: u32, clock_rate: u32, step: u32) -> Self {
         let last = Last { sequence: sequence.into(), timestamp, captured: 0, numbers: PictureNumbers::default() };
-        Self { segments: [None; HISTORY], newest: 0, last, started: false, clock_rate, step }
+        Self { segments: Box::new([None; HISTORY]), newest: 0, last, started: false, clock_rate, step }
     }
 
     /// Begins a segment with this packet, which was captured at `captured`.
@@ -98,17 +112,84 @@ impl Munger {
         let picture_id = next.picture_id.unwrap_or_default().wrapping_add(1);
         let tl0_index = next.tl0_index.unwrap_or_default().wrapping_add(1);
         let key_index = next.key_index.unwrap_or_default().wrapping_add(1);
-        self.newest = (self.newest + 1) % HISTORY;
-        self.segments[self.newest] = Some(Segment {
+        let frame_number = next.frame_number.unwrap_or_default().wrapping_add(1);
+        self.begin(Segment {
             source,
             format,
             first_in: info.sequence,
             first_out,
+            is_start: true,
             timestamp_offset: timestamp.wrapping_sub(info.timestamp),
             picture_id_offset: picture_id.wrapping_sub(first.picture_id.unwrap_or_default()),
             tl0_offset: tl0_index.wrapping_sub(first.tl0_index.unwrap_or_default()),
             key_index_offset: key_index.wrapping_sub(first.key_index.unwrap_or_default()) & KEY_INDEX_MASK,
+            frame_number_offset: frame_number.wrapping_sub(first.frame_number.unwrap_or_default()),
         });
+    }
+
+    fn begin(&mut self, segment: Segment) {
+        self.newest = (self.newest + 1) % self.segments.len();
+        self.segments[self.newest] = Some(segment);
+    }
+
+    /// Leaves the newest packet of the source out: the packets after it close up. `is_new_frame` says that it is the first of
+    /// its frame to come. Does nothing for a packet that is late.
+    pub(crate) fn drop_packet(&mut self, info: &PacketInfo, is_new_frame: bool) {
+        let Some(mut segment) = self.current().copied() else { return };
+        let Some(first_out) = segment.sequence(info.sequence) else { return };
+        if first_out <= self.last.sequence {
+            return;
+        }
+        let is_empty = segment.first_in == info.sequence;
+        (segment.first_in, segment.first_out) = (info.sequence + 1, first_out);
+        if is_new_frame && info.picture.numbers.is_some_and(|numbers| numbers.contiguous) {
+            segment.picture_id_offset = segment.picture_id_offset.wrapping_sub(1);
+        }
+        if is_empty {
+            self.segments[self.newest] = Some(segment);
+            return;
+        }
+        if self.segments.len() < DROPPING_HISTORY {
+            self.grow();
+        }
+        self.begin(Segment { is_start: false, ..segment });
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let mut segments = vec![None; DROPPING_HISTORY].into_boxed_slice();
+        let mut count = 0;
+        for segment in self.by_age().rev() {
+            segments[count] = Some(*segment);
+            count += 1;
+        }
+        self.newest = count.saturating_sub(1);
+        self.segments = segments;
+    }
+
+    /// The segments, the newest first.
+    fn by_age(&self) -> impl DoubleEndedIterator<Item = &Segment> {
+        let (newer, older) = self.segments.split_at(self.newest + 1);
+        older.iter().chain(newer).rev().flatten()
+    }
+
+    /// The segment that a packet of the current source belongs to; None when it was dropped or comes from before the start.
+    fn segment_of(&self, sequence: u64) -> Option<&Segment> {
+        let newest = self.current()?;
+        if sequence >= newest.first_in {
+            return Some(newest);
+        }
+        let mut next = newest;
+        for segment in self.by_age() {
+            if segment.first_in <= sequence {
+                return segment.sequence(sequence).filter(|out| *out < next.first_out).map(|_| segment);
+            }
+            if segment.is_start {
+                return None;
+            }
+            next = segment;
+        }
+        None
     }
 
     /// The source goes on in another format.
@@ -125,7 +206,7 @@ impl Munger {
 
     /// The outgoing form of a packet of the current segment.
     pub(crate) fn forward(&mut self, info: &PacketInfo, captured: Micros) -> Option<Outgoing> {
-        let outgoing = self.current()?.outgoing(info)?;
+        let outgoing = self.segment_of(info.sequence)?.outgoing(info)?;
         if outgoing.sequence > self.last.sequence {
             let numbers = outgoing.numbers.unwrap_or(self.last.numbers);
             self.last = Last { sequence: outgoing.sequence, timestamp: outgoing.timestamp, captured, numbers };
@@ -148,9 +229,7 @@ impl Munger {
     pub(crate) fn find(&self, sequence: u16) -> Option<(&Segment, u64)> {
         let back = (self.last.sequence as u16).wrapping_sub(sequence);
         let sequence = self.last.sequence.checked_sub(back.into())?;
-        let segment = (0..HISTORY)
-            .filter_map(|back| self.segments[(self.newest + HISTORY - back) % HISTORY].as_ref())
-            .find(|segment| segment.first_out <= sequence)?;
+        let segment = self.by_age().find(|segment| segment.first_out <= sequence)?;
         Some((segment, segment.first_in + (sequence - segment.first_out)))
     }
 }
@@ -171,11 +250,13 @@ mod tests {
             wide: true,
             tl0_index: Some(picture as u8),
             key_index: Some(3),
+            frame_number: Some(picture),
+            contiguous: true,
         };
         PacketInfo {
             sequence,
             timestamp,
-            picture: Picture { starts_key_frame: false, numbers: Some(numbers) },
+            picture: Picture { numbers: Some(numbers), ..Picture::default() },
             ..PacketInfo::default()
         }
     }
@@ -233,6 +314,70 @@ mod tests {
         assert_eq!(munger.forward(&packet(99, 0, 1), 0), None);
         munger.switch(A, FORMAT, &packet(110, 0, 5), 0);
         assert_eq!(munger.forward(&packet(110, 0, 5), 0).unwrap().sequence, 65_535);
+    }
+
+    /// Sends packets of which each makes a picture, and leaves out those of even number from `from` on.
+    fn drop_even(munger: &mut Munger, from: u64, to: u64) -> Vec<(u64, u16)> {
+        let mut sent = Vec::new();
+        for sequence in from..to {
+            let info = packet(sequence, sequence as u32 * 3_000, sequence as u16);
+            if sequence % 2 == 0 {
+                munger.drop_packet(&info, true);
+            } else {
+                let outgoing = munger.forward(&info, 0).unwrap();
+                sent.push((outgoing.sequence, outgoing.numbers.unwrap().picture_id.unwrap()));
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn what_follows_a_dropped_packet_closes_up_and_is_found_again() {
+        let mut munger = munger();
+        munger.switch(A, FORMAT, &packet(101, 0, 101), 0);
+        let sent = drop_even(&mut munger, 101, 301);
+        let expected: Vec<_> = (0..100).map(|n| (65_531 + n, sent[0].1 + n as u16)).collect();
+        assert_eq!(sent, expected);
+        for (n, (out, _)) in sent.iter().enumerate() {
+            let (segment, sequence) = munger.find(*out as u16).unwrap();
+            assert_eq!((segment.source, sequence), (A, 101 + 2 * n as u64));
+        }
+        munger.switch(B, FORMAT, &packet(900, 0, 7), 0);
+        assert_eq!(munger.forward(&packet(900, 0, 7), 0).unwrap().sequence, 65_631);
+        assert_eq!(munger.find(65_630_u32 as u16).unwrap().1, 299);
+    }
+
+    #[test]
+    fn a_late_packet_finds_its_place_between_dropped_ones() {
+        let mut munger = munger();
+        munger.switch(A, FORMAT, &packet(100, 0, 1), 0);
+        let mut forward = |sequence| munger.forward(&packet(sequence, 0, 1), 0).map(|outgoing| outgoing.sequence);
+        assert_eq!((forward(100), forward(102)), (Some(65_531), Some(65_533)));
+        // 101 and 104 are late; 103 and 105 are dropped.
+        munger.drop_packet(&packet(103, 0, 1), true);
+        munger.drop_packet(&packet(105, 0, 1), true);
+        let mut forward = |sequence| munger.forward(&packet(sequence, 0, 1), 0).map(|outgoing| outgoing.sequence);
+        assert_eq!(forward(106), Some(65_535));
+        assert_eq!((forward(104), forward(101)), (Some(65_534), Some(65_532)));
+        assert_eq!((forward(103), forward(105), forward(99)), (None, None, None));
+    }
+
+    #[test]
+    fn a_frame_of_several_packets_counts_as_one_picture() {
+        let mut munger = munger();
+        munger.switch(A, FORMAT, &packet(100, 0, 50), 0);
+        let first = munger.forward(&packet(100, 0, 50), 0).unwrap().numbers.unwrap();
+        for part in 0..3 {
+            munger.drop_packet(&packet(101 + part, 3_000, 51), part == 0);
+        }
+        let next = munger.forward(&packet(104, 6_000, 52), 0).unwrap();
+        assert_eq!(next.sequence, 65_532);
+        assert_eq!(next.numbers.unwrap().picture_id.unwrap(), first.picture_id.unwrap() + 1);
+        assert_eq!(
+            next.numbers.unwrap().frame_number.unwrap(),
+            first.frame_number.unwrap() + 2,
+            "gaps are allowed there"
+        );
     }
 
     #[test]

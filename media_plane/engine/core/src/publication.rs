@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::params::{MediaKind, SendTrack};
+use crate::clock::{Micros, SECOND};
+use crate::params::{MAX_ENCODINGS, MediaKind, SendTrack};
 use crate::slab::Key;
 use crate::track::Subscriber;
 
@@ -24,6 +25,47 @@ pub(crate) struct Publication {
     pub active: bool,
     /// Whether a packet has ever come.
     pub started: bool,
+    pub demand: EncodingDemand,
+}
+
+/// An encoding that nobody needs is given up after this time: layouts change back and forth, and to start again costs the
+/// sender a key frame.
+const RELEASE_AFTER: Micros = 3 * SECOND;
+
+/// Which encodings the sender was told to be needed.
+#[derive(Debug)]
+pub(crate) struct EncodingDemand {
+    /// Bit by place.
+    told: u8,
+    idle_since: [Option<Micros>; MAX_ENCODINGS],
+}
+
+impl EncodingDemand {
+    /// At first all of them.
+    fn new(encodings: usize) -> Self {
+        Self { told: ((1_u16 << encodings) - 1) as u8, idle_since: [None; MAX_ENCODINGS] }
+    }
+
+    /// Whether an encoding counts as needed.
+    pub(crate) fn includes(&self, place: usize) -> bool {
+        self.told & 1 << place != 0
+    }
+
+    /// Takes note of what is needed now (bit by place). True when the sender must be told: at once of what is needed, of what
+    /// is not after a while.
+    pub(crate) fn update(&mut self, now: Micros, needed: u8) -> bool {
+        let before = self.told;
+        for (place, idle_since) in self.idle_since.iter_mut().enumerate() {
+            let bit = 1 << place;
+            if needed & bit != 0 {
+                *idle_since = None;
+                self.told |= bit;
+            } else if now.saturating_sub(*idle_since.get_or_insert(now)) >= RELEASE_AFTER {
+                self.told &= !bit;
+            }
+        }
+        self.told != before
+    }
 }
 
 impl Publication {
@@ -38,6 +80,7 @@ impl Publication {
             viewers: Vec::new(),
             active: false,
             started: false,
+            demand: EncodingDemand::new(track.encodings()),
         }
     }
 
@@ -51,5 +94,25 @@ impl Publication {
     /// Takes a slot out.
     pub(crate) fn remove_viewer(&mut self, viewer: Subscriber) {
         self.viewers.retain(|known| *known != viewer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_needed_is_told_at_once_and_what_is_not_after_a_while() {
+        let mut demand = EncodingDemand::new(3);
+        assert!(!demand.update(0, 0b001), "all are needed at first");
+        assert!(!demand.update(RELEASE_AFTER - 1, 0b001));
+        assert!(demand.update(RELEASE_AFTER, 0b001));
+        assert_eq!([0, 1, 2].map(|place| demand.includes(place)), [true, false, false]);
+        assert!(demand.update(RELEASE_AFTER + 1, 0b101));
+        assert!(demand.includes(2) && !demand.includes(1));
+        assert!(!demand.update(RELEASE_AFTER + 2, 0b001));
+        assert!(!demand.update(RELEASE_AFTER + SECOND, 0b101), "needed again in time");
+        assert!(!demand.update(2 * RELEASE_AFTER, 0b001));
+        assert!(demand.includes(2));
     }
 }

@@ -79,6 +79,8 @@ pub(crate) struct Session {
     pub bandwidth: Estimator,
     pub pacer: Pacer,
     pub next_report: Micros,
+    /// When its bandwidth is divided again.
+    pub next_allocation: Micros,
     measured_round_trip: Option<Micros>,
     /// What to add to the client's NTP time (microseconds) to get the shard's time.
     clock_offset: Option<i64>,
@@ -119,6 +121,7 @@ impl Session {
             bandwidth: Estimator::default(),
             pacer: Pacer::default(),
             next_report: now + SECOND,
+            next_allocation: now,
             measured_round_trip: None,
             clock_offset: None,
         }

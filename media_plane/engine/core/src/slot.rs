@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::allocation::Limit;
 use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::format::Format;
+use crate::layer_filter::{LayerFilter, Verdict};
 use crate::munger::{Munger, Outgoing};
 use crate::params::{MediaKind, SlotSpec};
 use crate::ring::PacketInfo;
@@ -59,6 +61,21 @@ pub(crate) struct SlotFigures {
     pub key_frames_requested: u64,
 }
 
+/// What the allocation of bandwidth last gave a slot.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Share {
+    /// Height and temporal layer; None: nothing.
+    pub rank: Option<(u16, u8)>,
+    /// No better one than this until then.
+    pub ceiling: Option<((u16, u8), Micros)>,
+    /// The encoding that would be sent if the sender sent all it can.
+    pub desired: Option<Key>,
+    /// Whether the layout could use higher pictures than are known of.
+    pub wants_more: bool,
+    pub limit: Limit,
+    pub missing: u64,
+}
+
 /// A slot.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -69,6 +86,13 @@ pub(crate) struct Slot {
     pub munger: Munger,
     /// What a video slot shows as soon as it can, whichever encoding of it.
     pub publication: Option<Key>,
+    /// Since when.
+    pub shown_since: Micros,
+    /// The height at which it is shown, 0: any, and its rank when bandwidth is short.
+    pub max_height: u32,
+    pub priority: i32,
+    /// What it was given last.
+    pub share: Share,
     /// The encoding that the slot carries.
     pub source: Option<Key>,
     /// The encoding it will carry from its next key frame on.
@@ -76,6 +100,10 @@ pub(crate) struct Slot {
     /// A smaller encoding of the same pictures that will do until the target's key frame has come.
     pub stopgap: Option<Key>,
     target_since: Micros,
+    /// Layers of the source that are sent.
+    pub filter: LayerFilter,
+    /// And of the target once it is the source.
+    pub next_filter: LayerFilter,
     /// The source must start afresh: with a key frame, if it is video.
     waiting: bool,
     pub stream: OutboundStream,
@@ -103,10 +131,16 @@ impl Slot {
             rtx_ssrc: spec.rtx_ssrc,
             munger: Munger::new(sequence, timestamp, clock_rate, step),
             publication: None,
+            shown_since: 0,
+            max_height: 0,
+            priority: 0,
+            share: Share::default(),
             source: None,
             target: None,
             stopgap: None,
             target_since: 0,
+            filter: LayerFilter::default(),
+            next_filter: LayerFilter::default(),
             waiting: false,
             stream: OutboundStream::default(),
             rtx_stream: OutboundStream::default(),
@@ -139,9 +173,14 @@ impl Slot {
         self.kind == MediaKind::Video && (awaited || (self.source == Some(track) && self.waiting))
     }
 
-    /// Whether the slot should stop showing its source, because the next one keeps it waiting.
+    /// Whether the key frame of the next source keeps the slot waiting for too long.
     pub(crate) fn has_waited_too_long(&self, now: Micros) -> bool {
-        self.source.is_some() && self.target.is_some() && now.saturating_sub(self.target_since) >= MAX_WAIT
+        self.target.is_some() && now.saturating_sub(self.target_since) >= MAX_WAIT
+    }
+
+    /// Whether what the slot shall show now has kept it waiting for too long to go on with what it showed before.
+    pub(crate) fn has_shown_too_long(&self, now: Micros) -> bool {
+        self.source.is_some() && now.saturating_sub(self.shown_since) >= MAX_WAIT
     }
 
     /// Decides about a packet of a track; `find` looks up the format when it is not the one of the previous packet.
@@ -165,11 +204,22 @@ impl Slot {
             let Some(format) = find() else { return Decision::Skip };
             self.munger.switch(track, format, info, captured);
             self.waiting = false;
+            if switches {
+                self.filter = if hits { self.next_filter } else { LayerFilter::default() };
+            }
         } else if self.munger.current().is_none_or(|segment| segment.format.incoming != info.payload_type) {
             let Some(format) = find() else { return Decision::Skip };
             self.munger.change_format(format);
         }
-        let Some(outgoing) = self.munger.forward(info, captured) else { return Decision::Skip };
+        let ends_picture = match self.filter.decide(info) {
+            Verdict::Keep { ends_picture } => ends_picture,
+            Verdict::Drop { is_new_frame } => {
+                self.munger.drop_packet(info, is_new_frame);
+                return Decision::Skip;
+            }
+        };
+        let Some(mut outgoing) = self.munger.forward(info, captured) else { return Decision::Skip };
+        outgoing.marker |= ends_picture;
         if switches {
             if hits {
                 self.target = None;
@@ -226,7 +276,7 @@ mod tests {
     }
 
     fn packet(sequence: u64, starts_key_frame: bool) -> PacketInfo {
-        PacketInfo { sequence, picture: Picture { starts_key_frame, numbers: None }, ..PacketInfo::default() }
+        PacketInfo { sequence, picture: Picture { starts_key_frame, ..Picture::default() }, ..PacketInfo::default() }
     }
 
     const FORMAT: Format = Format { incoming: 0, outgoing: 96, rtx: None, redundancy: Redundancy::None };

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::allocation::SETTLED;
 use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::loss::LossTracker;
 use crate::params::{Codec, MediaKind, SendTrack};
 use crate::payload::VideoFormat;
+use crate::picture::{self, MAX_LAYERS};
+use crate::rate::RateMeter;
 use crate::reception::Reception;
 use crate::ring::PacketRing;
 use crate::slab::Key;
@@ -19,6 +22,10 @@ const NEW_RECEIVER_INTERVAL: Micros = 250 * MILLISECOND;
 const NEW_RECEIVER_RETRY: Micros = 500 * MILLISECOND;
 /// A track without packets for this long is inactive.
 const INACTIVE_AFTER: Micros = 2 * SECOND;
+/// An encoding of simulcast is off when its siblings go on without it for so long, and for so many of their frames: browsers
+/// stop encodings when their network or processor is short, and whoever watches would see a frozen picture.
+const PAUSED_AFTER: Micros = 350 * MILLISECOND;
+const PAUSED_AFTER_FRAMES: Micros = 8;
 /// How far a capture time told by sender reports may be from the arrival before it is not believed.
 const MAX_CAPTURE_AGE: Micros = 2 * SECOND;
 /// Packets and bytes kept of a track: at least a second of 1080p, or of Opus.
@@ -117,6 +124,16 @@ pub(crate) struct Track {
     pub bytes: u64,
     pub last_arrival: Option<Micros>,
     pub active: bool,
+    pub active_since: Micros,
+    /// The sender was asked for it while it was off, so it counts as soon as it comes.
+    pub expected: bool,
+    pub rates: RateMeter,
+    /// Sizes of its spatial layers by its last key frame, the smallest first.
+    pub sizes: [(u16, u16); MAX_LAYERS],
+    /// How many of them are known.
+    pub spatial_layers: usize,
+    /// When its last key frame began to arrive.
+    pub key_frame_at: Option<Micros>,
 }
 
 impl Track {
@@ -148,6 +165,12 @@ impl Track {
             bytes: 0,
             last_arrival: None,
             active: false,
+            active_since: 0,
+            expected: false,
+            rates: RateMeter::default(),
+            sizes: [(0, 0); MAX_LAYERS],
+            spatial_layers: 0,
+            key_frame_at: None,
         }
     }
 
@@ -181,7 +204,43 @@ impl Track {
     /// Takes note that packets come; true when they begin to.
     pub(crate) fn note_arrival(&mut self, now: Micros) -> bool {
         self.last_arrival = Some(now);
-        !std::mem::replace(&mut self.active, true)
+        let begins = !std::mem::replace(&mut self.active, true);
+        if begins {
+            self.active_since = now;
+            self.rates.restart(now);
+        }
+        begins
+    }
+
+    /// Whether it has been active for long enough to count.
+    pub(crate) fn is_settled(&self, now: Micros) -> bool {
+        self.active && (self.expected || now.saturating_sub(self.active_since) >= SETTLED)
+    }
+
+    /// Height of its highest spatial layer; None until a key frame has told it.
+    pub(crate) fn height(&self) -> Option<u16> {
+        self.sizes[..self.spatial_layers].last().map(|size| size.1)
+    }
+
+    /// Takes note that a key frame begins.
+    pub(crate) fn note_key_frame(&mut self, now: Micros, payload: &[u8]) {
+        self.key_frames.satisfied();
+        self.key_frame_at = Some(now);
+        let format = self.codec.as_ref().and_then(|(_, format)| *format);
+        let mut sizes = self.sizes;
+        let count = picture::sizes(format, payload, &mut sizes);
+        if count > 0 {
+            (self.sizes, self.spatial_layers) = (sizes, count);
+        }
+    }
+
+    /// True when packets have just ceased to come although another encoding of the same pictures goes on, which has
+    /// `millifps` thousandths of a frame a second.
+    pub(crate) fn note_pause(&mut self, now: Micros, millifps: u32) -> bool {
+        let frames = PAUSED_AFTER_FRAMES * 1_000 * SECOND / Micros::from(millifps.max(1));
+        let limit = frames.clamp(PAUSED_AFTER, INACTIVE_AFTER);
+        let paused = self.last_arrival.is_none_or(|at| now.saturating_sub(at) >= limit);
+        paused && std::mem::replace(&mut self.active, false)
     }
 
     /// True when packets have just ceased to come.

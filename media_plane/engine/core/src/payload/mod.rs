@@ -2,6 +2,7 @@
 //! when a slot changes its source, and how sound is repeated against loss.
 
 pub mod av1;
+mod bits;
 pub mod h264;
 pub mod red;
 pub mod vp8;

@@ -145,6 +145,7 @@ impl Departure<'_> {
             transport_sequence_number: seal.transport_sequence.as_ref().map(|number| **number),
             abs_send_time: seal.may_vary.then_some(self.abs_send_time),
             dependency_descriptor: Some(packet.descriptor).filter(|descriptor| !descriptor.is_empty()),
+            frame_number: envelope.numbers.and_then(|numbers| numbers.frame_number),
             video_orientation: packet.info.orientation,
             ..ExtensionValues::default()
         };
@@ -215,7 +216,7 @@ impl Session {
         let (Decision::Forward(outgoing) | Decision::Start(outgoing, _)) = decision else { return decision };
         let Some(format) = slot.munger.current().map(|segment| segment.format) else { return Decision::Skip };
         let header = OutgoingHeader {
-            marker: packet.info.marker,
+            marker: outgoing.marker,
             payload_type: format.outgoing,
             sequence_number: outgoing.sequence as u16,
             timestamp: outgoing.timestamp,

@@ -69,6 +69,7 @@ impl Shard {
         }
         if arrived.became_active {
             self.tell_arrival(now, index, key);
+            self.reconsider_viewers(key);
         }
         let Some(track) = self.tracks.get(key).filter(|track| track.kind == MediaKind::Audio) else { return };
         if arrived.stored.is_some() {
@@ -254,8 +255,9 @@ impl Incoming<'_> {
         }
         let format = track.codec.as_ref().map(|(_, format)| *format)?;
         let picture = inspect(format, payload, self.values.dependency_descriptor);
+        track.rates.count(picture.layer, self.header.timestamp, self.len);
         if picture.starts_key_frame {
-            track.key_frames.satisfied();
+            track.note_key_frame(self.now, payload);
         }
         let info = PacketInfo {
             sequence,

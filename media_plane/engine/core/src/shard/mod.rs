@@ -7,6 +7,7 @@ mod commands;
 mod control_in;
 mod control_out;
 mod fanout;
+mod layers;
 mod media_in;
 mod pace;
 mod retransmit;
@@ -34,6 +35,7 @@ use crate::slab::{Key, Slab};
 use crate::track::Track;
 use crate::wire::demux::{DatagramKind, classify};
 use fanout::FanOut;
+use layers::Layers;
 
 /// Time between two looks at everything that waits for time to pass.
 const TICK: Micros = 20 * MILLISECOND;
@@ -65,6 +67,7 @@ pub struct Shard {
     limit: RateLimit,
     outbox: Outbox,
     fanout: FanOut,
+    layers: Layers,
     counters: Counters,
     events: Vec<Event>,
     released: Vec<SessionKey>,
@@ -90,6 +93,7 @@ impl Shard {
             limit: RateLimit::new(),
             outbox: Outbox::new(),
             fanout: FanOut::default(),
+            layers: Layers::default(),
             counters: Counters::default(),
             events: Vec::new(),
             released: Vec::new(),
@@ -132,6 +136,7 @@ impl Shard {
 
     /// Forwards the media of the datagrams since the last call and sends everything that is ready.
     pub fn flush(&mut self, now: Micros, network: &mut dyn Transmit) {
+        self.follow_changed_encodings(now, network);
         self.forward_pending(now, network);
         self.ask_for_missing(now, network);
         self.outbox.flush(network);

@@ -19,6 +19,7 @@ impl Shard {
                 self.tick_session(now, index, network);
             }
         }
+        self.follow_changed_encodings(now, network);
         self.outbox.flush(network);
         self.count_sent();
     }
@@ -35,15 +36,32 @@ impl Shard {
         self.send_reports(now, index, network);
         self.tick_bandwidth(now, index);
         self.end_waits(now, index);
+        self.tick_layers(now, index, network);
         self.update_audio(now, room);
     }
 
     fn tick_track(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {
         self.send_nacks(now, key, network);
         self.request_due_key_frame(now, key, network);
-        if self.tracks.get_mut(key).is_some_and(|track| track.note_silence(now)) {
-            self.emit_activity_end(now, key);
+        let goes_on = self.fastest_sibling(key);
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        if track.active {
+            track.rates.advance(now);
         }
+        let paused = goes_on.is_some_and(|millifps| track.note_pause(now, millifps));
+        if paused || track.note_silence(now) {
+            track.expected = false;
+            self.emit_activity_end(now, key);
+            self.reconsider_viewers(key);
+        }
+    }
+
+    /// Frame rate (in thousandths) of the fastest other encoding of the same pictures that arrives.
+    fn fastest_sibling(&self, key: Key) -> Option<u32> {
+        let publication = self.publications.get(self.tracks.get(key)?.publication)?;
+        let siblings = publication.encodings.iter().filter(|other| **other != key);
+        let rates = siblings.filter_map(|other| self.tracks.get(*other).filter(|track| track.active));
+        rates.map(|track| track.rates.total().millifps).max().filter(|millifps| *millifps > 0)
     }
 
     /// A track has ended by its sender's word.

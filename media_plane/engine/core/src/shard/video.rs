@@ -7,7 +7,7 @@ use crate::outbox::Transmit;
 use crate::params::MediaKind;
 use crate::publication::Publication;
 use crate::slab::Key;
-use crate::slot::Slot;
+use crate::slot::{Share, Slot};
 use crate::track::Subscriber;
 
 impl Shard {
@@ -42,20 +42,48 @@ impl Shard {
         let shown = slot.publication;
         let wanted = request.source.as_ref().and_then(|(owner, mid)| Some(self.find_publication(*owner, mid)?.0));
         let wanted = wanted.filter(|publication| self.may_receive(index, *publication));
-        if wanted == shown {
-            return;
+        let Some(slot) = self.slot_mut(receiver) else { return };
+        let layout = (request.max_height, request.priority);
+        if (slot.max_height, slot.priority) != layout {
+            (slot.max_height, slot.priority) = layout;
+            // The user asked for another size: steadiness must not keep it from showing.
+            slot.share.ceiling = None;
         }
-        if let Some(slot) = self.slot_mut(receiver) {
-            slot.publication = wanted;
+        if wanted != shown {
+            self.exchange(now, receiver, shown, wanted);
         }
+        if let Some(key) = shown.filter(|_| wanted != shown) {
+            self.tell_wanted(now, key);
+        }
+        if wanted.is_some() {
+            self.allocate_layers(now, index, network);
+        }
+    }
+
+    /// A slot shall show another track than before, or nothing.
+    fn exchange(&mut self, now: Micros, receiver: Subscriber, shown: Option<Key>, wanted: Option<Key>) {
+        let Some(slot) = self.slot_mut(receiver) else { return };
+        slot.publication = wanted;
+        slot.shown_since = now;
+        slot.share = Share::default();
         if let Some(publication) = shown.and_then(|shown| self.publications.get_mut(shown)) {
             publication.remove_viewer(receiver);
         }
         self.cancel_wait(receiver);
-        match wanted {
-            None => self.drop_source(now, receiver),
-            Some(publication) => self.show(now, receiver, publication, network),
+        let Some(publication) = wanted.and_then(|wanted| self.publications.get_mut(wanted)) else {
+            return self.drop_source(now, receiver);
+        };
+        publication.add_viewer(receiver);
+        if publication.muted && !self.shows(receiver, wanted) {
+            // No key frame will come for now: better nothing than the picture of somebody else.
+            self.drop_source(now, receiver);
         }
+    }
+
+    /// Whether a slot carries an encoding of this track.
+    fn shows(&self, receiver: Subscriber, publication: Option<Key>) -> bool {
+        let source = self.slot(receiver).and_then(|slot| slot.source);
+        source.and_then(|source| self.tracks.get(source)).is_some_and(|track| Some(track.publication) == publication)
     }
 
     /// A receiver gets video tracks of its room, never its own.
@@ -85,35 +113,33 @@ impl Shard {
         }
     }
 
-    /// A slot shall show a track; its first encoding will do.
-    fn show(&mut self, now: Micros, receiver: Subscriber, key: Key, network: &mut dyn Transmit) {
-        let Some(publication) = self.publications.get_mut(key) else { return };
-        publication.add_viewer(receiver);
-        let muted = publication.muted;
-        let is_active = |key: &&Key| self.tracks.get(**key).is_some_and(|track| track.active);
-        let Some(publication) = self.publications.get(key) else { return };
-        let first = publication.encodings.iter().find(is_active).or(publication.encodings.first()).copied();
-        let source = self.slot(receiver).and_then(|slot| slot.source);
-        if source.and_then(|source| self.tracks.get(source)).is_some_and(|track| track.publication == key) {
-            return;
-        }
-        if let Some(first) = first {
-            self.aim_slot(now, receiver, first, network);
-        }
-        if muted {
-            // No key frame will come for now: better nothing than the picture of somebody else.
-            self.drop_source(now, receiver);
-        }
-    }
-
-    fn aim_slot(&mut self, now: Micros, receiver: Subscriber, target: Key, network: &mut dyn Transmit) {
+    /// Has a slot wait for an encoding's key frame.
+    pub(super) fn aim_slot(&mut self, now: Micros, receiver: Subscriber, target: Key, network: &mut dyn Transmit) {
         if let Some(slot) = self.slot_mut(receiver) {
             slot.aim(now, target);
         }
-        let Some(track) = self.tracks.get_mut(target) else { return };
+        self.subscribe(now, receiver, target, network);
+    }
+
+    /// Has a slot that shows nothing wait for a smaller encoding besides its target: its key frame is the sooner here.
+    pub(super) fn await_stopgap(&mut self, now: Micros, receiver: Subscriber, key: Key, network: &mut dyn Transmit) {
+        let Some(slot) = self.slot_mut(receiver).filter(|slot| slot.stopgap != Some(key)) else { return };
+        let previous = slot.stopgap.replace(key);
+        if let Some(previous) = previous.and_then(|previous| self.tracks.get_mut(previous)) {
+            previous.unsubscribe(receiver);
+        }
+        self.subscribe(now, receiver, key, network);
+    }
+
+    fn subscribe(&mut self, now: Micros, receiver: Subscriber, key: Key, network: &mut dyn Transmit) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
         track.subscribe(receiver);
+        if track.key_frame_at == Some(now) {
+            // It has just come and is still to be sent on.
+            return;
+        }
         track.key_frames.want_for_new_receiver();
-        self.request_due_key_frame(now, target, network);
+        self.request_due_key_frame(now, key, network);
     }
 
     /// Takes the source out of a slot; what it waits for stays.
@@ -132,11 +158,14 @@ impl Shard {
         let slots = self.session(index).map_or(0, |session| session.slots.len());
         for place in 0..slots {
             let Some(slot) = self.session(index).and_then(|session| session.slots.get(place)) else { return };
-            let Some(key) = slot.target.or(slot.source).filter(|key| slot.needs_key_frame_of(*key)) else { continue };
-            if let Some(track) = self.tracks.get_mut(key) {
-                track.key_frames.want_for_new_receiver();
+            let awaited =
+                [slot.source, slot.target, slot.stopgap].map(|key| key.filter(|key| slot.needs_key_frame_of(*key)));
+            for key in awaited.into_iter().flatten() {
+                if let Some(track) = self.tracks.get_mut(key) {
+                    track.key_frames.want_for_new_receiver();
+                }
+                self.request_due_key_frame(now, key, network);
             }
-            self.request_due_key_frame(now, key, network);
         }
         self.choose_audio_for(now, index);
     }
@@ -159,9 +188,18 @@ impl Shard {
     pub(super) fn end_waits(&mut self, now: Micros, index: u32) {
         let slots = self.session(index).map_or(0, |session| session.slots.len());
         for place in 0..slots {
-            let waits = self.session(index).and_then(|session| session.slots.get(place));
-            if waits.is_some_and(|slot| slot.has_waited_too_long(now)) {
-                self.drop_source(now, Subscriber { session: index, slot: place as u16 });
+            let Some(slot) = self.session(index).and_then(|session| session.slots.get(place)) else { return };
+            let receiver = Subscriber { session: index, slot: place as u16 };
+            let publication = slot.publication;
+            let (waited, outlived) = (slot.has_waited_too_long(now), slot.has_shown_too_long(now));
+            if publication.is_none() || !(waited || outlived) {
+                continue;
+            }
+            match self.shows(receiver, publication) {
+                // The picture is there, only its size is not: the next allocation tries again.
+                true if waited => self.cancel_wait(receiver),
+                false if outlived => self.drop_source(now, receiver),
+                _ => {}
             }
         }
     }
@@ -191,6 +229,7 @@ impl Shard {
             if !muted {
                 self.request_due_key_frame(now, encoding, network);
             }
+            self.reconsider_viewers(encoding);
         }
     }
 }

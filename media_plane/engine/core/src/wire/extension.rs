@@ -129,6 +129,8 @@ pub struct ExtensionValues<'a> {
     pub abs_send_time: Option<u32>,
     /// The dependency descriptor, undecoded.
     pub dependency_descriptor: Option<&'a [u8]>,
+    /// To be written over the frame number of the dependency descriptor; never read.
+    pub frame_number: Option<u16>,
     /// The coordination-of-video-orientation byte (3GPP TS 26.114).
     pub video_orientation: Option<u8>,
 }
@@ -272,7 +274,16 @@ fn write_value(
         ExtensionKind::AbsSendTime => {
             put(values.abs_send_time.map(u32::to_be_bytes).as_ref().and_then(|bytes| bytes.get(1..)))
         }
-        ExtensionKind::DependencyDescriptor => put(values.dependency_descriptor),
+        ExtensionKind::DependencyDescriptor => {
+            put(values.dependency_descriptor)?;
+            match (values.frame_number, values.dependency_descriptor) {
+                // It follows the first byte (the AV1 RTP payload specification, section A.8.2).
+                (Some(number), Some(descriptor)) if descriptor.len() >= 3 => {
+                    writer.patch_u16(writer.len() - descriptor.len() + 1, number)
+                }
+                _ => Some(()),
+            }
+        }
         ExtensionKind::VideoOrientation => {
             put(values.video_orientation.map(|byte| [byte]).as_ref().map(<[u8; 1]>::as_slice))
         }

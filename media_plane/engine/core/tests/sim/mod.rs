@@ -119,8 +119,14 @@ impl Meeting {
 
     /// Shows the camera of one client in a slot of another.
     pub fn show(&mut self, viewer: usize, slot: &str, sender: Option<usize>) {
+        self.show_at(viewer, slot, sender, 0, 0);
+    }
+
+    /// The same at a height in pixels (0: any), with a priority.
+    pub fn show_at(&mut self, viewer: usize, slot: &str, sender: Option<usize>, max_height: u32, priority: i32) {
         let source = sender.map(|sender| (Self::key(sender), CAMERA.into()));
-        self.command(Command::UpdateSlots(Self::key(viewer), vec![SlotRequest { mid: slot.into(), source }]));
+        let request = SlotRequest { mid: slot.into(), source, max_height, priority };
+        self.command(Command::UpdateSlots(Self::key(viewer), vec![request]));
     }
 
     pub fn mute(&mut self, number: usize, mid: &str, muted: bool) {

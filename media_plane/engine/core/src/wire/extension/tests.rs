@@ -25,6 +25,7 @@ fn all_values(descriptor: &[u8]) -> ExtensionValues<'_> {
         abs_send_time: Some(0x00ab_cdef),
         dependency_descriptor: Some(descriptor),
         video_orientation: Some(3),
+        frame_number: None,
     }
 }
 
@@ -109,4 +110,19 @@ fn values_the_receiver_did_not_agree_on_do_not_change_the_form() {
     let mut out = [0xff; 256];
     let len = write_header(&mut out, &header, &ids, &all_values(&[0; 80])).unwrap();
     assert_eq!(RtpHeader::parse(&out[..len]).unwrap().extension.unwrap().profile, 0xbede);
+}
+
+#[test]
+fn a_frame_number_is_written_over_the_descriptors() {
+    for descriptor in [&[0xc1, 0, 7, 9][..], &[0x81; 20]] {
+        let mut buffer = [0; 200];
+        let header = OutgoingHeader { marker: false, payload_type: 96, sequence_number: 1, timestamp: 2, ssrc: 3 };
+        let values = ExtensionValues { frame_number: Some(0xabcd), ..all_values(descriptor) };
+        let len = write_header(&mut buffer, &header, &all_ids(), &values).unwrap();
+        let read = RtpHeader::parse(&buffer[..len]).unwrap();
+        let read = ExtensionValues::read(&read, &buffer[..len], &all_ids());
+        let mut expected = descriptor.to_vec();
+        expected[1..3].copy_from_slice(&[0xab, 0xcd]);
+        assert_eq!(read, all_values(&expected));
+    }
 }

@@ -1,0 +1,299 @@
+//! Which layer each video slot gets, and which encodings their senders need not send.
+
+use super::Shard;
+use crate::allocation::{
+    Demand, HOLD, Ladder, LayerId, Limit, Offered, SUFFICIENT_PERCENT, Step, UNMEASURED_BITS_PER_PIXEL, allocate,
+    temporal_steps,
+};
+use crate::clock::{MILLISECOND, Micros};
+use crate::event::EventKind;
+use crate::layer_filter::LayerFilter;
+use crate::outbox::Transmit;
+use crate::params::MediaKind;
+use crate::publication::Publication;
+use crate::rate::Rate;
+use crate::slab::{Key, Slab};
+use crate::slot::{Share, Slot};
+use crate::track::{Subscriber, Track};
+
+/// Time between two divisions of a session's bandwidth, besides those that something calls for at once.
+const ALLOCATION_INTERVAL: Micros = 200 * MILLISECOND;
+
+/// What an allocation works with. Nothing here is freed, so nothing is allocated again.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    demands: Vec<Demand>,
+    /// Tracks whose encodings have come or gone since the last look.
+    changed: Vec<Key>,
+}
+
+impl Shard {
+    /// Has everyone who watches a track looked at again before the next packets are sent on, because one of its encodings has
+    /// come or gone.
+    pub(super) fn reconsider_viewers(&mut self, track: Key) {
+        let found = self.tracks.get(track).filter(|track| track.kind == MediaKind::Video);
+        if let Some(publication) = found.map(|track| track.publication) {
+            self.layers.changed.push(publication);
+        }
+    }
+
+    /// Looks again at those for whom something has changed.
+    pub(super) fn follow_changed_encodings(&mut self, now: Micros, network: &mut dyn Transmit) {
+        while let Some(key) = self.layers.changed.pop() {
+            let viewers = self.publications.get(key).map_or(0, |publication| publication.viewers.len());
+            for place in 0..viewers {
+                let viewers = self.publications.get(key).map(|publication| &publication.viewers);
+                let Some(viewer) = viewers.and_then(|viewers| viewers.get(place).copied()) else { break };
+                self.allocate_layers(now, viewer.session, network);
+            }
+        }
+    }
+
+    /// Does what is due for a session's layers.
+    pub(super) fn tick_layers(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        let Some(session) = self.session_mut(index).filter(|session| now >= session.next_allocation) else { return };
+        session.next_allocation = now + ALLOCATION_INTERVAL;
+        let publications = session.publications.len();
+        self.allocate_layers(now, index, network);
+        for place in 0..publications {
+            let key = self.session(index).and_then(|session| session.publications.get(place).copied());
+            if let Some(key) = key {
+                self.tell_wanted(now, key);
+            }
+        }
+    }
+
+    /// Divides what a session can receive among its video slots.
+    pub(super) fn allocate_layers(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        let mut demands = std::mem::take(&mut self.layers.demands);
+        let budget = self.gather_demands(now, index, &mut demands);
+        if !demands.is_empty() {
+            allocate(budget, &mut demands);
+            for demand in &demands {
+                self.give(now, Subscriber { session: index, slot: demand.slot }, demand, network);
+            }
+            self.note_desired(index, budget, &mut demands);
+            for demand in &demands {
+                let receiver = Subscriber { session: index, slot: demand.slot };
+                if let Some(key) = self.slot(receiver).and_then(|slot| slot.publication) {
+                    self.tell_wanted(now, key);
+                }
+            }
+        }
+        demands.clear();
+        self.layers.demands = demands;
+    }
+
+    /// Writes what the video slots of a session want; returns the bandwidth there is for them.
+    fn gather_demands(&self, now: Micros, index: u32, demands: &mut Vec<Demand>) -> Option<u64> {
+        let session = self.session(index)?;
+        let mut least = i32::MAX;
+        for (place, slot) in session.slots_of(MediaKind::Video) {
+            let shown = slot.publication.and_then(|key| self.publications.get(key));
+            let Some(publication) = shown.filter(|publication| !publication.muted) else { continue };
+            let offered = offered(now, publication, &self.tracks, slot);
+            least = least.min(slot.priority);
+            demands.push(Demand {
+                slot: place as u16,
+                priority: slot.priority,
+                on_stage: false,
+                ladder: Ladder::build(offered, slot.max_height),
+                present: slot.share.rank,
+                ceiling: slot.share.ceiling.filter(|(_, until)| now < *until).map(|(rank, _)| rank),
+                chosen: None,
+                limit: Limit::Best,
+                missing: 0,
+            });
+        }
+        let most = demands.iter().map(|demand| demand.priority).max().unwrap_or_default();
+        for demand in demands {
+            demand.on_stage = demand.priority == most && most > least;
+        }
+        None
+    }
+
+    /// Gives a slot its share.
+    fn give(&mut self, now: Micros, receiver: Subscriber, demand: &Demand, network: &mut dyn Transmit) {
+        let Some(slot) = self.slot(receiver) else { return };
+        let Some(publication) = slot.publication.and_then(|key| self.publications.get(key)) else { return };
+        let encoding = |layer: LayerId| publication.encodings.get(usize::from(layer.encoding)).copied();
+        let chosen = demand.chosen.map(|place| demand.ladder.steps()[place]);
+        let target = chosen.and_then(|step| encoding(step.layer));
+        let lowest = demand.ladder.lowest_usable().and_then(|step| encoding(step.layer));
+        let shows = |key: Key| publication.encodings.contains(&key);
+        let is_blank = !slot.source.is_some_and(shows);
+        let Some(slot) = self.slot_mut(receiver) else { return };
+        slot.share = Share { limit: demand.limit, missing: demand.missing, ..slot.share };
+        note_rank(&mut slot.share, now, demand, chosen.as_ref());
+        match (target, chosen) {
+            (Some(target), Some(step)) => self.steer(now, receiver, target, step.layer, network),
+            _ => {
+                self.cancel_wait(receiver);
+                if !is_blank && demand.limit == Limit::Bandwidth {
+                    self.drop_source(now, receiver);
+                }
+                return;
+            }
+        }
+        if let Some(lowest) = lowest.filter(|lowest| is_blank && Some(*lowest) != target) {
+            self.await_stopgap(now, receiver, lowest, network);
+        }
+    }
+
+    /// Turns a slot to an encoding and to layers of it.
+    fn steer(&mut self, now: Micros, receiver: Subscriber, target: Key, layer: LayerId, network: &mut dyn Transmit) {
+        let height = |key: Option<Key>| key.and_then(|key| self.tracks.get(key)).and_then(Track::height);
+        let Some(slot) = self.slot(receiver) else { return };
+        let goes_down = height(slot.source) > height(Some(target));
+        let Some(slot) = self.slot_mut(receiver) else { return };
+        if slot.source == Some(target) {
+            let needs_key_frame = slot.filter.want(layer.spatial, layer.temporal);
+            if slot.target.is_some() || slot.stopgap.is_some() {
+                self.cancel_wait(receiver);
+            }
+            if needs_key_frame {
+                self.want_key_frame(now, target, network);
+            }
+            return;
+        }
+        slot.next_filter = LayerFilter::new(layer.spatial, layer.temporal);
+        if goes_down {
+            // Until the smaller picture comes, the present one takes as little as it can.
+            slot.filter.want(slot.filter.present().0, 0);
+        }
+        if slot.target != Some(target) {
+            self.cancel_wait(receiver);
+            self.aim_slot(now, receiver, target, network);
+        }
+    }
+
+    fn want_key_frame(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {
+        if let Some(track) = self.tracks.get_mut(key) {
+            track.key_frames.want();
+        }
+        self.request_due_key_frame(now, key, network);
+    }
+
+    /// Finds out what each slot would get if the senders sent all they can: that is what they are asked for.
+    fn note_desired(&mut self, index: u32, budget: Option<u64>, demands: &mut [Demand]) {
+        let mut sleeping = false;
+        for step in demands.iter_mut().flat_map(|demand| demand.ladder.steps_mut()) {
+            sleeping |= !step.usable;
+            step.usable = true;
+        }
+        if sleeping {
+            allocate(budget, demands);
+        }
+        for demand in demands {
+            let receiver = Subscriber { session: index, slot: demand.slot };
+            let Some(slot) = self.slot(receiver) else { continue };
+            let shown = slot.publication.and_then(|key| self.publications.get(key));
+            let best = demand.chosen.map(|place| demand.ladder.steps()[place]);
+            let desired = best.and_then(|step| shown?.encodings.get(usize::from(step.layer.encoding)).copied());
+            let enough = |step: &Step| {
+                slot.max_height > 0 && u32::from(step.height) * 100 >= slot.max_height * SUFFICIENT_PERCENT
+            };
+            let wants_more = demand.limit == Limit::Best && !best.as_ref().is_some_and(enough);
+            if let Some(slot) = self.slot_mut(receiver) {
+                (slot.share.desired, slot.share.wants_more) = (desired, wants_more);
+            }
+        }
+    }
+
+    /// Tells the sender of a simulcast track which encodings are needed, if that has changed.
+    pub(super) fn tell_wanted(&mut self, now: Micros, key: Key) {
+        let Some(publication) = self.publications.get(key).filter(|publication| publication.encodings.len() > 1) else {
+            return;
+        };
+        let Some(needed) = self.needed_encodings(publication) else { return };
+        let Some(publication) = self.publications.get_mut(key) else { return };
+        if !publication.demand.update(now, needed) {
+            return;
+        }
+        let publication = &*publication;
+        let mut rids = Vec::new();
+        for (place, key) in publication.encodings.iter().enumerate() {
+            let Some(track) = self.tracks.get_mut(*key).filter(|_| publication.demand.includes(place)) else {
+                continue;
+            };
+            track.expected |= !track.active;
+            rids.push(track.rid.clone());
+        }
+        let (owner, mid) = (publication.owner, publication.mid.clone());
+        let Some(session) = self.session(owner) else { return };
+        self.emit(now, EventKind::EncodingsWanted { subject: session.subject.clone(), mid, rids });
+    }
+
+    /// The encodings that somebody needs or carries, bit by place; None while nothing is known of their sizes.
+    ///
+    /// The smallest is always among them: with it the next who looks sees something at once.
+    fn needed_encodings(&self, publication: &Publication) -> Option<u8> {
+        let tracks =
+            || publication.encodings.iter().enumerate().filter_map(|(n, key)| Some((n, self.tracks.get(*key)?)));
+        let known = |track: &Track| track.height().is_some();
+        let smallest = tracks().filter(|(_, track)| known(track)).min_by_key(|(_, track)| track.height())?;
+        let mut needed = 1 << smallest.0;
+        for viewer in &publication.viewers {
+            let Some(slot) = self.slot(*viewer) else { continue };
+            for key in [slot.share.desired, slot.source, slot.target].into_iter().flatten() {
+                if let Some(place) = publication.encodings.iter().position(|other| *other == key) {
+                    needed |= 1 << place;
+                }
+            }
+            if slot.share.wants_more {
+                // One that never came may be what is missing.
+                tracks().filter(|(_, track)| !known(track)).for_each(|(place, _)| needed |= 1 << place);
+            }
+        }
+        Some(needed)
+    }
+}
+
+/// Takes note of a new rank, and after a step down for want of bandwidth holds the slot there.
+fn note_rank(share: &mut Share, now: Micros, demand: &Demand, chosen: Option<&Step>) {
+    let rank = chosen.map(Step::rank);
+    if rank < share.rank && demand.limit == Limit::Bandwidth {
+        let floor = demand.ladder.lowest_usable().map(Step::rank).unwrap_or_default();
+        share.ceiling = Some((rank.unwrap_or(floor), now + HOLD));
+    }
+    share.rank = rank;
+}
+
+/// The layers of a track as a slot may have them.
+fn offered<'a>(
+    now: Micros,
+    publication: &'a Publication,
+    tracks: &'a Slab<Track>,
+    slot: &'a Slot,
+) -> impl Iterator<Item = Offered> + 'a {
+    let encodings =
+        || publication.encodings.iter().enumerate().filter_map(|(n, key)| Some((n, *key, tracks.get(*key)?)));
+    let any_settled = encodings().any(|(_, _, track)| track.is_settled(now));
+    let lowest = encodings().filter_map(|(_, _, track)| track.height()).min();
+    encodings().flat_map(move |(place, key, track)| {
+        let steady = track.is_settled(now) || !any_settled || slot.source == Some(key);
+        let usable = track.active && steady;
+        let layers = track.spatial_layers.max(usize::from(track.active));
+        let spatial = (0..layers).filter(move |spatial| *spatial == 0 || track.rates.has_layer(*spatial, None));
+        spatial.flat_map(move |spatial| {
+            let size = track.sizes[spatial];
+            // Of a picture whose size is not known the order of the offer tells as much as there is to know.
+            let height = if size.1 == 0 { place as u16 + 1 } else { size.1 };
+            let is_lowest = spatial == 0 && lowest.is_none_or(|lowest| track.height().is_none_or(|own| own <= lowest));
+            let rate = move |temporal: u8| track.rates.rate(spatial as u8, temporal);
+            let has = move |temporal: u8| track.rates.has_layer(spatial, Some(temporal.into()));
+            temporal_steps(rate, has, is_lowest).map(move |(temporal, rate)| Offered {
+                layer: LayerId { encoding: place as u8, spatial: spatial as u8, temporal },
+                height,
+                rate: if rate.bits_per_second > 0 { rate } else { unmeasured(size) },
+                usable,
+                settling: track.active && !steady,
+            })
+        })
+    })
+}
+
+fn unmeasured((width, height): (u16, u16)) -> Rate {
+    let pixels = u64::from(width) * u64::from(height);
+    Rate { bits_per_second: pixels * UNMEASURED_BITS_PER_PIXEL, ..Rate::default() }
+}
