@@ -180,7 +180,28 @@ class TrackActivityChanged:
     active: bool
     time_unix_nano: int
 
-Event: TypeAlias = SessionStateChanged | FirstMedia | SlotSourceChanged | DominantSpeakerChanged | TrackActivityChanged
+@final
+class EncodingsWanted:
+    """Somebody needs other encodings of a client's simulcast track than before.
+
+    At first all are needed. `rids` are those that are, in the order of the offer; the client may stop the others. What is
+    needed is told at once, what is not needed after three seconds. The smallest is always among them.
+    """
+
+    room_id: str
+    session_id: str
+    mid: str
+    rids: list[str]
+    time_unix_nano: int
+
+Event: TypeAlias = (
+    SessionStateChanged
+    | FirstMedia
+    | SlotSourceChanged
+    | DominantSpeakerChanged
+    | TrackActivityChanged
+    | EncodingsWanted
+)
 
 @final
 class SlotRequest:

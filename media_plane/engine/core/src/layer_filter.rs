@@ -13,7 +13,12 @@ pub(crate) enum Verdict {
     Keep { ends_picture: bool },
     /// It is left out; `is_new_frame` when nothing of its frame came before.
     Drop { is_new_frame: bool },
+    /// It is late and left out as the rest of its frame was: its number is already promised to the receiver.
+    Fill,
 }
+
+/// Changes that are remembered, for packets that come late.
+const REMEMBERED: usize = 4;
 
 /// Spatial and temporal layers that are sent, and those that shall be.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +29,14 @@ pub(crate) struct LayerFilter {
     wanted_temporal: u8,
     timestamp: Option<u32>,
     newest: u64,
+    /// The last changes, the newest first: what was sent from a timestamp on.
+    changes: [Option<Change>; REMEMBERED],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    timestamp: u32,
+    before: (u8, u8),
 }
 
 impl Default for LayerFilter {
@@ -35,7 +48,15 @@ impl Default for LayerFilter {
 impl LayerFilter {
     /// A filter for an encoding that begins with a key frame.
     pub(crate) fn new(spatial: u8, temporal: u8) -> Self {
-        Self { spatial, temporal, wanted_spatial: spatial, wanted_temporal: temporal, timestamp: None, newest: 0 }
+        Self {
+            spatial,
+            temporal,
+            wanted_spatial: spatial,
+            wanted_temporal: temporal,
+            timestamp: None,
+            newest: 0,
+            changes: [None; REMEMBERED],
+        }
     }
 
     /// Changes what shall be sent. True when that needs a key frame.
@@ -52,8 +73,8 @@ impl LayerFilter {
     /// Decides about a packet.
     #[inline]
     pub(crate) fn decide(&mut self, info: &PacketInfo) -> Verdict {
-        let everything = (ALL, ALL);
-        if (self.spatial, self.temporal) == everything && (self.wanted_spatial, self.wanted_temporal) == everything {
+        let everything = [ALL; 4] == [self.spatial, self.temporal, self.wanted_spatial, self.wanted_temporal];
+        if everything && info.sequence > self.newest {
             (self.newest, self.timestamp) = (info.sequence, Some(info.timestamp));
             return Verdict::Keep { ends_picture: info.marker };
         }
@@ -62,11 +83,27 @@ impl LayerFilter {
 
     fn weigh(&mut self, info: &PacketInfo) -> Verdict {
         let mark = info.picture.layer;
-        let is_newest = info.sequence > self.newest;
-        let is_new_frame = is_newest && self.timestamp != Some(info.timestamp);
-        if is_newest {
-            (self.newest, self.timestamp) = (info.sequence, Some(info.timestamp));
+        if info.sequence <= self.newest {
+            let ends_picture = self.ends_picture(info);
+            return if self.leaves_out(info) { Verdict::Fill } else { Verdict::Keep { ends_picture } };
         }
+        let is_new_frame = self.timestamp != Some(info.timestamp);
+        (self.newest, self.timestamp) = (info.sequence, Some(info.timestamp));
+        let before = (self.spatial, self.temporal);
+        self.adapt(info, is_new_frame);
+        if before != (self.spatial, self.temporal) {
+            self.changes.rotate_right(1);
+            self.changes[0] = Some(Change { timestamp: info.timestamp, before });
+        }
+        if mark.spatial > self.spatial || mark.temporal > self.temporal {
+            return Verdict::Drop { is_new_frame };
+        }
+        Verdict::Keep { ends_picture: self.ends_picture(info) }
+    }
+
+    /// Comes closer to what is wanted where this packet allows it.
+    fn adapt(&mut self, info: &PacketInfo, is_new_frame: bool) {
+        let mark = info.picture.layer;
         if is_new_frame {
             // Fewer layers are possible from any picture on.
             self.spatial = self.spatial.min(self.wanted_spatial);
@@ -81,10 +118,22 @@ impl LayerFilter {
                 _ => {}
             }
         }
-        if mark.spatial > self.spatial || mark.temporal > self.temporal {
-            return Verdict::Drop { is_new_frame };
+    }
+
+    fn ends_picture(&self, info: &PacketInfo) -> bool {
+        info.marker || (info.picture.layer.ends_layer && info.picture.layer.spatial == self.spatial)
+    }
+
+    /// Whether a packet that is not the newest was left out, as far as is remembered.
+    pub(crate) fn leaves_out(&self, info: &PacketInfo) -> bool {
+        let mut sent = (self.spatial, self.temporal);
+        for change in self.changes.iter().flatten() {
+            if info.timestamp.wrapping_sub(change.timestamp).cast_signed() >= 0 {
+                break;
+            }
+            sent = change.before;
         }
-        Verdict::Keep { ends_picture: info.marker || (mark.ends_layer && mark.spatial == self.spatial) }
+        info.picture.layer.spatial > sent.0 || info.picture.layer.temporal > sent.1
     }
 }
 
@@ -119,6 +168,22 @@ mod tests {
         assert_eq!(run(&mut filter, 12, 4, SwitchPoint::None), [0], "no frame to switch with");
         assert_eq!(run(&mut filter, 16, 4, SwitchPoint::ThisLayer), [0, 1, 2]);
         assert_eq!(run(&mut filter, 20, 4, SwitchPoint::None), [0, 2, 1, 2]);
+    }
+
+    #[test]
+    fn late_packets_share_the_fate_of_their_frame() {
+        let mut filter = LayerFilter::new(ALL, 0);
+        let base = PacketInfo { sequence: 12, ..packet(12, 0, SwitchPoint::None) };
+        let mut dropped = packet(14, 1, SwitchPoint::ThisLayer);
+        filter.decide(&base);
+        filter.decide(&dropped);
+        filter.want(ALL, 2);
+        let mut next = packet(16, 1, SwitchPoint::ThisLayer);
+        assert!(matches!(filter.decide(&next), Verdict::Keep { .. }));
+        dropped.sequence = 13;
+        assert_eq!(filter.decide(&dropped), Verdict::Fill, "though its layer is sent now");
+        next.sequence = 15;
+        assert!(matches!(filter.decide(&next), Verdict::Keep { .. }));
     }
 
     #[test]

@@ -204,6 +204,14 @@ impl Munger {
         self.segments[self.newest].as_ref()
     }
 
+    /// The outgoing form of a packet of which only the place is sent: its picture does not count.
+    pub(crate) fn fill(&mut self, info: &PacketInfo, captured: Micros) -> Option<Outgoing> {
+        let numbers = self.last.numbers;
+        let outgoing = self.forward(info, captured)?;
+        self.last.numbers = numbers;
+        Some(Outgoing { numbers: None, marker: false, ..outgoing })
+    }
+
     /// The outgoing form of a packet of the current segment.
     pub(crate) fn forward(&mut self, info: &PacketInfo, captured: Micros) -> Option<Outgoing> {
         let outgoing = self.segment_of(info.sequence)?.outgoing(info)?;

@@ -51,9 +51,9 @@ impl EncodingDemand {
         self.told & 1 << place != 0
     }
 
-    /// Takes note of what is needed now (bit by place). True when the sender must be told: at once of what is needed, of what
-    /// is not after a while.
-    pub(crate) fn update(&mut self, now: Micros, needed: u8) -> bool {
+    /// Takes note of what is needed now (bit by place). When the sender must be told, returns what is needed anew: of that it
+    /// is told at once, of what is not needed after a while.
+    pub(crate) fn update(&mut self, now: Micros, needed: u8) -> Option<u8> {
         let before = self.told;
         for (place, idle_since) in self.idle_since.iter_mut().enumerate() {
             let bit = 1 << place;
@@ -64,7 +64,7 @@ impl EncodingDemand {
                 self.told &= !bit;
             }
         }
-        self.told != before
+        (self.told != before).then_some(self.told & !before)
     }
 }
 
@@ -104,15 +104,15 @@ mod tests {
     #[test]
     fn what_is_needed_is_told_at_once_and_what_is_not_after_a_while() {
         let mut demand = EncodingDemand::new(3);
-        assert!(!demand.update(0, 0b001), "all are needed at first");
-        assert!(!demand.update(RELEASE_AFTER - 1, 0b001));
-        assert!(demand.update(RELEASE_AFTER, 0b001));
+        assert_eq!(demand.update(0, 0b001), None, "all are needed at first");
+        assert_eq!(demand.update(RELEASE_AFTER - 1, 0b001), None);
+        assert_eq!(demand.update(RELEASE_AFTER, 0b001), Some(0));
         assert_eq!([0, 1, 2].map(|place| demand.includes(place)), [true, false, false]);
-        assert!(demand.update(RELEASE_AFTER + 1, 0b101));
+        assert_eq!(demand.update(RELEASE_AFTER + 1, 0b101), Some(0b100));
         assert!(demand.includes(2) && !demand.includes(1));
-        assert!(!demand.update(RELEASE_AFTER + 2, 0b001));
-        assert!(!demand.update(RELEASE_AFTER + SECOND, 0b101), "needed again in time");
-        assert!(!demand.update(2 * RELEASE_AFTER, 0b001));
+        assert_eq!(demand.update(RELEASE_AFTER + 2, 0b001), None);
+        assert_eq!(demand.update(RELEASE_AFTER + SECOND, 0b101), None, "needed again in time");
+        assert_eq!(demand.update(2 * RELEASE_AFTER, 0b001), None);
         assert!(demand.includes(2));
     }
 }

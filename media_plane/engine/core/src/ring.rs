@@ -34,6 +34,13 @@ pub(crate) struct StoredPacket<'a> {
     pub payload: &'a [u8],
 }
 
+impl StoredPacket<'_> {
+    /// The packet without what it carries: it keeps a place in a stream.
+    pub(crate) fn emptied(&self) -> Self {
+        Self { descriptor: &[], payload: &[], ..*self }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     info: PacketInfo,

@@ -81,6 +81,8 @@ pub(crate) struct Session {
     pub next_report: Micros,
     /// When its bandwidth is divided again.
     pub next_allocation: Micros,
+    /// What it was given then, in bits a second.
+    pub allocated: u64,
     measured_round_trip: Option<Micros>,
     /// What to add to the client's NTP time (microseconds) to get the shard's time.
     clock_offset: Option<i64>,
@@ -122,6 +124,7 @@ impl Session {
             pacer: Pacer::default(),
             next_report: now + SECOND,
             next_allocation: now,
+            allocated: 0,
             measured_round_trip: None,
             clock_offset: None,
         }

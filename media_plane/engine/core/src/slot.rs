@@ -26,6 +26,8 @@ pub(crate) enum Decision {
     Skip,
     /// Sent.
     Forward(Outgoing),
+    /// An empty packet is sent in its place, so that the receiver does not wait for it.
+    Fill(Outgoing),
     /// Sent, and the first of its source in the slot, or the first after a pause.
     Start(Outgoing, Started),
 }
@@ -104,6 +106,8 @@ pub(crate) struct Slot {
     pub filter: LayerFilter,
     /// And of the target once it is the source.
     pub next_filter: LayerFilter,
+    /// The source before, and what was sent of it.
+    left: Option<(Key, LayerFilter)>,
     /// The source must start afresh: with a key frame, if it is video.
     waiting: bool,
     pub stream: OutboundStream,
@@ -141,6 +145,7 @@ impl Slot {
             target_since: 0,
             filter: LayerFilter::default(),
             next_filter: LayerFilter::default(),
+            left: None,
             waiting: false,
             stream: OutboundStream::default(),
             rtx_stream: OutboundStream::default(),
@@ -205,6 +210,7 @@ impl Slot {
             self.munger.switch(track, format, info, captured);
             self.waiting = false;
             if switches {
+                self.left = self.source.map(|source| (source, self.filter));
                 self.filter = if hits { self.next_filter } else { LayerFilter::default() };
             }
         } else if self.munger.current().is_none_or(|segment| segment.format.incoming != info.payload_type) {
@@ -217,6 +223,7 @@ impl Slot {
                 self.munger.drop_packet(info, is_new_frame);
                 return Decision::Skip;
             }
+            Verdict::Fill => return self.munger.fill(info, captured).map_or(Decision::Skip, Decision::Fill),
         };
         let Some(mut outgoing) = self.munger.forward(info, captured) else { return Decision::Skip };
         outgoing.marker |= ends_picture;
@@ -229,6 +236,16 @@ impl Slot {
             return Decision::Start(outgoing, Started::New { previous, abandoned });
         }
         if starts { Decision::Start(outgoing, Started::Again) } else { Decision::Forward(outgoing) }
+    }
+
+    /// Whether a packet of a source that the slot carries or has carried was left out.
+    pub(crate) fn has_left_out(&self, source: Key, info: &PacketInfo) -> bool {
+        match self.left {
+            _ if self.source == Some(source) => self.filter.leaves_out(info),
+            Some((left, filter)) if left == source => filter.leaves_out(info),
+            // Longer ago than is remembered: nothing depends on the higher layers.
+            _ => info.picture.layer.temporal > 0,
+        }
     }
 
     /// Whether a packet may carry what differs between sendings (send time, transport-wide number).

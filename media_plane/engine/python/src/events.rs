@@ -53,6 +53,16 @@ pub(crate) struct TrackActivityChanged {
     time_unix_nano: u64,
 }
 
+/// Other encodings of a track are needed.
+#[pyclass(frozen, get_all, module = "media_plane._engine")]
+pub(crate) struct EncodingsWanted {
+    room_id: String,
+    session_id: String,
+    mid: String,
+    rids: Vec<String>,
+    time_unix_nano: u64,
+}
+
 /// The word for a state.
 pub(crate) fn state_name(state: SessionState) -> &'static str {
     match state {
@@ -134,6 +144,17 @@ pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
                 session_id: subject.session.to_string(),
                 mid: mid.to_string(),
                 active,
+                time_unix_nano,
+            },
+        )?
+        .into_any(),
+        EventKind::EncodingsWanted { subject, mid, rids } => Py::new(
+            py,
+            EncodingsWanted {
+                room_id: subject.room.to_string(),
+                session_id: subject.session.to_string(),
+                mid: mid.to_string(),
+                rids: rids.into_iter().map(String::from).collect(),
                 time_unix_nano,
             },
         )?

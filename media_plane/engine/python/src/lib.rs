@@ -32,7 +32,8 @@ fn add_type_aliases(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let reasons = ("requested", "replaced", "ice_timeout", "dtls_failed", "peer_closed");
     module.add("CloseReason", literal.get_item(reasons)?)?;
     let event = module.getattr("SessionStateChanged")?;
-    let others = ["FirstMedia", "SlotSourceChanged", "DominantSpeakerChanged", "TrackActivityChanged"];
+    let others =
+        ["FirstMedia", "SlotSourceChanged", "DominantSpeakerChanged", "TrackActivityChanged", "EncodingsWanted"];
     module.add("Event", others.iter().try_fold(event, |union, name| union.bitor(module.getattr(*name)?))?)
 }
 
@@ -51,6 +52,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<events::SlotSourceChanged>()?;
     module.add_class::<events::DominantSpeakerChanged>()?;
     module.add_class::<events::TrackActivityChanged>()?;
+    module.add_class::<events::EncodingsWanted>()?;
     module.add_class::<engine::LocalTransport>()?;
     module.add_class::<engine::Engine>()?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;

@@ -142,6 +142,7 @@ impl Ladder {
 }
 
 /// The temporal layers of a spatial layer that are worth a step: of the lowest picture all, of higher ones those that move.
+/// The highest stands for whatever the sender may add, and for everything while nothing has been measured.
 pub(crate) fn temporal_steps(
     rate: impl Fn(u8) -> Rate,
     has: impl Fn(u8) -> bool,
@@ -151,6 +152,7 @@ pub(crate) fn temporal_steps(
     (0..=top).filter_map(move |temporal| {
         let step = rate(temporal);
         let moves = temporal == top || is_lowest || step.millifps >= LEAST_MILLIFPS;
-        (moves && (temporal == top || has(temporal))).then_some((temporal, step))
+        let layer = if temporal == top { MAX_LAYERS as u8 - 1 } else { temporal };
+        (moves && (temporal == top || has(temporal))).then_some((layer, step))
     })
 }

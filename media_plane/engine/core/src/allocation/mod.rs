@@ -66,7 +66,8 @@ impl Demand {
         self.ladder.steps()
     }
 
-    fn cost(&self) -> u64 {
+    /// Bits a second of what was chosen.
+    pub(crate) fn cost(&self) -> u64 {
         self.chosen.map_or(0, |place| self.steps()[place].bits_per_second)
     }
 

@@ -194,7 +194,6 @@ impl Estimator {
     }
 
     /// What everything that the receiver could use would take, in bits a second: more than the estimate is probed for.
-    #[allow(dead_code, reason = "for the allocation of layers")]
     pub(crate) fn set_wanted(&mut self, bits_per_second: u64) {
         self.wanted = bits_per_second as f64;
     }
@@ -249,7 +248,6 @@ impl Estimator {
     }
 
     /// What limits the receiver, in bits a second; None: nothing does, as far as is known.
-    #[allow(dead_code, reason = "for the allocation of layers")]
     pub(crate) fn budget(&self, now: Micros) -> Option<u64> {
         let estimate = self.estimate(now);
         (estimate.state != BandwidthState::Unknown).then_some(estimate.bits_per_second)

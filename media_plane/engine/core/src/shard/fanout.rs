@@ -213,7 +213,11 @@ impl Session {
         let captured = track.captured(packet.info.timestamp, packet.info.arrival);
         let find = || track.codec.as_ref().and_then(|(codec, _)| Format::find(codec, codecs));
         let decision = slot.accept(key, packet.info, captured, find);
-        let (Decision::Forward(outgoing) | Decision::Start(outgoing, _)) = decision else { return decision };
+        let (outgoing, packet) = match decision {
+            Decision::Forward(outgoing) | Decision::Start(outgoing, _) => (outgoing, *packet),
+            Decision::Fill(outgoing) => (outgoing, packet.emptied()),
+            Decision::Skip => return decision,
+        };
         let Some(format) = slot.munger.current().map(|segment| segment.format) else { return Decision::Skip };
         let header = OutgoingHeader {
             marker: outgoing.marker,
@@ -240,7 +244,7 @@ impl Session {
             format: video_format,
             redundancy: format.redundancy,
         };
-        let sent = out.send(seal, &slot.mid, &envelope, packet);
+        let sent = out.send(seal, &slot.mid, &envelope, &packet);
         if let Some(len) = sent {
             if let Some(number) = number {
                 self.bandwidth.on_sent(out.now, number, len + PACKET_OVERHEAD);

@@ -51,7 +51,11 @@ impl Shard {
 
     /// Does what is due for a session's layers.
     pub(super) fn tick_layers(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
-        let Some(session) = self.session_mut(index).filter(|session| now >= session.next_allocation) else { return };
+        let Some(session) = self.session_mut(index) else { return };
+        let lacks = session.bandwidth.budget(now).is_some_and(|budget| budget < session.allocated);
+        if now < session.next_allocation && !lacks {
+            return;
+        }
         session.next_allocation = now + ALLOCATION_INTERVAL;
         let publications = session.publications.len();
         self.allocate_layers(now, index, network);
@@ -67,12 +71,15 @@ impl Shard {
     pub(super) fn allocate_layers(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
         let mut demands = std::mem::take(&mut self.layers.demands);
         let budget = self.gather_demands(now, index, &mut demands);
+        let audio = self.audio_rate(index);
+        let budget = budget.map(|budget| budget.saturating_sub(audio));
         if !demands.is_empty() {
             allocate(budget, &mut demands);
             for demand in &demands {
                 self.give(now, Subscriber { session: index, slot: demand.slot }, demand, network);
             }
-            self.note_desired(index, budget, &mut demands);
+            self.note_bandwidth(index, audio, &demands);
+            self.note_desired(now, index, budget, &mut demands);
             for demand in &demands {
                 let receiver = Subscriber { session: index, slot: demand.slot };
                 if let Some(key) = self.slot(receiver).and_then(|slot| slot.publication) {
@@ -109,7 +116,23 @@ impl Shard {
         for demand in demands {
             demand.on_stage = demand.priority == most && most > least;
         }
-        None
+        session.bandwidth.budget(now)
+    }
+
+    /// What the voices that a session hears take, in bits a second: they come before every picture.
+    fn audio_rate(&self, index: u32) -> u64 {
+        let Some(session) = self.session(index) else { return 0 };
+        let sources = session.slots_of(MediaKind::Audio).filter_map(|(_, slot)| self.tracks.get(slot.source?));
+        sources.map(|track| track.rates.total().bits_per_second).sum()
+    }
+
+    /// Tells the congestion control what is sent and what would be if there were room.
+    fn note_bandwidth(&mut self, index: u32, audio: u64, demands: &[Demand]) {
+        let wanted: u64 =
+            demands.iter().filter_map(|demand| demand.ladder.steps().last()).map(|step| step.bits_per_second).sum();
+        let Some(session) = self.session_mut(index) else { return };
+        session.allocated = audio + demands.iter().map(Demand::cost).sum::<u64>();
+        session.bandwidth.set_wanted(audio + wanted);
     }
 
     /// Gives a slot its share.
@@ -123,8 +146,8 @@ impl Shard {
         let shows = |key: Key| publication.encodings.contains(&key);
         let is_blank = !slot.source.is_some_and(shows);
         let Some(slot) = self.slot_mut(receiver) else { return };
-        slot.share = Share { limit: demand.limit, missing: demand.missing, ..slot.share };
-        note_rank(&mut slot.share, now, demand, chosen.as_ref());
+        let rank = chosen.as_ref().map(Step::rank);
+        slot.share = Share { rank, limit: demand.limit, missing: demand.missing, ..slot.share };
         match (target, chosen) {
             (Some(target), Some(step)) => self.steer(now, receiver, target, step.layer, network),
             _ => {
@@ -175,7 +198,7 @@ impl Shard {
     }
 
     /// Finds out what each slot would get if the senders sent all they can: that is what they are asked for.
-    fn note_desired(&mut self, index: u32, budget: Option<u64>, demands: &mut [Demand]) {
+    fn note_desired(&mut self, now: Micros, index: u32, budget: Option<u64>, demands: &mut [Demand]) {
         let mut sleeping = false;
         for step in demands.iter_mut().flat_map(|demand| demand.ladder.steps_mut()) {
             sleeping |= !step.usable;
@@ -196,6 +219,7 @@ impl Shard {
             let wants_more = demand.limit == Limit::Best && !best.as_ref().is_some_and(enough);
             if let Some(slot) = self.slot_mut(receiver) {
                 (slot.share.desired, slot.share.wants_more) = (desired, wants_more);
+                hold(&mut slot.share, now, demand, best.as_ref());
             }
         }
     }
@@ -207,16 +231,14 @@ impl Shard {
         };
         let Some(needed) = self.needed_encodings(publication) else { return };
         let Some(publication) = self.publications.get_mut(key) else { return };
-        if !publication.demand.update(now, needed) {
-            return;
-        }
+        let Some(added) = publication.demand.update(now, needed) else { return };
         let publication = &*publication;
         let mut rids = Vec::new();
         for (place, key) in publication.encodings.iter().enumerate() {
             let Some(track) = self.tracks.get_mut(*key).filter(|_| publication.demand.includes(place)) else {
                 continue;
             };
-            track.expected |= !track.active;
+            track.expected |= added & 1 << place != 0 && !track.active;
             rids.push(track.rid.clone());
         }
         let (owner, mid) = (publication.owner, publication.mid.clone());
@@ -249,14 +271,13 @@ impl Shard {
     }
 }
 
-/// Takes note of a new rank, and after a step down for want of bandwidth holds the slot there.
-fn note_rank(share: &mut Share, now: Micros, demand: &Demand, chosen: Option<&Step>) {
-    let rank = chosen.map(Step::rank);
-    if rank < share.rank && demand.limit == Limit::Bandwidth {
-        let floor = demand.ladder.lowest_usable().map(Step::rank).unwrap_or_default();
+/// After a step down for want of bandwidth the slot is held there for a while.
+fn hold(share: &mut Share, now: Micros, demand: &Demand, best: Option<&Step>) {
+    let rank = best.map(Step::rank);
+    if rank < demand.present && demand.limit == Limit::Bandwidth {
+        let floor = demand.ladder.steps().first().map(Step::rank).unwrap_or_default();
         share.ceiling = Some((rank.unwrap_or(floor), now + HOLD));
     }
-    share.rank = rank;
 }
 
 /// The layers of a track as a slot may have them.

@@ -1,6 +1,7 @@
 //! RTP from clients: decrypted once, assigned to a track, put into the track's ring.
 
 use super::Shard;
+use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind};
 use crate::params::MediaKind;
@@ -255,7 +256,7 @@ impl Incoming<'_> {
         }
         let format = track.codec.as_ref().map(|(_, format)| *format)?;
         let picture = inspect(format, payload, self.values.dependency_descriptor);
-        track.rates.count(picture.layer, self.header.timestamp, self.len);
+        track.rates.count(picture.layer, self.header.timestamp, self.len + PACKET_OVERHEAD);
         if picture.starts_key_frame {
             track.note_key_frame(self.now, payload);
         }

@@ -6,6 +6,7 @@ use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::{MILLISECOND, Micros};
 use crate::format::Format;
 use crate::outbox::Transmit;
+use crate::picture::LayerMark;
 use crate::session::Session;
 use crate::slot::Slot;
 use crate::track::Subscriber;
@@ -53,6 +54,8 @@ impl Shard {
         let (segment, original) = slot.munger.find(sequence)?;
         let (format, track) = (segment.format, self.tracks.get(segment.source)?);
         let packet = track.ring.get(original).filter(|packet| packet.info.payload_type == format.incoming)?;
+        let left_out = slot.has_left_out(segment.source, packet.info);
+        let packet = if left_out { packet.emptied() } else { packet };
         let envelope = Envelope {
             header: OutgoingHeader {
                 marker: packet.info.marker,
@@ -62,7 +65,7 @@ impl Shard {
                 ssrc: slot.ssrc,
             },
             original: None,
-            numbers: segment.outgoing(packet.info)?.numbers,
+            numbers: segment.outgoing(packet.info)?.numbers.filter(|_| !left_out),
             format: track.codec.as_ref().and_then(|(_, format)| *format),
             redundancy: format.redundancy,
         };
@@ -70,6 +73,10 @@ impl Shard {
             return None;
         }
         let repaired = slot.rtx_ssrc.is_some();
+        if !repaired && packet.info.picture.layer != LayerMark::default() {
+            // What was left out or marked as a picture's end then may not be now: it cannot be repeated as it was.
+            return None;
+        }
         let envelope = if repaired { wrap(slot, format, envelope)? } else { envelope };
         let number = (repaired && session.sends_transport_cc).then_some(session.transport_sequence);
         let seal = Seal {

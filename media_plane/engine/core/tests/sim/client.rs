@@ -100,6 +100,8 @@ impl Client {
         ids.set(ExtensionKind::Mid, 1 + shift);
         ids.set(ExtensionKind::AudioLevel, 6 + shift);
         ids.set(ExtensionKind::TransportCc, 11 + (shift & 1));
+        ids.set(ExtensionKind::Rid, 13);
+        ids.set(ExtensionKind::RepairedRid, 14);
         Self {
             name: Self::name_of(number),
             address: format!("10.0.1.{}:{}", number + 1, 40_000 + number).parse().unwrap(),
@@ -150,13 +152,14 @@ impl Client {
             rtx_payload_type,
             fmtp: String::new(),
         };
+        let rids: Vec<_> = self.sender.encodings.iter().map(|encoding| encoding.rid.to_owned()).collect();
         let track = |mid: &str, kind, payload_type| SendTrack {
             mid: mid.into(),
             kind,
             payload_types: vec![payload_type],
             ssrcs: Vec::new(),
             rtx_ssrcs: Vec::new(),
-            rids: Vec::new(),
+            rids: if mid == CAMERA && rids.len() > 1 { rids.clone() } else { Vec::new() },
             muted: false,
         };
         let slots = AUDIO_SLOTS
@@ -172,6 +175,8 @@ impl Client {
                 mid: ids.id(ExtensionKind::Mid),
                 audio_level: ids.id(ExtensionKind::AudioLevel),
                 transport_cc: ids.id(ExtensionKind::TransportCc),
+                rid: ids.id(ExtensionKind::Rid),
+                repaired_rid: ids.id(ExtensionKind::RepairedRid),
                 ..HeaderExtensions::default()
             },
             send_tracks: vec![
@@ -318,18 +323,18 @@ impl Client {
         if reports {
             self.next_report = now + REPORT_INTERVAL;
         }
-        let (audio, video) = (self.sender.audio_ssrc, self.sender.video_ssrc);
+        let audio = self.sender.audio_ssrc;
+        let video: Vec<_> =
+            self.sender.encodings.iter().map(|encoding| (encoding.ssrc, encoding.timestamp(now))).collect();
         let ntp_time = self.clock.ntp(now);
         let blocks = if reports { self.report_blocks(now) } else { Vec::new() };
         self.write_control(|writer| {
             if reports {
-                let info = |rate: u64| SenderInfo {
-                    ntp_time,
-                    rtp_timestamp: (now * rate / 1_000) as u32,
-                    ..SenderInfo::default()
-                };
-                writer.sender_report(audio, &info(48), &blocks).unwrap();
-                writer.sender_report(video, &info(90), &[]).unwrap();
+                let info = |rtp_timestamp| SenderInfo { ntp_time, rtp_timestamp, ..SenderInfo::default() };
+                writer.sender_report(audio, &info((now * 48 / 1_000) as u32), &blocks).unwrap();
+                for (ssrc, timestamp) in video {
+                    writer.sender_report(ssrc, &info(timestamp), &[]).unwrap();
+                }
             }
             for (ssrc, lost) in nacks {
                 writer.nack(1, ssrc, lost).unwrap();
@@ -365,6 +370,12 @@ impl Client {
         }
     }
 
+    /// Says how much it can take (REMB), as a client without transport-cc does.
+    pub fn limit(&mut self, bits_per_second: u64) {
+        let ssrc = self.slot_ssrc(VIDEO_SLOTS[0]);
+        self.write_control(|writer| writer.receiver_estimated_max_bitrate(1, bits_per_second, &[ssrc]).unwrap());
+    }
+
     /// Asks for a key frame in a slot.
     pub fn request_key_frame(&mut self, mid: &str) {
         let ssrc = self.slot_ssrc(mid);
@@ -373,7 +384,7 @@ impl Client {
 
     /// Says that it stops sending its camera.
     pub fn say_bye(&mut self) {
-        let ssrc = self.sender.video_ssrc;
+        let ssrc = self.sender.video_ssrc();
         self.write_control(|writer| writer.bye(&[ssrc]).unwrap());
     }
 
@@ -445,20 +456,23 @@ impl Client {
         for packet in packets(&datagram[..len]) {
             match packet.expect("well-formed") {
                 RtcpPacket::PictureLossIndication { media_ssrc, .. } => {
-                    assert_eq!(media_ssrc, self.sender.video_ssrc);
                     self.heard.key_frame_requests.push(now);
-                    self.sender.want_key_frame();
+                    self.sender.encoding(media_ssrc).want_key_frame();
                 }
                 RtcpPacket::Nack { media_ssrc, lost, .. } => {
-                    assert_eq!(media_ssrc, self.sender.video_ssrc);
-                    again.extend(lost);
+                    again.extend(lost.map(|sequence| (media_ssrc, sequence)));
                 }
                 RtcpPacket::TransportFeedback(feedback) => {
                     self.heard.transport_feedback += 1;
                     self.heard.packets_reported +=
                         feedback.packets().filter(|packet| packet.arrival_us.is_some()).count();
                 }
-                RtcpPacket::ReceiverReport { .. } => self.heard.receiver_reports += 1,
+                RtcpPacket::ReceiverReport { reports, .. } => {
+                    self.heard.receiver_reports += 1;
+                    for report in reports {
+                        self.sender.take_report(report.ssrc);
+                    }
+                }
                 RtcpPacket::SenderReport { sender_ssrc, info, .. } => {
                     self.heard.sender_reports.push((sender_ssrc, info));
                     self.sender_reports.insert(sender_ssrc, (info.ntp_time.middle(), now));
@@ -468,7 +482,8 @@ impl Client {
             }
         }
         self.heard.nacked += again.len();
-        let packets: Vec<_> = again.into_iter().filter_map(|sequence| self.sender.retransmission(sequence)).collect();
+        let packets: Vec<_> =
+            again.into_iter().filter_map(|(ssrc, sequence)| self.sender.retransmission(ssrc, sequence)).collect();
         for packet in packets {
             self.send_media(packet);
         }

@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod encoding;
 mod link;
 mod network;
 mod picture;
@@ -16,6 +17,7 @@ mod receiver;
 mod sender;
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -33,6 +35,7 @@ pub use client::Client;
 pub use link::{Bursts, Link};
 pub use network::{Conditions, Network, Random};
 pub use picture::{Mark, decode};
+use sender::Sender;
 
 pub const ROOM: &str = "room";
 /// Where the shard is.
@@ -56,6 +59,9 @@ pub struct Meeting {
     pub network: Network,
     pub clients: Vec<Client>,
     pub events: Vec<Event>,
+    /// Time that the word of what is wanted takes to its sender; None: it never comes.
+    pub signalling: Option<Micros>,
+    told: VecDeque<(Micros, usize, Vec<String>)>,
     identity: Arc<Identity>,
 }
 
@@ -72,6 +78,8 @@ impl Meeting {
             network: Network::new(seed, conditions),
             clients: Vec::new(),
             events: Vec::new(),
+            signalling: Some(60 * MILLISECOND),
+            told: VecDeque::new(),
             identity,
         };
         meeting.command(Command::OpenRoom(ROOM.into()));
@@ -89,13 +97,23 @@ impl Meeting {
         self.join_with(|_| {})
     }
 
+    /// A client joins that sends its camera in three encodings.
+    pub fn join_with_simulcast(&mut self) -> usize {
+        self.join_as(Sender::simulcast, |_| {})
+    }
+
     /// A client joins with parameters that `change` has its way with.
     pub fn join_with(&mut self, change: impl FnOnce(&mut OpenSession)) -> usize {
+        self.join_as(|_| {}, change)
+    }
+
+    fn join_as(&mut self, prepare: impl FnOnce(&mut Sender), change: impl FnOnce(&mut OpenSession)) -> usize {
         let number = self.clients.len();
         let key = SessionKey { index: number as u32, generation: 0 };
         let credentials = LocalCredentials::generate(0, key.index);
         let mut client = Client::new(number, self.now, self.clock);
         client.connect_to(&credentials);
+        prepare(&mut client.sender);
         let mut open = OpenSession {
             room: ROOM.into(),
             session: client.name.as_str().into(),
@@ -173,7 +191,23 @@ impl Meeting {
             }
         }
         self.network.accept(now);
-        self.events.extend(self.shard.take_events());
+        let events = self.shard.take_events();
+        self.pass_on(&events);
+        self.events.extend(events);
+    }
+
+    /// Tells senders which encodings are wanted, as the control plane does.
+    fn pass_on(&mut self, events: &[Event]) {
+        for event in events {
+            if let (EventKind::EncodingsWanted { subject, rids, .. }, Some(delay)) = (&event.kind, self.signalling) {
+                let rids = rids.iter().map(ToString::to_string).collect();
+                self.told.push_back((self.now + delay, Client::number_of(&subject.session), rids));
+            }
+        }
+        while let Some((_, number, rids)) = self.told.pop_front_if(|(at, ..)| *at <= self.now) {
+            let rids: Vec<_> = rids.iter().map(String::as_str).collect();
+            self.clients[number].sender.set_wanted(&rids);
+        }
     }
 
     /// Everyone is connected within a few seconds, or the test has failed.

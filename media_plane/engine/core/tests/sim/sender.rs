@@ -1,12 +1,11 @@
-//! What a client sends: a voice and a picture, kept for a while to be sent again.
-
-use std::collections::{HashMap, VecDeque};
+//! What a client sends: a voice and a picture in one or several encodings, kept for a while to be sent again.
 
 use parley_engine_core::clock::{MILLISECOND, Micros};
 use parley_engine_core::wire::extension::{AudioLevel, ExtensionIds, ExtensionValues};
 use parley_engine_core::wire::rtp::{OutgoingHeader, write_header};
 
-use super::picture::{Mark, PACKETS_PER_FRAME, encode};
+use super::encoding::Encoding;
+use super::picture::PACKETS_PER_FRAME;
 use super::{CAMERA, MICROPHONE};
 
 pub const AUDIO_TYPE: u8 = 111;
@@ -15,7 +14,6 @@ pub const RTX_TYPE: u8 = 97;
 pub const RED_TYPE: u8 = 63;
 const AUDIO_INTERVAL: Micros = 20 * MILLISECOND;
 const VIDEO_INTERVAL: Micros = 33 * MILLISECOND;
-const KEPT: usize = 1_000;
 
 /// An RTP packet before encryption.
 pub type Packet = Vec<u8>;
@@ -25,8 +23,8 @@ pub struct Sender {
     number: usize,
     pub ids: ExtensionIds,
     pub audio_ssrc: u32,
-    pub video_ssrc: u32,
-    pub rtx_ssrc: u32,
+    /// The smallest first; one unless [`Sender::simulcast`] was called.
+    pub encodings: Vec<Encoding>,
     /// Whether packets carry MID (and the SSRCs need not be signalled).
     pub names_streams: bool,
     pub level: u8,
@@ -38,15 +36,9 @@ pub struct Sender {
     next_audio: Micros,
     next_video: Micros,
     audio_sequence: u16,
-    video_sequence: u16,
-    rtx_sequence: u16,
     transport_sequence: u16,
-    frame: u32,
-    key_frame_wanted: bool,
     pub key_frames: u32,
     pub retransmitted: u32,
-    kept: HashMap<u16, (u32, bool, Vec<u8>)>,
-    order: VecDeque<u16>,
 }
 
 impl Sender {
@@ -56,8 +48,7 @@ impl Sender {
             number,
             ids,
             audio_ssrc: base,
-            video_ssrc: base + 1,
-            rtx_ssrc: base + 2,
+            encodings: vec![Encoding::new(number, "", base + 1, 720, 0)],
             names_streams: true,
             level: 127,
             sends_video: true,
@@ -68,20 +59,45 @@ impl Sender {
             next_video: 0,
             // Close to the wrap, which every run therefore passes.
             audio_sequence: 65_500,
-            video_sequence: 65_450,
-            rtx_sequence: 100,
             transport_sequence: 65_000,
-            frame: 32_700,
-            key_frame_wanted: true,
             key_frames: 0,
             retransmitted: 0,
-            kept: HashMap::new(),
-            order: VecDeque::new(),
         }
     }
 
-    pub fn want_key_frame(&mut self) {
-        self.key_frame_wanted = true;
+    /// Sends three encodings, as browsers do: 180 lines in one packet a frame, 360 in two and 720 in six.
+    pub fn simulcast(&mut self) {
+        let base = self.audio_ssrc + 1;
+        let spec = [("q", 180, 1), ("h", 360, 2), ("f", 720, 6)];
+        let encoding = |(place, (rid, height, packets)): (usize, (&'static str, u16, u16))| {
+            Encoding::new(self.number, rid, base + 10 * place as u32, height, packets)
+        };
+        self.encodings = spec.into_iter().enumerate().map(encoding).collect();
+    }
+
+    pub fn video_ssrc(&self) -> u32 {
+        self.encodings[0].ssrc
+    }
+
+    /// The encoding with this SSRC, which is that of its packets or of their retransmissions.
+    pub fn encoding(&mut self, ssrc: u32) -> &mut Encoding {
+        let found = self.encodings.iter_mut().find(|encoding| encoding.ssrc == ssrc || encoding.rtx_ssrc() == ssrc);
+        found.expect("an SSRC of the client's")
+    }
+
+    /// The node's report names a stream.
+    pub fn take_report(&mut self, ssrc: u32) {
+        for encoding in &mut self.encodings {
+            encoding.reported |= encoding.ssrc == ssrc;
+            encoding.rtx_reported |= encoding.rtx_ssrc() == ssrc;
+        }
+    }
+
+    /// Stops and resumes encodings, as a browser does by `setParameters`.
+    pub fn set_wanted(&mut self, rids: &[&str]) {
+        for encoding in &mut self.encodings {
+            encoding.set_active(rids.contains(&encoding.rid));
+        }
     }
 
     /// Packets that are due.
@@ -116,64 +132,67 @@ impl Sender {
         // 960 samples back, and as long as this frame.
         let headers = [0x80 | AUDIO_TYPE, 0x0f, 0x00, frame.len() as u8, AUDIO_TYPE];
         let payload = if self.sends_redundancy { [&headers[..], &frame, &frame].concat() } else { frame };
-        self.packet(&header, MICROPHONE, Some(level), &payload)
+        let values = ExtensionValues {
+            mid: self.names_streams.then_some(MICROPHONE.as_bytes()),
+            audio_level: Some(level),
+            ..ExtensionValues::default()
+        };
+        self.packet(&header, &values, &payload)
     }
 
     fn picture(&mut self, now: Micros, packets: &mut Vec<Packet>) {
-        self.frame += 1;
-        let key = std::mem::take(&mut self.key_frame_wanted);
-        self.key_frames += u32::from(key);
-        let timestamp = (now * 90 / 1_000) as u32;
-        for part in 0..self.packets_per_frame {
-            self.video_sequence = self.video_sequence.wrapping_add(1);
-            let marker = part + 1 == self.packets_per_frame;
-            let payload = encode(&Mark { sender: self.number, frame: self.frame, part, key }, marker);
-            let header = OutgoingHeader {
-                marker,
-                payload_type: VIDEO_TYPE,
-                sequence_number: self.video_sequence,
-                timestamp,
-                ssrc: self.video_ssrc,
-            };
-            packets.push(self.packet(&header, CAMERA, None, &payload));
-            self.keep(self.video_sequence, timestamp, marker, payload);
+        for place in 0..self.encodings.len() {
+            let Some(frame) = self.encodings[place].next_frame(now, self.packets_per_frame) else { continue };
+            self.key_frames += u32::from(frame.is_key);
+            for packet in frame.packets {
+                let header = OutgoingHeader {
+                    marker: packet.marker,
+                    payload_type: VIDEO_TYPE,
+                    sequence_number: packet.sequence,
+                    timestamp: packet.timestamp,
+                    ssrc: self.encodings[place].ssrc,
+                };
+                packets.push(self.video(place, &header, &packet.payload));
+            }
         }
     }
 
-    fn keep(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: Vec<u8>) {
-        self.kept.insert(sequence, (timestamp, marker, payload));
-        self.order.push_back(sequence);
-        if self.order.len() > KEPT
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.kept.remove(&oldest);
-        }
+    fn video(&mut self, place: usize, header: &OutgoingHeader, payload: &[u8]) -> Packet {
+        let encoding = &self.encodings[place];
+        let is_repair = header.payload_type == RTX_TYPE;
+        let reported = if is_repair { encoding.rtx_reported } else { encoding.reported };
+        // Like libwebrtc, a stream of simulcast is named only until a report has shown that it is known.
+        let named = self.names_streams && (encoding.rid.is_empty() || !reported);
+        let rid = Some(encoding.rid.as_bytes()).filter(|rid| named && !rid.is_empty());
+        let values = ExtensionValues {
+            mid: named.then_some(CAMERA.as_bytes()),
+            rid: rid.filter(|_| !is_repair),
+            repaired_rid: rid.filter(|_| is_repair),
+            ..ExtensionValues::default()
+        };
+        self.packet(header, &values, payload)
     }
 
     /// A packet sent again as RTX (RFC 4588).
-    pub fn retransmission(&mut self, sequence: u16) -> Option<Packet> {
-        let (timestamp, marker, payload) = self.kept.get(&sequence)?.clone();
-        self.rtx_sequence = self.rtx_sequence.wrapping_add(1);
+    pub fn retransmission(&mut self, ssrc: u32, sequence: u16) -> Option<Packet> {
+        let place = self.encodings.iter().position(|encoding| encoding.ssrc == ssrc)?;
+        let encoding = &mut self.encodings[place];
+        let (original, rtx_sequence, ssrc) = (encoding.again(sequence)?, encoding.next_repair(), encoding.rtx_ssrc());
         self.retransmitted += 1;
         let header = OutgoingHeader {
-            marker,
+            marker: original.marker,
             payload_type: RTX_TYPE,
-            sequence_number: self.rtx_sequence,
-            timestamp,
-            ssrc: self.rtx_ssrc,
+            sequence_number: rtx_sequence,
+            timestamp: original.timestamp,
+            ssrc,
         };
-        let payload = [&sequence.to_be_bytes()[..], &payload].concat();
-        Some(self.packet(&header, CAMERA, None, &payload))
+        let payload = [&sequence.to_be_bytes()[..], &original.payload].concat();
+        Some(self.video(place, &header, &payload))
     }
 
-    fn packet(&mut self, header: &OutgoingHeader, mid: &str, level: Option<AudioLevel>, payload: &[u8]) -> Packet {
+    fn packet(&mut self, header: &OutgoingHeader, values: &ExtensionValues<'_>, payload: &[u8]) -> Packet {
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
-        let values = ExtensionValues {
-            mid: self.names_streams.then_some(mid.as_bytes()),
-            audio_level: level,
-            transport_sequence_number: Some(self.transport_sequence),
-            ..ExtensionValues::default()
-        };
+        let values = ExtensionValues { transport_sequence_number: Some(self.transport_sequence), ..*values };
         let mut packet = vec![0; 100];
         let len = write_header(&mut packet, header, &self.ids, &values).unwrap();
         packet.truncate(len);

@@ -1,0 +1,250 @@
+//! Simulcast and temporal layers in whole meetings of the simulated network.
+
+mod sim;
+
+use parley_engine_core::clock::{MILLISECOND, Micros, SECOND};
+use parley_engine_core::event::EventKind;
+use sim::{Client, Conditions, Meeting};
+
+const SEEDS: u64 = 10;
+const SLOT: &str = "5";
+const OTHER: &str = "6";
+
+/// A client that watches the simulcast camera of another at a height.
+fn watch(seed: u64, conditions: Conditions, height: u32) -> Meeting {
+    let mut meeting = Meeting::new(seed, Conditions::IDEAL);
+    meeting.join();
+    meeting.join_with_simulcast();
+    meeting.show_at(0, SLOT, Some(1), height, 0);
+    meeting.connect();
+    meeting.network.conditions = conditions;
+    meeting
+}
+
+/// What a decoder saw of a slot.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Heights in the order they were shown, and when each began.
+    heights: Vec<(u16, Micros)>,
+    temporal_layers: [usize; 3],
+}
+
+impl Seen {
+    fn heights(&self) -> Vec<u16> {
+        self.heights.iter().map(|(height, _)| *height).collect()
+    }
+}
+
+/// Checks what came in a slot: no gap older than `settled`; picture ids without a gap; a base layer index that counts the
+/// frames of the base layer; timestamps that grow; and a key frame wherever the size changes.
+fn check(client: &Client, slot: &str, settled: Micros) -> Seen {
+    let slot = client.slot(slot);
+    let newest = slot.packets.iter().filter(|(_, packet)| packet.at <= settled).map(|(sequence, _)| *sequence).max();
+    let newest = newest.expect("something came");
+    let missing: Vec<_> = slot.missing().into_iter().filter(|gap| *gap < newest).collect();
+    assert!(missing.is_empty(), "gaps {missing:?} before {newest}");
+    let mut seen = Seen::default();
+    let mut previous: Option<(sim::Mark, u16, u8, u32, bool)> = None;
+    // Empty packets stand for what is left out on purpose.
+    for (sequence, packet) in slot.packets.range(..=newest).filter(|(_, packet)| !packet.payload.is_empty()) {
+        let (descriptor, mark) = sim::decode(&packet.payload);
+        let (picture, tl0) = (descriptor.picture_id.unwrap().value, descriptor.tl0_picture_index.unwrap());
+        let layer = descriptor.temporal_layer.unwrap().id;
+        if seen.heights.last().is_none_or(|(height, _)| *height != mark.height) {
+            assert!(mark.key && mark.part == 0, "sequence {sequence}: a size begins with a key frame, not {mark:?}");
+            seen.heights.push((mark.height, packet.at));
+        }
+        let same = previous.is_some_and(|(before, ..)| (before.height, before.frame) == (mark.height, mark.frame));
+        if let Some((before, last_picture, last_tl0, timestamp, ended)) = previous {
+            let context = format!("sequence {sequence}: {before:?}, then {mark:?}");
+            assert_eq!(picture, (last_picture + u16::from(!same)) & 0x7fff, "{context}");
+            assert_eq!(tl0, last_tl0.wrapping_add(u8::from(!same && layer == 0)), "{context}");
+            let advance = packet.timestamp.wrapping_sub(timestamp);
+            assert!(if same { advance == 0 } else { (1..900_000).contains(&advance) }, "{context}: {advance}");
+            // Where the size changes, the end of the last picture may have been lost.
+            assert!(ended != same || before.height != mark.height, "{context}: pictures come whole");
+        }
+        seen.temporal_layers[usize::from(layer)] += usize::from(!same);
+        previous = Some((mark, picture, tl0, packet.timestamp, packet.marker));
+    }
+    seen
+}
+
+/// What senders were told to be wanted, in order.
+fn wanted(meeting: &Meeting) -> Vec<String> {
+    meeting.events(|kind| match kind {
+        EventKind::EncodingsWanted { rids, .. } => Some(rids.concat()),
+        _ => None,
+    })
+}
+
+#[test]
+fn each_slot_gets_the_size_that_it_shows() {
+    let mut meeting = watch(1, Conditions::IDEAL, 180);
+    meeting.show_at(0, OTHER, Some(1), 720, 0);
+    meeting.run(5 * SECOND);
+    let viewer = &meeting.clients[0];
+    assert_eq!(check(viewer, SLOT, meeting.now).heights(), [180]);
+    assert_eq!(check(viewer, OTHER, meeting.now).heights(), [180, 720], "the smaller is there the sooner");
+    assert_eq!(meeting.sources_of(0, OTHER), [Some(1)], "it is the same picture to the node");
+    assert!(meeting.clients[1].sender.encodings.iter().all(|encoding| encoding.reported));
+}
+
+#[test]
+fn sizes_that_nobody_needs_are_switched_off_and_come_back_in_time() {
+    let mut meeting = watch(2, Conditions { loss: 0, delay: 20 * MILLISECOND, jitter: 0 }, 180);
+    meeting.run(6 * SECOND);
+    assert_eq!(wanted(&meeting), ["q"]);
+    let before: Vec<_> = meeting.clients[1].sender.encodings.iter().map(|encoding| encoding.pictures).collect();
+    meeting.run(2 * SECOND);
+    let sent = |meeting: &Meeting| -> Vec<_> {
+        meeting.clients[1]
+            .sender
+            .encodings
+            .iter()
+            .zip(&before)
+            .map(|(encoding, before)| encoding.pictures - before)
+            .collect()
+    };
+    assert!(matches!(sent(&meeting)[..], [59..=62, 0, 0]), "{:?}", sent(&meeting));
+
+    let maximised = meeting.now;
+    meeting.show_at(0, SLOT, Some(1), 720, 0);
+    meeting.run(2 * SECOND);
+    let seen = check(&meeting.clients[0], SLOT, meeting.now - SECOND);
+    assert_eq!(seen.heights(), [180, 720]);
+    let took = seen.heights[1].1 - maximised;
+    assert!(took < 200 * MILLISECOND, "{took} us");
+    assert_eq!(wanted(&meeting), ["q", "qf"]);
+
+    meeting.show_at(0, SLOT, Some(1), 180, 0);
+    meeting.run(4 * SECOND);
+    let seen = check(&meeting.clients[0], SLOT, meeting.now - SECOND);
+    assert_eq!(seen.heights(), [180, 720, 180]);
+    assert_eq!(wanted(&meeting), ["q", "qf", "q"]);
+}
+
+#[test]
+fn a_switched_stream_is_repaired_from_the_ring_of_its_source() {
+    for seed in 0..SEEDS {
+        let mut meeting = watch(seed, Conditions { loss: 30, delay: 15 * MILLISECOND, jitter: 5 * MILLISECOND }, 180);
+        for (round, height) in [720, 180, 360, 720].into_iter().enumerate() {
+            meeting.run(2 * SECOND);
+            meeting.show_at(0, SLOT, Some(1), height, 0);
+            assert!(meeting.clients[0].slot(SLOT).packets.len() > 50 * round, "seed {seed}");
+        }
+        meeting.run(3 * SECOND);
+        let seen = check(&meeting.clients[0], SLOT, meeting.now - SECOND);
+        assert_eq!(seen.heights(), [180, 720, 180, 360, 720], "seed {seed}");
+        let repaired = meeting.clients[0].slot(SLOT).in_order().filter(|packet| packet.by_retransmission).count();
+        assert!(repaired > 20, "seed {seed}: {repaired}");
+        assert_eq!(meeting.sources_of(0, SLOT), [Some(1)], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_size_that_its_sender_gives_up_is_replaced_before_anyone_notices() {
+    let mut meeting = watch(3, Conditions::IDEAL, 720);
+    meeting.signalling = None;
+    meeting.run(5 * SECOND);
+    let stopped = meeting.now;
+    meeting.clients[1].sender.encodings[2].set_active(false);
+    meeting.run(3 * SECOND);
+    let seen = check(&meeting.clients[0], SLOT, meeting.now);
+    assert_eq!(seen.heights(), [180, 720, 360]);
+    assert!(seen.heights[2].1 - stopped < 600 * MILLISECOND, "{:?} after {stopped}", seen.heights);
+    meeting.clients[1].sender.encodings[2].set_active(true);
+    let resumed = meeting.now;
+    meeting.run(4 * SECOND);
+    let seen = check(&meeting.clients[0], SLOT, meeting.now);
+    assert_eq!(seen.heights(), [180, 720, 360, 720]);
+    assert!(seen.heights[3].1 - resumed > 1_900 * MILLISECOND, "it has to prove steady");
+}
+
+#[test]
+fn little_bandwidth_means_small_pictures_then_fewer_of_them_and_no_gaps() {
+    for seed in 0..SEEDS {
+        let conditions = Conditions { loss: 10 * (seed % 3), delay: 15 * MILLISECOND, jitter: 5 * MILLISECOND };
+        let mut meeting = watch(seed, conditions, 720);
+        for encoding in &mut meeting.clients[1].sender.encodings {
+            encoding.layered = true;
+        }
+        meeting.run(4 * SECOND);
+        meeting.clients[0].limit(350_000);
+        meeting.run(5 * SECOND);
+        let seen = check(&meeting.clients[0], SLOT, meeting.now - SECOND);
+        // Nobody needed 360 lines before: where they had been switched off, 180 come between.
+        let fallen = seen.heights();
+        assert!(fallen.starts_with(&[180, 720]) && fallen.ends_with(&[360]), "seed {seed}: {fallen:?}");
+        let since = meeting.now - 3 * SECOND;
+        let layers = layers_since(&meeting, since);
+        assert!(layers[2] == 0 && layers[1] > 15 && layers[0] > 15, "seed {seed}: {layers:?}");
+        let bits = 8 * bytes_since(&meeting, since) / 3;
+        assert!((160_000..300_000).contains(&bits), "seed {seed}: {bits} bit/s");
+
+        meeting.clients[0].limit(10_000_000);
+        meeting.run(5 * SECOND);
+        let held = check(&meeting.clients[0], SLOT, meeting.now - SECOND).heights();
+        assert_eq!(held, fallen, "seed {seed}: no step up for ten seconds");
+        meeting.run(8 * SECOND);
+        let risen = check(&meeting.clients[0], SLOT, meeting.now - SECOND).heights();
+        assert!(risen.starts_with(&fallen) && risen[fallen.len()..] == [720], "seed {seed}: {risen:?}");
+        let layers = layers_since(&meeting, meeting.now - SECOND);
+        assert!(layers[2] > 10, "seed {seed}: {layers:?}");
+    }
+}
+
+/// Frames by temporal layer that began to arrive since a time.
+fn layers_since(meeting: &Meeting, since: Micros) -> [usize; 3] {
+    let mut layers = [0; 3];
+    for packet in
+        meeting.clients[0].slot(SLOT).in_order().filter(|packet| packet.at >= since && !packet.payload.is_empty())
+    {
+        let (descriptor, mark) = sim::decode(&packet.payload);
+        layers[usize::from(descriptor.temporal_layer.unwrap().id)] += usize::from(mark.part == 0);
+    }
+    layers
+}
+
+fn bytes_since(meeting: &Meeting, since: Micros) -> usize {
+    let recent = meeting.clients[0].slot(SLOT).in_order().filter(|packet| packet.at >= since);
+    recent.map(|packet| packet.payload.len()).sum()
+}
+
+#[test]
+fn what_cannot_be_carried_at_all_is_paused_and_sound_goes_on() {
+    let mut meeting = watch(5, Conditions::IDEAL, 720);
+    meeting.run(3 * SECOND);
+    meeting.clients[0].limit(100_000);
+    meeting.run(2 * SECOND);
+    let paused = meeting.now;
+    meeting.run(2 * SECOND);
+    assert_eq!(meeting.clients[0].slot(SLOT).count_between(paused, meeting.now), 0);
+    let heard: usize = sim::AUDIO_SLOTS
+        .iter()
+        .filter_map(|mid| meeting.clients[0].slots.get(*mid))
+        .map(|slot| slot.count_between(paused, meeting.now))
+        .sum();
+    assert!(heard > 90, "{heard}");
+    assert_eq!(meeting.sources_of(0, SLOT), [Some(1), None]);
+    meeting.clients[0].limit(2_000_000);
+    meeting.run(SECOND);
+    assert_eq!(meeting.sources_of(0, SLOT), [Some(1), None, Some(1)]);
+    check(&meeting.clients[0], SLOT, meeting.now);
+}
+
+#[test]
+fn the_stage_is_served_before_the_others() {
+    let mut meeting = Meeting::new(6, Conditions::IDEAL);
+    meeting.join();
+    meeting.join_with_simulcast();
+    meeting.join_with_simulcast();
+    meeting.show_at(0, SLOT, Some(1), 720, 0);
+    meeting.show_at(0, OTHER, Some(2), 720, 10);
+    meeting.connect();
+    meeting.run(3 * SECOND);
+    meeting.clients[0].limit(800_000);
+    meeting.run(3 * SECOND);
+    assert_eq!(check(&meeting.clients[0], SLOT, meeting.now).heights().last(), Some(&180));
+    assert_eq!(check(&meeting.clients[0], OTHER, meeting.now).heights().last(), Some(&360));
+}
