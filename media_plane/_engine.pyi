@@ -184,8 +184,8 @@ class TrackActivityChanged:
 class EncodingsWanted:
     """Somebody needs other encodings of a client's simulcast track than before.
 
-    At first all are needed. `rids` are those that are, in the order of the offer; the client may stop the others. What is
-    needed is told at once, what is not needed after three seconds. The smallest is always among them.
+    At first all are needed. `rids` are those that are, in the order of the offer; the client may stop the others. What
+    is needed is told at once, what is not needed after three seconds. The smallest is always among them.
     """
 
     room_id: str

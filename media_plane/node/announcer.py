@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from media_plane.node.event_log import EventLog
 from media_plane.node.rooms import Room, Session, SlotState, Track
 from media_plane.node.slot_policy import TrackKey
-from parley.meeting.v1 import track_pb2
+from parley.meeting.v1 import explanation_pb2, track_pb2
 from parley.sfu.v1 import media_pb2
 
 _KINDS: Final = {"audio": track_pb2.TRACK_KIND_AUDIO, "video": track_pb2.TRACK_KIND_VIDEO}
@@ -37,6 +37,7 @@ def session_state(session: Session) -> media_pb2.SessionState:
         media_state=state,
         slots=[media_pb2.SlotState(mid=slot.mid, source=reference(slot.told)) for slot in session.slots.values()],
         tracks=[_track(track) for track in session.tracks.values()],
+        encodings=[_encodings(mid, rids) for mid, rids in session.encodings.items()],
     )
 
 
@@ -47,6 +48,10 @@ def _track(track: Track) -> track_pb2.Track:
         source=track_pb2.TrackSource.ValueType(track.source.value),
         muted=track.muted,
     )
+
+
+def _encodings(mid: str, rids: Sequence[str]) -> explanation_pb2.TrackEncodings:
+    return explanation_pb2.TrackEncodings(mid=mid, rids=rids)
 
 
 class Announcer:
@@ -78,6 +83,15 @@ class Announcer:
         """Somebody else speaks."""
         changed = media_pb2.SpeakerChanged(participant_id=room.speaker or "")
         self._append(room, media_pb2.NodeEvent(speaker_changed=changed), None, time_unix_nano)
+
+    def encodings(self, room: Room, session: Session, mid: str, time_unix_nano: int) -> None:
+        """Somebody needs other encodings of a session's track than before."""
+        changed = media_pb2.EncodingsChanged(
+            participant_id=session.participant_id,
+            session_id=session.session_id,
+            tracks=[_encodings(mid, session.encodings[mid])],
+        )
+        self._append(room, media_pb2.NodeEvent(encodings_changed=changed), session, time_unix_nano)
 
     def first_media(self, room: Room, session: Session, mid: str, *, outgoing: bool, time_unix_nano: int) -> None:
         """First media of a track or slot."""

@@ -10,6 +10,7 @@ from opentelemetry import trace
 
 from media_plane._engine import (
     DominantSpeakerChanged,
+    EncodingsWanted,
     Event,
     FirstMedia,
     SessionStateChanged,
@@ -75,13 +76,15 @@ class EngineEvents:
         session = found[1]
         if isinstance(event, SessionStateChanged):
             return self._take_state(room, session, event)
+        if isinstance(event, TrackActivityChanged):
+            return _take_activity(session, event)
         if isinstance(event, SlotSourceChanged):
             self._take_slot_source(room, session, event)
-            return False
-        if isinstance(event, FirstMedia):
+        elif isinstance(event, FirstMedia):
             self._take_first_media(room, session, event)
-            return False
-        return _take_activity(session, event)
+        else:
+            self._take_encodings(room, session, event)
+        return False
 
     def _take_speaker(self, room: Room, event: DominantSpeakerChanged) -> bool:
         found = self._rooms.session_by_id(event.session_id) if event.session_id else None
@@ -118,6 +121,10 @@ class EngineEvents:
         mid = event.source_mid
         slot.carried = TrackKey(source[1].participant_id, mid) if source is not None and mid is not None else None
         self._announcer.slots(room, session, [slot], event.time_unix_nano)
+
+    def _take_encodings(self, room: Room, session: Session, event: EncodingsWanted) -> None:
+        session.encodings[event.mid] = tuple(event.rids)
+        self._announcer.encodings(room, session, event.mid, event.time_unix_nano)
 
     def _take_first_media(self, room: Room, session: Session, event: FirstMedia) -> None:
         outgoing = event.direction == "out"

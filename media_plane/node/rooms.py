@@ -98,6 +98,7 @@ class Session:
         context: Trace context of the call that opened it.
         traceparent: The same as W3C text; empty: none.
         is_connected: Whether media is connected.
+        encodings: RTP stream ids that somebody needs, by mid; of tracks that are not named all are.
     """
 
     participant_id: str
@@ -109,6 +110,7 @@ class Session:
     context: Context
     traceparent: str
     is_connected: bool = False
+    encodings: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def video_slots(self) -> Iterator[SlotState]:
         """The slots that the node fills."""

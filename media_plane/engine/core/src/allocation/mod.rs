@@ -125,7 +125,9 @@ impl Demand {
 /// Divides a budget (bits a second; None: as much as anyone wants) among demands and writes the results into them.
 pub(crate) fn allocate(budget: Option<u64>, demands: &mut [Demand]) {
     let mut budget = budget.unwrap_or(u64::MAX / 4);
-    demands.iter_mut().for_each(|demand| demand.chosen = None);
+    for demand in demands.iter_mut() {
+        demand.chosen = None;
+    }
     demands.sort_unstable_by_key(|demand| (std::cmp::Reverse((demand.on_stage, demand.priority)), demand.slot));
     for demand in demands.iter_mut().filter(|demand| demand.on_stage) {
         while demand.height() < STAGE_HEIGHT && demand.raise(&mut budget) {}
@@ -139,7 +141,9 @@ pub(crate) fn allocate(budget: Option<u64>, demands: &mut [Demand]) {
             break;
         }
     }
-    demands.iter_mut().for_each(|demand| demand.explain(budget));
+    for demand in demands.iter_mut() {
+        demand.explain(budget);
+    }
 }
 
 #[cfg(test)]

@@ -65,7 +65,20 @@ const PADDING_FLAG: u8 = 0x20;
 /// Receivers from which a frame is worth waiting for: fewer calls save more than the wait costs.
 const GATHER_FROM: usize = 8;
 
+/// Packets of a batch for which there is room from the beginning: more than a socket's receive calls bring at once.
+const ROOM: usize = 1_024;
+
 impl FanOut {
+    /// Room for what usually comes, so that no allocation falls into the first busy moments.
+    pub(super) fn with_room() -> Self {
+        Self {
+            pending: Vec::with_capacity(ROOM),
+            work: Vec::with_capacity(ROOM),
+            gaps: Vec::with_capacity(ROOM),
+            ..Self::default()
+        }
+    }
+
     /// Adds a packet that stands in its track's ring.
     pub(super) fn push(&mut self, key: Key, track: &Track, sequence: u64) {
         self.pending.push(Pending { track: key, sequence });

@@ -148,17 +148,15 @@ impl Shard {
         let Some(slot) = self.slot_mut(receiver) else { return };
         let rank = chosen.as_ref().map(Step::rank);
         slot.share = Share { rank, limit: demand.limit, missing: demand.missing, ..slot.share };
-        match (target, chosen) {
-            (Some(target), Some(step)) => self.steer(now, receiver, target, step.layer, network),
-            _ => {
-                self.cancel_wait(receiver);
-                if !is_blank && demand.limit == Limit::Bandwidth {
-                    self.drop_source(now, receiver);
-                }
-                return;
+        let (Some(target), Some(step)) = (target, chosen) else {
+            self.cancel_wait(receiver);
+            if !is_blank && demand.limit == Limit::Bandwidth {
+                self.drop_source(now, receiver);
             }
-        }
-        if let Some(lowest) = lowest.filter(|lowest| is_blank && Some(*lowest) != target) {
+            return;
+        };
+        self.steer(now, receiver, target, step.layer, network);
+        if let Some(lowest) = lowest.filter(|lowest| is_blank && *lowest != target) {
             self.await_stopgap(now, receiver, lowest, network);
         }
     }

@@ -92,7 +92,7 @@ impl Shard {
             paths: HashMap::new(),
             limit: RateLimit::new(),
             outbox: Outbox::new(),
-            fanout: FanOut::default(),
+            fanout: FanOut::with_room(),
             layers: Layers::default(),
             counters: Counters::default(),
             events: Vec::new(),

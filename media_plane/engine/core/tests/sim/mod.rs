@@ -204,7 +204,8 @@ impl Meeting {
                 self.told.push_back((self.now + delay, Client::number_of(&subject.session), rids));
             }
         }
-        while let Some((_, number, rids)) = self.told.pop_front_if(|(at, ..)| *at <= self.now) {
+        while self.told.front().is_some_and(|(at, ..)| *at <= self.now) {
+            let Some((_, number, rids)) = self.told.pop_front() else { return };
             let rids: Vec<_> = rids.iter().map(String::as_str).collect();
             self.clients[number].sender.set_wanted(&rids);
         }

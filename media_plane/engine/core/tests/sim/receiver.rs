@@ -64,7 +64,7 @@ impl SlotReceiver {
         self.gaps.remove(&sequence);
         self.highest = Some(self.highest.map_or(sequence, |highest| highest.max(sequence)));
         let is_video = [VIDEO_TYPE, RTX_TYPE].contains(&packet.payload_type);
-        if is_video {
+        if is_video && !packet.payload.is_empty() {
             let (_, mark) = decode(&packet.payload);
             if mark.key && mark.part == 0 && self.next.is_none_or(|next| sequence > next) {
                 self.key_starts.push(sequence);
