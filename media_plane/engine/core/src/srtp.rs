@@ -195,6 +195,17 @@ impl InboundContext {
     }
 }
 
+/// What sealing has to know of the header of a packet.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    /// Length of the header, CSRCs and extensions included.
+    pub header_len: usize,
+    /// SSRC in the header.
+    pub ssrc: u32,
+    /// Sequence number in the header.
+    pub sequence_number: u16,
+}
+
 /// Encrypts and signs what we send.
 #[derive(Debug)]
 pub struct OutboundContext {
@@ -225,8 +236,21 @@ impl OutboundContext {
     pub fn protect_rtp(&self, stream: &mut OutboundStream, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
         let packet = buffer.get(..len).ok_or(SrtpError::NoSpace)?;
         let header = RtpHeader::parse(packet).ok_or(SrtpError::Malformed)?;
-        let index = stream.advance(header.sequence_number)?;
-        self.rtp.seal_rtp(buffer, header.len, len, header.ssrc, index)
+        let written = Written { header_len: header.len, ssrc: header.ssrc, sequence_number: header.sequence_number };
+        self.protect_written(stream, buffer, len, written)
+    }
+
+    /// The same for a packet whose header the caller has just written, so that it need not be read again.
+    #[inline]
+    pub fn protect_written(
+        &self,
+        stream: &mut OutboundStream,
+        buffer: &mut [u8],
+        len: usize,
+        written: Written,
+    ) -> Result<usize, SrtpError> {
+        let index = stream.advance(written.sequence_number)?;
+        self.rtp.seal_rtp(buffer, written.header_len, len, written.ssrc, index)
     }
 
     /// Protects the (compound) RTCP packet in the first `len` bytes of `buffer` in place; returns the SRTCP packet's length.

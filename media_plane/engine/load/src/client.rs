@@ -90,6 +90,7 @@ pub(crate) struct Client {
     mutator: Mutator,
     peer: Option<SocketAddr>,
     hostile_left: u64,
+    stopped: bool,
     hostile_sent: u64,
 }
 
@@ -124,6 +125,7 @@ impl Client {
             mutator: Mutator::new(u64::from(number)),
             peer: None,
             hostile_left: 0,
+            stopped: false,
             hostile_sent: 0,
         };
         let reply = client.make_offer(operation)?;
@@ -249,8 +251,21 @@ impl Client {
         &self.socket
     }
 
+    /// Stops reading and answering, as a suspended device does; its publishers go on. For good.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Whether it sends anything.
+    pub(crate) fn publishes(&self) -> bool {
+        !self.publishers.is_empty()
+    }
+
     /// When the client wants to be advanced even if nothing arrives.
     pub(crate) fn deadline(&self) -> Instant {
+        if self.stopped {
+            return Instant::now() + IDLE;
+        }
         if self.hostile_left > 0 && self.peer.is_some() {
             // At once: the past is due.
             return self.answered.unwrap_or(self.deadline);
@@ -274,21 +289,27 @@ impl Client {
     /// Reads what has arrived, up to a batch.
     pub(crate) fn receive(&mut self, now: Instant, buffer: &mut [u8], events: &mut Vec<Value>) {
         for _ in 0..RECEIVE_BATCH {
-            let (len, from, arrival) = match sys::receive(&self.socket, buffer) {
+            let received = match sys::receive(&self.socket, buffer) {
                 Ok(received) => received,
                 // A node that was killed answers with ICMP; the client waits for it to come back.
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => continue,
                 Err(_) => return,
             };
-            if self.receive_loss.takes(&buffer[..len]) {
-                continue;
+            for datagram in buffer[..received.len].chunks(received.segment) {
+                self.take(datagram, &received, now, events);
             }
-            let Ok(receive) = Receive::new(Protocol::Udp, from, self.address, &buffer[..len]) else {
-                continue;
-            };
-            let result = self.rtc.handle_input(Input::Receive(now, receive));
-            self.settle(result.map_err(text), now, arrival, events);
         }
+    }
+
+    fn take(&mut self, datagram: &[u8], received: &sys::Received, now: Instant, events: &mut Vec<Value>) {
+        if self.receive_loss.takes(datagram) {
+            return;
+        }
+        let Ok(receive) = Receive::new(Protocol::Udp, received.from, self.address, datagram) else {
+            return;
+        };
+        let result = self.rtc.handle_input(Input::Receive(now, receive));
+        self.settle(result.map_err(text), now, received.arrival, events);
     }
 
     fn settle(&mut self, result: Result<(), String>, now: Instant, arrival: u64, events: &mut Vec<Value>) {

@@ -16,7 +16,8 @@ use crate::sys::{Epoll, now_unix_nano, thread_cpu_time};
 /// The token of stdin; clients count up from 1.
 const STDIN: u64 = 0;
 const MAX_WAIT: Duration = Duration::from_secs(1);
-const DATAGRAM_LEN: usize = 2048;
+/// The largest run of coalesced datagrams.
+const RECEIVE_BUFFER: usize = 65_536;
 
 /// Runs until stdin ends.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
@@ -56,7 +57,7 @@ impl Fleet {
     }
 
     fn run(mut self) -> io::Result<()> {
-        let mut buffer = vec![0; DATAGRAM_LEN];
+        let mut buffer = vec![0; RECEIVE_BUFFER];
         let mut ready: Vec<u64> = Vec::new();
         loop {
             let now = Instant::now();
@@ -143,6 +144,7 @@ impl Fleet {
                 self.client(&id)?.begin_hostility(count);
                 Ok(json!({"op": "hostile", "id": id}))
             }
+            Operation::Stop { id } => self.stop(id.as_deref()),
             Operation::Stats { id, reset } => self.stats(id.as_deref(), reset),
             Operation::Close { id } => {
                 let token = self.token(&id)?;
@@ -172,6 +174,16 @@ impl Fleet {
     fn publish(&mut self, publish: &Publish, now: Instant) -> Result<Value, String> {
         self.client(&publish.id)?.publish(publish, now)?;
         Ok(json!({"op": "publish", "id": publish.id}))
+    }
+
+    fn stop(&mut self, id: Option<&str>) -> Result<Value, String> {
+        let only = id.map(|id| self.token(id)).transpose()?;
+        let chosen = |token: u64, client: &Client| only.map_or(!client.publishes(), |only| only == token);
+        for (_, client) in self.clients.iter_mut().filter(|(token, client)| chosen(**token, client)) {
+            self.epoll.remove(client.socket().as_raw_fd()).map_err(|error| error.to_string())?;
+            client.stop();
+        }
+        Ok(json!({"op": "stop", "id": id}))
     }
 
     fn stats(&mut self, id: Option<&str>, reset: bool) -> Result<Value, String> {

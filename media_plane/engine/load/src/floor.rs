@@ -3,12 +3,12 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use parley_engine_core::srtp::{OutboundContext, OutboundStream, SrtpProfile};
+use parley_engine_core::srtp::{OutboundContext, OutboundStream, SrtpProfile, Written};
 use parley_engine_core::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues};
 use parley_engine_core::wire::rtp::{OutgoingHeader, write_header};
 use serde_json::json;
 
-use crate::sys::{CpuTime, send_segments, thread_cpu_time};
+use crate::sys::{CpuTime, coalesce_received, send_segments, thread_cpu_time};
 
 struct Options {
     receivers: usize,
@@ -40,10 +40,23 @@ impl Options {
 /// How packets leave.
 #[derive(Clone, Copy)]
 enum Sending {
-    /// All packets of a frame in one call.
+    /// All packets of a frame in one call, and nobody cuts them up on this processor: receivers take them coalesced, as a
+    /// network card takes them that segments by itself.
+    Offloaded,
+    /// All packets of a frame in one call, cut up by the kernel on its way to the receivers.
     Segmented,
     /// One call a packet.
     Single,
+}
+
+impl Sending {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Offloaded => "udp_segment_offloaded",
+            Self::Segmented => "udp_segment",
+            Self::Single => "send",
+        }
+    }
 }
 
 /// Prints one JSON line for each way of sending.
@@ -52,11 +65,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let sinks = bind_all(options.receivers)?;
     let sockets = connect_all(&sinks)?;
     for (sending, profile) in [
+        (Sending::Offloaded, None),
+        (Sending::Offloaded, Some(SrtpProfile::AeadAes128Gcm)),
+        (Sending::Offloaded, Some(SrtpProfile::AeadAes256Gcm)),
+        (Sending::Offloaded, Some(SrtpProfile::Aes128CmSha1_80)),
         (Sending::Segmented, None),
-        (Sending::Segmented, Some(SrtpProfile::AeadAes128Gcm)),
         (Sending::Segmented, Some(SrtpProfile::AeadAes256Gcm)),
         (Sending::Single, None),
+        (Sending::Single, Some(SrtpProfile::AeadAes256Gcm)),
     ] {
+        let coalesce = matches!(sending, Sending::Offloaded);
+        sinks.iter().try_for_each(|sink| coalesce_received(sink, coalesce)).map_err(|error| error.to_string())?;
         let mut sender = Sender::new(&options, profile);
         let measured = measure(&options, &sockets, &mut sender, sending)?;
         println!("{}", report(&options, sending, profile, sender.packet_len(), &measured));
@@ -77,11 +96,15 @@ fn connect_all(sinks: &[UdpSocket]) -> Result<Vec<UdpSocket>, String> {
     sinks.iter().map(connect).collect::<std::io::Result<_>>().map_err(|error| error.to_string())
 }
 
-/// Builds one frame after the other, the way a forwarder does: rewrite, copy, seal.
+/// Builds one frame after the other with as little work as the result allows: a header that was written once is copied and
+/// its numbers are changed, the payload is copied, and each receiver has keys of its own.
 struct Sender {
-    payload: Vec<u8>,
-    ids: ExtensionIds,
-    context: Option<OutboundContext>,
+    /// Header and payload.
+    template: Vec<u8>,
+    header_len: usize,
+    /// Where the transport-wide sequence number stands.
+    transport_sequence_at: usize,
+    contexts: Vec<OutboundContext>,
     streams: Vec<OutboundStream>,
     sequence_number: u16,
     frame: Vec<u8>,
@@ -91,17 +114,19 @@ struct Sender {
 
 impl Sender {
     fn new(options: &Options, profile: Option<SrtpProfile>) -> Self {
-        let mut ids = ExtensionIds::default();
-        ids.set(ExtensionKind::Mid, 4);
-        ids.set(ExtensionKind::TransportCc, 3);
-        ids.set(ExtensionKind::AbsSendTime, 2);
-        let context = profile.and_then(|profile| {
-            OutboundContext::new(profile, &vec![1; profile.key_len()], &vec![2; profile.salt_len()])
-        });
+        let (template, header_len, transport_sequence_at) = template(options.bytes);
+        let context = |profile: SrtpProfile, receiver: usize| {
+            let mut key = vec![1; profile.key_len()];
+            key[..8].copy_from_slice(&receiver.to_be_bytes());
+            OutboundContext::new(profile, &key, &vec![2; profile.salt_len()])
+        };
+        let contexts =
+            profile.map(|profile| (0..options.receivers).filter_map(|receiver| context(profile, receiver)).collect());
         let mut sender = Self {
-            payload: vec![0x55; options.bytes],
-            ids,
-            context,
+            template,
+            header_len,
+            transport_sequence_at,
+            contexts: contexts.unwrap_or_default(),
             streams: vec![OutboundStream::default(); options.receivers],
             sequence_number: 0,
             frame: vec![0; 65_536],
@@ -119,27 +144,21 @@ impl Sender {
     /// Builds the frame for one receiver and returns its length; all packets are equally long.
     fn build_frame(&mut self, receiver: usize) -> usize {
         let mut at = 0;
+        let len = self.template.len();
         for segment in 0..self.segments {
             let place = &mut self.frame[at..];
             let sequence_number = self.sequence_number.wrapping_add(segment as u16);
-            let header = OutgoingHeader {
-                marker: segment + 1 == self.segments,
-                payload_type: 96,
-                sequence_number,
-                timestamp: u32::from(self.sequence_number),
-                ssrc: receiver as u32,
-            };
-            let values = ExtensionValues {
-                mid: Some(b"1"),
-                transport_sequence_number: Some(sequence_number),
-                abs_send_time: Some(7),
-                ..ExtensionValues::default()
-            };
-            let header_len = write_header(place, &header, &self.ids, &values).unwrap_or_default();
-            let len = header_len + self.payload.len();
-            place[header_len..len].copy_from_slice(&self.payload);
-            at += match (&self.context, self.streams.get_mut(receiver)) {
-                (Some(context), Some(stream)) => context.protect_rtp(stream, place, len).unwrap_or_default(),
+            place[..len].copy_from_slice(&self.template);
+            place[2..4].copy_from_slice(&sequence_number.to_be_bytes());
+            place[4..8].copy_from_slice(&u32::from(self.sequence_number).to_be_bytes());
+            place[8..12].copy_from_slice(&(receiver as u32).to_be_bytes());
+            let transport = self.transport_sequence_at..self.transport_sequence_at + 2;
+            place[transport].copy_from_slice(&sequence_number.to_be_bytes());
+            at += match (self.contexts.get(receiver), self.streams.get_mut(receiver)) {
+                (Some(context), Some(stream)) => {
+                    let written = Written { header_len: self.header_len, ssrc: receiver as u32, sequence_number };
+                    context.protect_written(stream, place, len, written).unwrap_or_default()
+                }
                 _ => len,
             };
         }
@@ -153,10 +172,33 @@ impl Sender {
     fn send(&self, socket: &UdpSocket, len: usize, sending: Sending) -> std::io::Result<()> {
         let frame = &self.frame[..len];
         match sending {
-            Sending::Segmented => send_segments(socket, frame, self.packet_len as u16).map(|_| ()),
-            Sending::Single => frame.chunks(self.packet_len).try_for_each(|packet| socket.send(packet).map(|_| ())),
+            Sending::Offloaded | Sending::Segmented if len > self.packet_len => {
+                send_segments(socket, frame, self.packet_len as u16).map(|_| ())
+            }
+            _ => frame.chunks(self.packet_len).try_for_each(|packet| socket.send(packet).map(|_| ())),
         }
     }
+}
+
+/// A packet as the engine sends them, the length of its header, and the place of its transport-wide sequence number.
+fn template(payload_len: usize) -> (Vec<u8>, usize, usize) {
+    const MARK: u16 = 0xabcd;
+    let mut ids = ExtensionIds::default();
+    for (kind, id) in [(ExtensionKind::Mid, 4), (ExtensionKind::TransportCc, 3), (ExtensionKind::AbsSendTime, 2)] {
+        ids.set(kind, id);
+    }
+    let header = OutgoingHeader { marker: false, payload_type: 96, sequence_number: 0, timestamp: 0, ssrc: 0 };
+    let values = ExtensionValues {
+        mid: Some(b"1"),
+        transport_sequence_number: Some(MARK),
+        abs_send_time: Some(7),
+        ..ExtensionValues::default()
+    };
+    let mut packet = vec![0x55; 64 + payload_len];
+    let header_len = write_header(&mut packet, &header, &ids, &values).unwrap_or_default();
+    packet.truncate(header_len + payload_len);
+    let place = packet.windows(2).position(|bytes| bytes == MARK.to_be_bytes()).unwrap_or(header_len);
+    (packet, header_len, place)
 }
 
 struct Measured {
@@ -197,7 +239,7 @@ fn report(
     #[expect(clippy::cast_precision_loss, reason = "packet counts are far below 2^52")]
     let packets = measured.packets as f64;
     json!({
-        "sending": match sending { Sending::Segmented => "udp_segment", Sending::Single => "send" },
+        "sending": sending.name(),
         "srtp_profile": profile.map(SrtpProfile::name),
         "packets_per_cpu_second": (packets / cpu_seconds).round(),
         "nanoseconds_per_packet": (cpu_seconds * 1e9 / packets).round(),
@@ -209,7 +251,7 @@ fn report(
             "interface": "loopback",
             "receivers": options.receivers,
             "receivers_read": false,
-            "packets_per_send": if matches!(sending, Sending::Segmented) { options.segments } else { 1 },
+            "packets_per_send": if matches!(sending, Sending::Single) { 1 } else { options.segments },
             "payload_bytes": options.bytes,
             "datagram_bytes": packet_len,
             "cpu": "getrusage of the sending thread, user and system, with the kernel's receive path of loopback",

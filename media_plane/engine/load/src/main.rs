@@ -31,6 +31,7 @@ parley-load clients [--bind 127.0.0.1]
     {\"op\":\"key_frame\",\"id\":\"c1\",\"mid\":\"5\"}
     {\"op\":\"impair\",\"id\":\"c1\",\"receive_loss\":0.05,\"send_loss\":0.05}   loses this share of RTP and RTCP packets
     {\"op\":\"hostile\",\"id\":\"c1\",\"count\":10000}              sends mutations of its own datagrams from its own address
+    {\"op\":\"stop\"} or {\"op\":\"stop\",\"id\":\"c1\"}           neither reads nor answers any more; without id: all that send nothing
     {\"op\":\"stats\"} or {\"op\":\"stats\",\"id\":\"c1\",\"reset\":true}
     {\"op\":\"close\",\"id\":\"c1\"}
 
@@ -38,8 +39,8 @@ parley-load hostile --target 127.0.0.1:5000 [--count 1000000] [--sources 8] [--s
     Sends mutated STUN, DTLS, RTP and RTCP and noise from addresses that belong to no session, at most so many a second.
 
 parley-load floor [--receivers 200] [--segments 6] [--bytes 1150] [--seconds 1]
-    Measures what this machine can send at best: the same packets by UDP segmentation offload over loopback, without and with
-    SRTP, and one by one. One JSON line each.
+    Measures what this machine can send at best: the same packets by UDP segmentation offload over loopback, kept together
+    (offloaded) and cut up by the kernel, and one by one; without and with SRTP. One JSON line each.
 ";
 
 fn main() -> ExitCode {

@@ -38,6 +38,8 @@ pub(crate) enum Operation {
     },
     /// Sends this many mutations of the client's own datagrams from its own address, beside what it sends anyway.
     Hostile { id: String, count: u64 },
+    /// Neither reads nor answers any more, as a suspended device; of all clients that send nothing without an id.
+    Stop { id: Option<String> },
     /// Tells what has happened, of one client or of all.
     Stats {
         id: Option<String>,

@@ -12,12 +12,15 @@ use crate::sys::now_unix_nano;
 
 const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
 const AUDIO_TICKS: u32 = 960;
+const AUDIO_CLOCK: f64 = 48_000.0;
 const VIDEO_CLOCK: f64 = 90_000.0;
 const DEFAULT_FRAMES_PER_SECOND: f64 = 30.0;
 const DEFAULT_PACKETS_PER_FRAME: usize = 6;
 const DEFAULT_VIDEO_BYTES: usize = 1150;
 const DEFAULT_AUDIO_BYTES: usize = 80;
 const DEFAULT_LEVEL: u8 = 60;
+/// Frames a second, far beyond any camera: enough to keep a core of the node busy for one receiver.
+const MAX_RATE: f64 = 100_000.0;
 /// A level at least this loud counts as voice unless the operation says otherwise.
 const VOICE_LEVEL: u8 = 70;
 /// Behind by more than this, frames are left out instead of sent in a burst.
@@ -106,16 +109,17 @@ impl Publisher {
     }
 
     fn set_rate(&mut self, operation: &Publish) -> Result<(), String> {
-        if self.kind == Kind::Audio {
+        let Some(rate) =
+            operation.frames_per_second.or((self.kind == Kind::Video).then_some(DEFAULT_FRAMES_PER_SECOND))
+        else {
             return Ok(());
-        }
-        let rate = operation.frames_per_second.unwrap_or(DEFAULT_FRAMES_PER_SECOND);
-        if !(0.1..=1000.0).contains(&rate) {
-            return Err(format!("frames_per_second {rate} is not between 0.1 and 1000"));
+        };
+        if !(0.1..=MAX_RATE).contains(&rate) {
+            return Err(format!("frames_per_second {rate} is not between 0.1 and {MAX_RATE}"));
         }
         self.interval = Duration::from_secs_f64(1.0 / rate);
         #[expect(clippy::cast_sign_loss, reason = "the rate is positive")]
-        let ticks = (VIDEO_CLOCK / rate) as u32;
+        let ticks = (if self.kind == Kind::Audio { AUDIO_CLOCK } else { VIDEO_CLOCK } / rate).ceil() as u32;
         self.ticks = ticks;
         Ok(())
     }

@@ -35,6 +35,15 @@ impl Epoll {
         checked(result).map(|_| ())
     }
 
+    /// Ends watching a descriptor.
+    pub(crate) fn remove(&self, descriptor: RawFd) -> io::Result<()> {
+        // SAFETY: no memory is passed; the kernel ignores the event.
+        let result = unsafe {
+            libc::epoll_ctl(self.descriptor.as_raw_fd(), libc::EPOLL_CTL_DEL, descriptor, std::ptr::null_mut())
+        };
+        checked(result).map(|_| ())
+    }
+
     /// Returns the tokens of readable descriptors, none when `timeout` has passed.
     pub(crate) fn wait(&mut self, timeout: Duration) -> io::Result<impl Iterator<Item = u64> + use<'_>> {
         // Rounded up: waking a little late is better than spinning for the rest of a millisecond.
@@ -52,14 +61,32 @@ impl Epoll {
     }
 }
 
-/// Asks the kernel to stamp each datagram with its arrival time, and to hold bursts.
+/// Asks the kernel to stamp each datagram with its arrival time, to hold bursts and to hand over what came together at once.
 pub(crate) fn prepare_receiver(socket: &UdpSocket) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
+    coalesce_received(socket, true)?;
     set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, 4 << 20)
 }
 
-/// Receives a datagram: its length, its sender and when it arrived, in nanoseconds of the real-time clock.
-pub(crate) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, u64)> {
+/// Whether datagrams that were sent in one call are received in one (`UDP_GRO`). Over loopback nobody cuts them up then,
+/// which is what a network card that segments by itself saves the sender.
+pub(crate) fn coalesce_received(socket: &UdpSocket, coalesce: bool) -> io::Result<()> {
+    set_option(socket, libc::SOL_UDP, libc::UDP_GRO, i32::from(coalesce))
+}
+
+/// Datagrams that were received at once.
+pub(crate) struct Received {
+    /// Of all of them.
+    pub(crate) len: usize,
+    /// Of each; the last may be shorter.
+    pub(crate) segment: usize,
+    pub(crate) from: SocketAddr,
+    /// When they arrived, in nanoseconds of the real-time clock.
+    pub(crate) arrival: u64,
+}
+
+/// Receives a run of datagrams of one sender.
+pub(crate) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Received> {
     let mut control = ControlBuffer::new();
     // SAFETY: an all-zero msghdr and sockaddr_storage are valid; all pointers stay valid during the call.
     unsafe {
@@ -76,29 +103,38 @@ pub(crate) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usiz
         if len < 0 {
             return Err(io::Error::last_os_error());
         }
-        let arrival = arrival_of(&message).unwrap_or_else(now_unix_nano);
+        let len = len.cast_unsigned();
+        let (arrival, segment) = read_control(&message);
         let from = address_of(&from).ok_or(io::ErrorKind::Unsupported)?;
-        Ok((len.cast_unsigned(), from, arrival))
+        let arrival = arrival.unwrap_or_else(now_unix_nano);
+        Ok(Received { len, segment: segment.unwrap_or(len).max(1), from, arrival })
     }
 }
 
-/// Finds the arrival time among a received message's control data.
+/// Finds the arrival time and the size of coalesced datagrams among a received message's control data.
 ///
 /// # Safety
 /// `message` was filled by `recvmsg` and its control buffer is alive.
-unsafe fn arrival_of(message: &libc::msghdr) -> Option<u64> {
-    // SAFETY: the CMSG functions stay inside the control buffer; SCM_TIMESTAMPNS carries a timespec.
+unsafe fn read_control(message: &libc::msghdr) -> (Option<u64>, Option<usize>) {
+    let (mut arrival, mut segment) = (None, None);
+    // SAFETY: the CMSG functions stay inside the control buffer; SCM_TIMESTAMPNS carries a timespec and UDP_GRO an int.
     unsafe {
         let mut header = libc::CMSG_FIRSTHDR(message);
         while !header.is_null() {
-            if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_TIMESTAMPNS {
-                let time = libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned();
-                return Some(nanoseconds(&time));
+            let data = libc::CMSG_DATA(header);
+            match ((*header).cmsg_level, (*header).cmsg_type) {
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    arrival = Some(nanoseconds(&data.cast::<libc::timespec>().read_unaligned()));
+                }
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    segment = usize::try_from(data.cast::<libc::c_int>().read_unaligned()).ok();
+                }
+                _ => {}
             }
             header = libc::CMSG_NXTHDR(message, header);
         }
     }
-    None
+    (arrival, segment)
 }
 
 /// # Safety

@@ -16,7 +16,7 @@ use crate::ring::StoredPacket;
 use crate::session::Session;
 use crate::slab::Key;
 use crate::slot::{Decision, Started};
-use crate::srtp::{OutboundContext, OutboundStream};
+use crate::srtp::{OutboundContext, OutboundStream, Written};
 use crate::track::{Subscriber, Track};
 use crate::wire::extension::{ExtensionIds, ExtensionValues, abs_send_time};
 use crate::wire::rtp::{OutgoingHeader, write_header};
@@ -164,7 +164,8 @@ impl Departure<'_> {
         };
         let mut plain = 0;
         self.outbox.datagram(&seal.path, self.network, |buffer| {
-            let mut at = write_header(buffer, &envelope.header, seal.extensions, &values)?;
+            let header_len = write_header(buffer, &envelope.header, seal.extensions, &values)?;
+            let mut at = header_len;
             if let Some(original) = envelope.original {
                 buffer.get_mut(at..at + 2)?.copy_from_slice(&original.to_be_bytes());
                 at += 2;
@@ -177,7 +178,8 @@ impl Departure<'_> {
             if let Some(numbers) = envelope.numbers {
                 numbers.write_to(envelope.format, payload);
             }
-            seal.keys.protect_rtp(seal.stream, buffer, plain).ok()
+            let OutgoingHeader { ssrc, sequence_number, .. } = envelope.header;
+            seal.keys.protect_written(seal.stream, buffer, plain, Written { header_len, ssrc, sequence_number }).ok()
         })?;
         if let Some(number) = seal.transport_sequence {
             *number = number.wrapping_add(1);
@@ -201,7 +203,9 @@ impl Departure<'_> {
             padding.fill(0);
             *padding.last_mut()? = PADDING as u8;
             *buffer.first_mut()? |= PADDING_FLAG;
-            seal.keys.protect_rtp(seal.stream, buffer, plain).ok()
+            let OutgoingHeader { ssrc, sequence_number, .. } = *header;
+            let written = Written { header_len: at, ssrc, sequence_number };
+            seal.keys.protect_written(seal.stream, buffer, plain, written).ok()
         })?;
         if let Some(number) = seal.transport_sequence {
             *number = number.wrapping_add(1);

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::{constant_time, hmac};
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use super::{GCM_TAG_LEN, HMAC_TAG_LEN, RTCP_HEADER_LEN, RTCP_INDEX_LEN, SrtpError, SrtpProfile};
 use crate::wire::bytes::{array_at, u32_at};
@@ -82,6 +82,7 @@ fn apply_keystream(key: &EncryptingKey, counter: [u8; 16], data: &mut [u8]) -> O
 }
 
 /// Protects the packets of one direction, either RTP or RTCP.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one, which is read for each packet")]
 pub(super) enum Cipher {
     Gcm(Gcm),
     // Rare and large: kept apart so that sessions with AES-GCM stay small.
