@@ -14,6 +14,10 @@ const CAPACITY: usize = 512;
 /// A packet that has waited for so long is dropped with the rest of its picture stream: the next key frame, of a smaller
 /// encoding where there is one, shows the present sooner than the queue would.
 const MAX_WAIT: Micros = 300 * MILLISECOND;
+/// Repairs that wait at most.
+const REPAIRS: usize = 128;
+/// What could not wait is paid for by what can, up to so much time.
+const MAX_DEBT: Micros = 100 * MILLISECOND;
 /// The bucket holds what passes in so long: one step, so that packets leave evenly, and a step that comes late.
 const BURST: Micros = 10 * MILLISECOND;
 
@@ -26,13 +30,23 @@ pub(crate) struct Waiting {
     pub since: Micros,
 }
 
-/// The bucket and the queue of one session.
+/// A packet that was asked for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Repair {
+    pub slot: u16,
+    pub sequence: u16,
+    pub since: Micros,
+}
+
+/// The bucket and the queues of one session.
 #[derive(Debug, Default)]
 pub(crate) struct Pacer {
     /// Bits a second; None: everything passes.
     rate: Option<u64>,
     /// Empty and without memory until the first packet has to wait.
     queue: VecDeque<Waiting>,
+    /// Comes before what is new: it completes pictures that have been paid for already.
+    repairs: VecDeque<Repair>,
     /// Bits that may be sent; below zero after what could not wait.
     tokens: i64,
     filled: Micros,
@@ -50,7 +64,8 @@ impl Pacer {
         if self.rate.is_none() && rate.is_some() {
             (self.tokens, self.filled) = (0, now);
         }
-        self.rate = rate.or(self.rate.filter(|_| !self.queue.is_empty()).map(|_| u64::from(u32::MAX)));
+        let waits = !self.queue.is_empty() || !self.repairs.is_empty();
+        self.rate = rate.or(self.rate.filter(|_| waits).map(|_| u64::from(u32::MAX)));
     }
 
     /// Adds a packet; false when there is no room for it.
@@ -65,12 +80,38 @@ impl Pacer {
         fits
     }
 
+    /// Adds a packet that was asked for again, unless there is no room.
+    pub(crate) fn push_repair(&mut self, repair: Repair) {
+        if self.repairs.capacity() < REPAIRS {
+            self.repairs.reserve_exact(REPAIRS);
+        }
+        if self.repairs.len() < REPAIRS {
+            self.repairs.push_back(repair);
+        }
+    }
+
+    /// The repair whose turn it is.
+    pub(crate) fn pop_repair(&mut self, now: Micros) -> Option<Repair> {
+        while self.tokens > 0 || !self.is_active() {
+            let repair = self.repairs.pop_front()?;
+            if now.saturating_sub(repair.since) <= MAX_WAIT {
+                return Some(repair);
+            }
+        }
+        None
+    }
+
+    /// Forgets the repairs of a slot that goes on with a key frame.
+    pub(crate) fn drop_repairs(&mut self, slot: u16) {
+        self.repairs.retain(|repair| repair.slot != slot);
+    }
+
     /// Fills the bucket.
     pub(crate) fn fill(&mut self, now: Micros) {
         let Some(rate) = self.rate else { return };
         let bits = |time: Micros| (rate * time / SECOND).cast_signed();
         let elapsed = now.saturating_sub(self.filled).min(SECOND);
-        self.tokens = (self.tokens + bits(elapsed)).min(bits(BURST));
+        self.tokens = (self.tokens.max(-bits(MAX_DEBT)) + bits(elapsed)).min(bits(BURST));
         self.filled = now;
     }
 
@@ -173,5 +214,33 @@ mod tests {
         pacer.drop_slot(0, None);
         (0..CAPACITY as u64).for_each(|n| _ = pacer.push(waiting(1, A, n, 0)));
         assert!(!pacer.push(waiting(1, A, 0, 0)));
+    }
+
+    #[test]
+    fn repairs_come_first_while_they_are_of_use() {
+        let mut pacer = Pacer::default();
+        pacer.set_rate(0, Some(1_600_000));
+        pacer.push(waiting(0, A, 7, 0));
+        for (slot, sequence) in [(0, 1), (1, 2), (0, 3)] {
+            pacer.push_repair(Repair { slot, sequence, since: 0 });
+        }
+        pacer.fill(5 * MILLISECOND);
+        assert_eq!(pacer.pop_repair(5 * MILLISECOND).map(|repair| repair.sequence), Some(1));
+        pacer.spend(1_000);
+        assert_eq!((pacer.pop_repair(5 * MILLISECOND), pacer.pop()), (None, None));
+        pacer.drop_repairs(1);
+        pacer.fill(10 * MILLISECOND);
+        assert_eq!(pacer.pop_repair(MAX_WAIT + 1), None, "too old");
+        assert_eq!(pacer.pop().map(|waiting| waiting.sequence), Some(7));
+    }
+
+    #[test]
+    fn a_debt_is_forgiven_in_time() {
+        let mut pacer = Pacer::default();
+        pacer.set_rate(0, Some(800_000));
+        pacer.push(waiting(0, A, 1, 0));
+        pacer.spend(1_000_000);
+        assert_eq!(leave(&mut pacer, MILLISECOND), [0; 0]);
+        assert_eq!(leave(&mut pacer, MAX_DEBT + 2 * MILLISECOND), [1]);
     }
 }

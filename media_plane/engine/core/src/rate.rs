@@ -6,6 +6,9 @@ use crate::picture::{LayerMark, MAX_LAYERS};
 /// Windows of which the last second consists.
 const WINDOWS: usize = 4;
 const WINDOW: Micros = 250 * MILLISECOND;
+/// Windows that may have begun before it was noticed that nothing comes any more.
+const PAUSE_WINDOWS: usize = 2;
+const KEPT: usize = WINDOWS + PAUSE_WINDOWS;
 
 type Grid = [[u32; MAX_LAYERS]; MAX_LAYERS];
 
@@ -13,6 +16,7 @@ type Grid = [[u32; MAX_LAYERS]; MAX_LAYERS];
 struct Window {
     bytes: Grid,
     frames: Grid,
+    length: Micros,
 }
 
 /// What a layer takes together with those it depends on.
@@ -27,7 +31,7 @@ pub(crate) struct Rate {
 #[derive(Debug, Default)]
 pub(crate) struct RateMeter {
     current: Window,
-    past: [Window; WINDOWS],
+    past: [Window; KEPT],
     place: usize,
     /// Windows measured since the encoding became active.
     filled: usize,
@@ -61,29 +65,32 @@ impl RateMeter {
         if now.saturating_sub(self.since) < WINDOW {
             return;
         }
-        // Called every 20 ms, so no more than one window can have passed but for a stall of the whole process.
+        // Called every 20 ms, so a window is a little longer than it should be.
+        self.current.length = now - self.since;
         self.since = now;
         self.past[self.place] = std::mem::take(&mut self.current);
-        self.place = (self.place + 1) % WINDOWS;
-        self.filled = (self.filled + 1).min(WINDOWS);
-        if self.filled == WINDOWS {
-            self.is_known = true;
-            self.sums = Window::default();
-            for window in &self.past {
-                self.sums.add(window);
-            }
-        } else if !self.is_known {
-            self.extrapolate();
+        self.place = (self.place + 1) % KEPT;
+        self.filled = (self.filled + 1).min(KEPT);
+        self.is_known |= self.filled >= WINDOWS;
+        // Until a second has been measured for the first time, what there is stands for it.
+        if self.filled >= WINDOWS || !self.is_known {
+            self.sum_up(0);
         }
     }
 
-    /// Until a second has been measured for the first time, what there is stands for it.
-    fn extrapolate(&mut self) {
-        let mut sums = Window::default();
-        for back in 1..=self.filled {
-            sums.add(&self.past[(self.place + WINDOWS - back) % WINDOWS]);
+    /// Nothing has come for a moment: what was measured meanwhile does not count.
+    pub(crate) fn pause(&mut self) {
+        if self.filled >= WINDOWS {
+            self.sum_up((self.filled - WINDOWS).min(PAUSE_WINDOWS));
         }
-        sums.scale(WINDOWS as u32, self.filled as u32);
+    }
+
+    /// Sums up a second of windows, without so many of the newest.
+    fn sum_up(&mut self, newest: usize) {
+        let mut sums = Window::default();
+        for back in newest + 1..=(newest + WINDOWS).min(self.filled) {
+            sums.add(&self.past[(self.place + KEPT - back) % KEPT]);
+        }
         self.sums = sums;
     }
 
@@ -94,7 +101,7 @@ impl RateMeter {
             rows.flatten().map(|count| u64::from(*count)).sum()
         };
         let frames: u32 = self.sums.frames[usize::from(spatial)][..=usize::from(temporal)].iter().sum();
-        let second = WINDOWS as u64 * WINDOW;
+        let second = self.sums.length.max(1);
         let bytes = sum(&self.sums.bytes, spatial.into());
         Rate {
             bits_per_second: bytes * 8 * SECOND / second,
@@ -122,14 +129,7 @@ impl Window {
                 *sum += count;
             }
         }
-    }
-
-    fn scale(&mut self, multiplier: u32, divisor: u32) {
-        for grid in [&mut self.bytes, &mut self.frames] {
-            for sum in grid.as_flattened_mut() {
-                *sum = (u64::from(*sum) * u64::from(multiplier) / u64::from(divisor.max(1))) as u32;
-            }
-        }
+        self.length += other.length;
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
         let mut meter = RateMeter::default();
         run(&mut meter, 0, 3 * SECOND);
         let rates: Vec<_> = (0..3).map(|temporal| meter.rate(0, temporal)).collect();
-        let near = |value: u64, expected: u64| value.abs_diff(expected) <= expected / 10;
+        let near = |value: u64, expected: u64| value.abs_diff(expected) <= expected / 25;
         assert!(near(rates[0].bits_per_second, 100_000) && near(rates[0].millifps.into(), 12_500), "{rates:?}");
         assert!(near(rates[1].bits_per_second, 200_000) && near(rates[2].bits_per_second, 400_000), "{rates:?}");
         assert_eq!(meter.total(), rates[2]);
@@ -173,8 +173,23 @@ mod tests {
         meter.count(mark(0, 0), 1, 10);
         meter.advance(10 * SECOND + WINDOW);
         assert_eq!(meter.total(), before);
+        meter.advance(10 * SECOND + 2 * WINDOW);
+        meter.pause();
+        assert_eq!(meter.total(), before);
         run(&mut meter, 10 * SECOND + WINDOW, 12 * SECOND);
         assert!(meter.total().bits_per_second.abs_diff(before.bits_per_second) < 40_000);
+    }
+
+    #[test]
+    fn the_end_of_a_stream_is_no_lower_rate() {
+        let mut meter = RateMeter::default();
+        run(&mut meter, 0, 3 * SECOND);
+        for now in (3 * SECOND..3 * SECOND + 350_000).step_by(20_000) {
+            meter.advance(now);
+        }
+        assert!(meter.total().bits_per_second < 350_000);
+        meter.pause();
+        assert!(meter.total().bits_per_second.abs_diff(400_000) < 16_000, "{:?}", meter.total());
     }
 
     #[test]

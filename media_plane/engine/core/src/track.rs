@@ -240,13 +240,18 @@ impl Track {
         let frames = PAUSED_AFTER_FRAMES * 1_000 * SECOND / Micros::from(millifps.max(1));
         let limit = frames.clamp(PAUSED_AFTER, INACTIVE_AFTER);
         let paused = self.last_arrival.is_none_or(|at| now.saturating_sub(at) >= limit);
-        paused && std::mem::replace(&mut self.active, false)
+        paused && self.end_activity()
+    }
+
+    fn end_activity(&mut self) -> bool {
+        self.rates.pause();
+        std::mem::replace(&mut self.active, false)
     }
 
     /// True when packets have just ceased to come.
     pub(crate) fn note_silence(&mut self, now: Micros) -> bool {
         let silent = self.last_arrival.is_none_or(|at| now.saturating_sub(at) >= INACTIVE_AFTER);
-        silent && std::mem::replace(&mut self.active, false)
+        silent && self.end_activity()
     }
 
     /// Notes that packets have not come.

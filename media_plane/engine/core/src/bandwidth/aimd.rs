@@ -9,7 +9,7 @@ const DECREASE: f64 = 0.85;
 const GROWTH: f64 = 1.08;
 /// The rate does not grow further above what arrives than this, since nothing proves that more would pass (section 5.5 says
 /// 1.5; an SFU's streams are steps, and a probe tells before a step what would pass).
-const ABOVE_ARRIVING: f64 = 1.25;
+pub(super) const ABOVE_ARRIVING: f64 = 1.25;
 const ABOVE_ARRIVING_BPS: f64 = 10_000.0;
 /// Bits of the packet that is added a response time near the known capacity (section 5.5).
 const PACKET_BITS: f64 = 1_200.0 * 8.0;
@@ -116,10 +116,10 @@ impl Aimd {
         if !settled && !far_off {
             return;
         }
-        if let Some(arriving) = arriving {
-            self.note_capacity(arriving / 1e3);
-        }
-        self.lower(now, DECREASE * arriving.unwrap_or(self.rate));
+        // Without it there is nothing to go by.
+        let Some(arriving) = arriving else { return };
+        self.note_capacity(arriving / 1e3);
+        self.lower(now, DECREASE * arriving);
     }
 
     fn increase(&mut self, now: Micros, arriving: Option<f64>, round_trip: Micros) {

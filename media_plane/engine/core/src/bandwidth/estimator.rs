@@ -1,7 +1,7 @@
 //! The estimate of one receiver's way, and everything that it is made of.
 
 use super::acknowledged::{Acknowledged, QUICK, STEADY};
-use super::aimd::{Aimd, Phase};
+use super::aimd::{ABOVE_ARRIVING, Aimd, Phase};
 use super::arrival::ArrivalGroups;
 use super::feedback::FeedbackReader;
 use super::history::SentHistory;
@@ -18,10 +18,17 @@ const START: f64 = 300e3;
 /// Bounds of the rate, bits a second: sound must pass, and nobody receives more than the second.
 const LEAST: f64 = 30e3;
 const MOST: f64 = 100e6;
-/// Before so much feedback the estimate is a guess and limits nothing: what has been forwarded so far shows more.
+/// Before so much feedback the estimate is a guess and limits nothing: what is forwarded meanwhile shows more. The second figure
+/// is for those who want more than has been shown to pass, and nothing has shown a limit.
 const LEARNING: Micros = 500 * MILLISECOND;
+const LONGEST_LEARNING: Micros = 3 * SECOND;
 /// Until more than this waits on the way, what arrives may be taken for what passes.
 const CALM: Micros = 40 * MILLISECOND;
+/// How much more is known to pass than what flows without a queue: streams vary by so much from one second to the next, and a
+/// limit that follows them exactly would cut them.
+const ABOVE_FLOWING: f64 = 1.1;
+/// A slope of the delay is believed once even the least delayed packet of a report waits for so long.
+const SOME_QUEUE: Micros = 10 * MILLISECOND;
 /// A queue that is longer after a decrease is emptied by sending less than passes, for so long at most: the way may simply have
 /// become longer. GCC leaves this to the next decreases, which takes seconds.
 const LONG_QUEUE: Micros = 80 * MILLISECOND;
@@ -133,6 +140,7 @@ impl Estimator {
 
     /// Takes a receiver's feedback.
     pub(crate) fn on_feedback(&mut self, now: Micros, report: &TransportFeedback<'_>) {
+        let tolerated = self.tolerated(now);
         let packets = self.reader.read(now, &mut self.history, report);
         if packets.is_empty() {
             return;
@@ -158,6 +166,9 @@ impl Estimator {
             usage = Some(Usage::Over);
         }
         match usage {
+            // Jitter, or the packets of a picture behind each other: nothing waits for long. Or a burst, whose queue is its
+            // own and is measured by it.
+            Some(Usage::Over) if self.queueing.standing() < tolerated => {}
             Some(Usage::Over) => self.aimd.update(now, Usage::Over, quick, self.round_trip),
             // A queue that stands still is no reason to lower the rate, and none to raise it.
             Some(Usage::Normal) if self.queueing.standing() >= CALM => {
@@ -174,7 +185,9 @@ impl Estimator {
     fn learn(&mut self, now: Micros, steady: Option<f64>) {
         let calm = self.detector.usage() == Usage::Normal && self.queueing.standing() < CALM;
         if let Some(arriving) = steady.filter(|_| calm && !self.recently_lowered(now)) {
-            self.aimd.raise(arriving);
+            // Before anything has shown a limit, what is sent is no sign of one.
+            let margin = if self.aimd.lowered().is_none() { ABOVE_ARRIVING } else { ABOVE_FLOWING };
+            self.aimd.raise(margin * arriving);
         }
         let shown = self.prober.conclude(now, self.round_trip);
         if let Some(shown) = shown.filter(|_| self.detector.usage() != Usage::Over) {
@@ -243,7 +256,8 @@ impl Estimator {
     pub(crate) fn pacing_rate(&self, now: Micros) -> Option<u64> {
         let estimate = self.estimate(now);
         let passes = matches!(estimate.state, BandwidthState::Unknown | BandwidthState::Sufficient);
-        let rate = PACING * estimate.bits_per_second as f64;
+        let pacing = if self.drains(now) { 1.0 } else { PACING };
+        let rate = pacing * estimate.bits_per_second as f64;
         (!passes).then_some(rate.max(self.prober.rate().unwrap_or_default()) as u64)
     }
 
@@ -255,7 +269,11 @@ impl Estimator {
 
     fn is_known(&self, now: Micros) -> bool {
         match self.first_feedback {
-            Some(first) => now.saturating_sub(first) >= LEARNING || self.aimd.lowered().is_some(),
+            Some(first) => {
+                let elapsed = now.saturating_sub(first);
+                let enough = elapsed >= LEARNING && self.rate() >= self.wanted;
+                enough || elapsed >= LONGEST_LEARNING || self.aimd.lowered().is_some() || self.loss.limit().is_some()
+            }
             None => self.told.is_some(),
         }
     }
@@ -283,6 +301,11 @@ impl Estimator {
         } else {
             BandwidthState::Increasing
         }
+    }
+
+    /// How long packets may wait without the rate being to blame.
+    fn tolerated(&self, now: Micros) -> Micros {
+        if self.prober.disturbs(now, self.round_trip) { LONG_QUEUE } else { SOME_QUEUE }
     }
 
     fn recently_lowered(&self, now: Micros) -> bool {

@@ -36,6 +36,9 @@ const LONGEST_WAIT: Micros = 4 * SECOND;
 /// Reports on a burst are waited for so long beyond the round trip.
 const PATIENCE: Micros = 500 * MILLISECOND;
 
+/// The queue of a burst is empty and reported on after so long beyond the round trip.
+const DISTURBANCE: Micros = 300 * MILLISECOND;
+
 /// Names a burst among those of a receiver; never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProbeId(pub u8);
@@ -163,6 +166,8 @@ pub(super) struct Prober {
     cluster: Option<Cluster>,
     last_id: u8,
     probed: bool,
+    /// When the latest burst was complete.
+    ended: Micros,
     next: Micros,
     wait: Micros,
 }
@@ -191,6 +196,11 @@ impl Prober {
         self.cluster.is_some_and(|cluster| cluster.ended.is_none())
     }
 
+    /// Whether what arrives now may have waited behind a burst.
+    pub(super) fn disturbs(&self, now: Micros, round_trip: Micros) -> bool {
+        self.cluster.is_some() || now < self.ended + round_trip + DISTURBANCE
+    }
+
     /// The rate of the burst that is being sent.
     pub(super) fn rate(&self) -> Option<f64> {
         self.cluster.filter(|cluster| cluster.ended.is_none()).map(|cluster| cluster.rate)
@@ -202,6 +212,7 @@ impl Prober {
         let elapsed = now.saturating_sub(cluster.began);
         if (elapsed >= LEAST_DURATION && cluster.sent >= LEAST_PACKETS) || elapsed >= MOST_DURATION {
             cluster.ended = Some(now);
+            self.ended = now;
             return 0;
         }
         let due = cluster.rate / 8.0 * (elapsed + STEP) as f64 / SECOND as f64;

@@ -360,6 +360,7 @@ impl Shard {
             note_start(&mut fanout.switched, receiver, started);
             // What came before the start in time follows it, and nothing is sent twice: see `forward_work`.
             session.pacer.drop_slot(waiting.slot, Some(waiting.track));
+            session.pacer.drop_repairs(waiting.slot);
             for sequence in waiting.sequence + 1..=track.reception.highest() {
                 if track.ring.get(sequence).is_some() {
                     session.pacer.push(Waiting { sequence, ..waiting });

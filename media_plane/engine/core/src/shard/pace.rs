@@ -34,6 +34,7 @@ impl Shard {
         let Some(session) = self.session_mut(index) else { return false };
         session.pacer.fill(now);
         self.drop_overdue(now, index, network);
+        self.repair_waiting(now, index, network);
         self.forward_waiting(now, index, network);
         self.pad(now, index, network);
         let Some(session) = self.session_mut(index) else { return false };
@@ -46,16 +47,20 @@ impl Shard {
         while let Some(waiting) = self.session(index).and_then(|session| session.pacer.overdue(now)) {
             let Some(session) = self.session_mut(index) else { return };
             session.pacer.drop_slot(waiting.slot, None);
+            session.pacer.drop_repairs(waiting.slot);
             let Some(slot) = session.slots.get_mut(usize::from(waiting.slot)) else { continue };
             slot.resynchronize();
-            let shown = [slot.target, slot.stopgap, slot.source];
+            // A slot that is about to change needs no key frame of what it leaves.
+            let awaited = slot.target.or(slot.source);
+            let leaves = slot.target.is_some();
             self.counters.paced_out += 1;
-            for key in shown.into_iter().flatten() {
-                if let Some(track) = self.tracks.get_mut(key) {
-                    track.key_frames.want();
-                }
-                self.request_due_key_frame(now, key, network);
+            let Some(key) = awaited else { continue };
+            match self.tracks.get_mut(key) {
+                Some(track) if leaves => track.key_frames.want_for_new_receiver(),
+                Some(track) => track.key_frames.want(),
+                None => continue,
             }
+            self.request_due_key_frame(now, key, network);
         }
     }
 

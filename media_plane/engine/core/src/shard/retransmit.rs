@@ -6,6 +6,7 @@ use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::{MILLISECOND, Micros};
 use crate::format::Format;
 use crate::outbox::Transmit;
+use crate::pacer::Repair;
 use crate::picture::LayerMark;
 use crate::session::Session;
 use crate::slot::Slot;
@@ -33,7 +34,22 @@ impl Shard {
             if let Some(slot) = self.slot_mut(receiver) {
                 slot.figures.nacks += 1;
             }
+            if let Some(session) = self.session_mut(index).filter(|session| session.pacer.is_active()) {
+                session.pacer.push_repair(Repair { slot: receiver.slot, sequence, since: now });
+                continue;
+            }
             let sent = self.repeat(now, receiver, sequence, limit, network);
+            self.counters.retransmissions_sent += u64::from(sent.is_some());
+        }
+    }
+
+    /// Sends repairs that wait for their turn and may leave now.
+    pub(super) fn repair_waiting(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        let round_trip = self.session(index).map_or(0, Session::round_trip);
+        let limit = Some(round_trip.max(LEAST_INTERVAL));
+        while let Some(repair) = self.session_mut(index).and_then(|session| session.pacer.pop_repair(now)) {
+            let receiver = Subscriber { session: index, slot: repair.slot };
+            let sent = self.repeat(now, receiver, repair.sequence, limit, network);
             self.counters.retransmissions_sent += u64::from(sent.is_some());
         }
     }

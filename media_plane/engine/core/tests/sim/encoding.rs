@@ -31,7 +31,7 @@ pub struct Encoding {
     pub ssrc: u32,
     pub height: u16,
     /// Packets a frame; 0: as many as the sender says.
-    packets: u16,
+    pub packets: u16,
     pub is_active: bool,
     /// Whether the node's reports named the stream, and its repair stream.
     pub reported: bool,

@@ -44,8 +44,8 @@ pub struct SlotReceiver {
     pub duplicates: usize,
     /// Packets of nothing but padding.
     pub padding: usize,
-    /// When pictures were shown, and of how many bytes they were.
-    pub shown: Vec<(Micros, usize)>,
+    /// When pictures were shown, and their height.
+    pub shown: Vec<(Micros, u16)>,
     /// The first packet of the picture that comes next.
     next: Option<u64>,
     /// First packets of key frames after it.
@@ -79,23 +79,22 @@ impl SlotReceiver {
     /// Shows the next picture if it is whole, or a later key frame that is.
     fn show(&mut self, now: Micros) -> bool {
         let mut starts = self.key_starts.iter().rev().copied().chain(self.next);
-        let Some((start, (end, bytes))) = starts.find_map(|start| Some((start, self.whole(start)?))) else {
+        let Some((start, (end, height))) = starts.find_map(|start| Some((start, self.whole(start)?))) else {
             return false;
         };
         self.next = Some(end + 1);
         self.key_starts.retain(|key| *key > start);
-        self.shown.push((now, bytes));
+        self.shown.push((now, height));
         true
     }
 
-    /// The last packet and the bytes of the picture that starts with this packet, if all of it is there.
-    fn whole(&self, start: u64) -> Option<(u64, usize)> {
-        let (mut sequence, mut bytes) = (start, 0);
+    /// The last packet and the height of the picture that starts with this packet, if all of it is there.
+    fn whole(&self, start: u64) -> Option<(u64, u16)> {
+        let mut sequence = start;
         loop {
             let packet = self.packets.get(&sequence)?;
-            bytes += packet.payload.len();
             if packet.marker {
-                return Some((sequence, bytes));
+                return Some((sequence, decode(&packet.payload).1.height));
             }
             sequence += 1;
         }
@@ -129,6 +128,11 @@ impl SlotReceiver {
             self.asked_for_key_frame = Some(now);
         }
         wants
+    }
+
+    /// The height of the picture that was shown at a time.
+    pub fn height_at(&self, at: Micros) -> u16 {
+        self.shown.iter().rev().find(|(shown, _)| *shown <= at).map_or(0, |(_, height)| *height)
     }
 
     /// The longest time without a new picture in a stretch of time.
