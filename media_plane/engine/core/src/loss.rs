@@ -4,11 +4,13 @@ use crate::clock::{MILLISECOND, Micros, SECOND};
 
 /// The most packets waited for; more are beyond repair and a key frame is cheaper.
 const MAX_MISSING: usize = 256;
-/// Requests for one packet.
-const MAX_TRIES: u8 = 10;
+/// How long a packet is asked for, but at least for so many requests; after that a key frame is cheaper.
+const HOPE: Micros = SECOND;
+const LEAST_TRIES: u8 = 4;
 /// Least time between two requests for one packet; a longer round trip takes its place.
-const RETRY: Micros = 40 * MILLISECOND;
-/// A request is repeated after so much of the round trip, in percent: the answer may be a little late.
+const RETRY: Micros = 20 * MILLISECOND;
+/// A request is repeated after so much of the round trip, in percent: the answer may be a little late, and libwebrtc's senders ignore
+/// requests that come within a round trip.
 const RETRY_PERCENT: Micros = 125;
 /// How long a packet may be late before it is asked for: at the start, at least and at most. In between it follows what was
 /// seen (the nackSendDelay and reordering statistics of libwebrtc's `NackRequester` serve the same end).
@@ -30,10 +32,44 @@ struct Missing {
     asked: Micros,
 }
 
+/// How long packets are waited for.
+#[derive(Debug, Clone, Copy)]
+struct Waits {
+    patience: Micros,
+    interval: Micros,
+}
+
+impl Missing {
+    fn new(now: Micros, sequence: u64) -> Self {
+        Self { sequence, since: now, tries: 0, asked: 0 }
+    }
+
+    fn due(&self, waits: Waits) -> Micros {
+        if self.tries == 0 { self.since + waits.patience } else { self.asked + waits.interval }
+    }
+
+    fn is_beyond_hope(&self, now: Micros, waits: Waits) -> bool {
+        self.tries >= LEAST_TRIES && now >= self.due(waits) && now >= self.since + HOPE
+    }
+
+    /// True when the packet is to be asked for now.
+    fn ask(&mut self, now: Micros, waits: Waits) -> bool {
+        let due = now >= self.due(waits);
+        if due {
+            self.tries = self.tries.saturating_add(1);
+            self.asked = now;
+        }
+        due
+    }
+}
+
 /// The missing packets of one encoding.
 #[derive(Debug)]
 pub(crate) struct LossTracker {
     missing: Vec<Missing>,
+    /// The packet after the newest, when other streams of the sender show that something is missing: of a slow stream its own next
+    /// packet would tell only a frame later.
+    suspected: Option<Missing>,
     /// When the next of them is due, or earlier.
     due: Micros,
     patience: Micros,
@@ -45,7 +81,7 @@ pub(crate) struct LossTracker {
 
 impl LossTracker {
     pub(crate) fn new() -> Self {
-        Self { missing: Vec::new(), due: 0, patience: PATIENCE, patient_since: 0, answer: None }
+        Self { missing: Vec::new(), suspected: None, due: 0, patience: PATIENCE, patient_since: 0, answer: None }
     }
 
     /// Takes the memory it can ever need, so that none is allocated when packets are lost.
@@ -59,11 +95,37 @@ impl LossTracker {
             self.missing.clear();
             return false;
         }
-        let due = now + self.patience;
-        self.due = if self.missing.is_empty() { due } else { self.due.min(due) };
-        let missing = (sequence - gap..sequence).map(|sequence| Missing { sequence, since: now, tries: 0, asked: 0 });
+        self.due = self.due_with(now + self.patience);
+        let suspected = self.suspected.take();
+        let missing = (sequence - gap..sequence).map(|sequence| {
+            suspected.filter(|suspected| suspected.sequence == sequence).unwrap_or_else(|| Missing::new(now, sequence))
+        });
         self.missing.extend(missing);
         true
+    }
+
+    /// Notes that this packet, the next one of the stream, may be missing.
+    pub(crate) fn suspect(&mut self, now: Micros, sequence: u64) {
+        if self.suspected.is_none_or(|suspected| suspected.sequence != sequence) {
+            self.due = self.due_with(now + self.patience);
+            self.suspected = Some(Missing::new(now, sequence));
+        }
+    }
+
+    /// Notes that the stream went on with this packet.
+    #[inline]
+    pub(crate) fn went_on(&mut self, sequence: u64) {
+        self.suspected = self.suspected.filter(|suspected| suspected.sequence > sequence);
+    }
+
+    /// When [`LossTracker::poll`] has something to do, with one more thing to do at `due`.
+    fn due_with(&self, due: Micros) -> Micros {
+        if self.is_empty() { due } else { self.due.min(due) }
+    }
+
+    /// When [`LossTracker::poll`] has something to do, or earlier; None: never.
+    pub(crate) fn next_due(&self) -> Option<Micros> {
+        (!self.is_empty()).then_some(self.due)
     }
 
     /// Notes that a missing packet has come of its own; true when it had been asked for. Where repairs come as RTX, it was late
@@ -96,18 +158,13 @@ impl LossTracker {
 
     /// Whether there is nothing to ask for.
     pub(crate) fn is_empty(&self) -> bool {
-        self.missing.is_empty()
-    }
-
-    /// Whether there may be something to ask for now.
-    #[inline]
-    pub(crate) fn is_due(&self, now: Micros) -> bool {
-        !self.missing.is_empty() && now >= self.due
+        self.missing.is_empty() && self.suspected.is_none()
     }
 
     /// Forgets what is missing: the stream has begun anew.
     pub(crate) fn clear(&mut self) {
         self.missing.clear();
+        self.suspected = None;
     }
 
     /// Calls `ask` with each packet that is due, in order, and returns how many have been given up. The round trip is that of
@@ -116,19 +173,23 @@ impl LossTracker {
         self.forget_lateness(now);
         let before = self.missing.len();
         let interval = RETRY.max(round_trip.max(self.answer.unwrap_or_default()) * RETRY_PERCENT / 100);
-        let patience = self.patience;
-        let due = |missing: &Missing| match missing.tries {
-            0 => missing.since + patience,
-            _ => missing.asked + interval,
-        };
-        self.missing.retain(|missing| now < due(missing) || missing.tries < MAX_TRIES);
-        for missing in self.missing.iter_mut().filter(|missing| now >= due(missing)) {
-            missing.tries += 1;
-            missing.asked = now;
-            ask(missing.sequence);
+        let waits = Waits { patience: self.patience, interval };
+        self.missing.retain(|missing| !missing.is_beyond_hope(now, waits));
+        for missing in &mut self.missing {
+            if missing.ask(now, waits) {
+                ask(missing.sequence);
+            }
         }
-        self.due = self.missing.iter().map(due).min().unwrap_or_default();
-        (before - self.missing.len()) as u64
+        let lost = (before - self.missing.len()) as u64;
+        self.suspected = self.suspected.filter(|suspected| !suspected.is_beyond_hope(now, waits));
+        if let Some(suspected) = &mut self.suspected
+            && suspected.ask(now, waits)
+        {
+            ask(suspected.sequence);
+        }
+        let waiting = self.missing.iter().chain(&self.suspected);
+        self.due = waiting.map(|missing| missing.due(waits)).min().unwrap_or_default();
+        lost
     }
 
     fn forget_lateness(&mut self, now: Micros) {
@@ -153,7 +214,7 @@ mod tests {
     fn a_gap_is_asked_for_after_a_moment_and_again_after_the_interval() {
         let mut tracker = LossTracker::new();
         assert!(tracker.note_gap(0, 103, 3));
-        assert!(!tracker.is_due(PATIENCE - 1) && tracker.is_due(PATIENCE));
+        assert_eq!(tracker.next_due(), Some(PATIENCE));
         assert_eq!(poll(&mut tracker, PATIENCE - 1, 0), (vec![], 0));
         assert_eq!(poll(&mut tracker, PATIENCE, 0), (vec![100, 101, 102], 0));
         assert_eq!(poll(&mut tracker, PATIENCE + RETRY - 1, 0), (vec![], 0));
@@ -166,17 +227,37 @@ mod tests {
     }
 
     #[test]
-    fn ten_tries_and_then_it_is_lost() {
-        let mut tracker = LossTracker::new();
-        tracker.note_gap(0, 2, 1);
-        let mut asked = 0;
-        let mut lost = 0;
-        for step in 0..100 {
-            let (sequences, given_up) = poll(&mut tracker, PATIENCE + step * RETRY, 0);
-            asked += sequences.len();
-            lost += given_up;
+    fn a_second_of_asking_and_then_it_is_lost() {
+        for (round_trip, given_up) in [(0, SECOND), (400 * MILLISECOND, PATIENCE + 4 * 500 * MILLISECOND)] {
+            let mut tracker = LossTracker::new();
+            tracker.note_gap(0, 2, 1);
+            let lost = (0..3_000).find(|step| poll(&mut tracker, step * MILLISECOND, round_trip).1 == 1).unwrap();
+            assert!((given_up..given_up + 30 * MILLISECOND).contains(&(lost * MILLISECOND)), "{lost} ms");
+            assert!(tracker.is_empty());
         }
-        assert_eq!((asked, lost), (10, 1));
+    }
+
+    #[test]
+    fn a_suspicion_is_asked_for_and_counts_when_it_turns_out_true() {
+        let mut tracker = LossTracker::new();
+        tracker.suspect(0, 8);
+        tracker.suspect(5_000, 8);
+        assert_eq!(tracker.next_due(), Some(PATIENCE));
+        assert_eq!(poll(&mut tracker, PATIENCE, 0), (vec![8], 0));
+        assert!(tracker.note_gap(15_000, 9, 2));
+        assert_eq!(poll(&mut tracker, 15_000 + PATIENCE, 0), (vec![7], 0), "8 has just been asked for");
+        assert_eq!(poll(&mut tracker, PATIENCE + RETRY, 0), (vec![8], 0));
+    }
+
+    #[test]
+    fn a_suspicion_ends_when_the_stream_goes_on_or_after_a_while() {
+        let mut tracker = LossTracker::new();
+        tracker.suspect(0, 8);
+        tracker.went_on(8);
+        assert_eq!((poll(&mut tracker, PATIENCE, 0), tracker.is_empty()), ((vec![], 0), true));
+        tracker.suspect(0, 9);
+        let asked: usize = (0..2_000).map(|step| poll(&mut tracker, step * MILLISECOND, 0).0.len()).sum();
+        assert!((40..60).contains(&asked), "{asked}");
         assert!(tracker.is_empty());
     }
 

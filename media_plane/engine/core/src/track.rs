@@ -254,13 +254,15 @@ impl Track {
         silent && self.end_activity()
     }
 
-    /// Notes that packets have not come.
-    pub(crate) fn note_gap(&mut self, now: Micros, sequence: u64, gap: u64) {
+    /// Notes that the stream went on with this packet, and that so many before it have not come.
+    pub(crate) fn went_on(&mut self, now: Micros, sequence: u64, gap: u64) {
         if self.kind == MediaKind::Audio || self.muted {
             // Sound that comes a round trip late is of no use; browsers do not offer to repeat it.
             return;
         }
-        if !self.loss.note_gap(now, sequence, gap) {
+        if gap == 0 {
+            self.loss.went_on(sequence);
+        } else if !self.loss.note_gap(now, sequence, gap) {
             self.note_loss();
         }
     }

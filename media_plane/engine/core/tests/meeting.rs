@@ -408,3 +408,64 @@ fn streams_are_known_by_their_declared_ssrc_too() {
     assert_eq!(check_video(&meeting.clients[1], SLOT, meeting.now), [0]);
     assert_eq!(meeting.shard.counters().dropped_unknown_ssrc, 0);
 }
+
+/// How much later than the quickest picture each picture came, in order of lateness.
+fn lateness(client: &Client, slot: &str) -> Vec<Micros> {
+    let packets: Vec<_> = client.slot(slot).in_order().filter(|packet| packet.marker).collect();
+    let first = packets[0].timestamp;
+    let captured = |timestamp: u32| Micros::from(timestamp.wrapping_sub(first)) * 100 / 9;
+    let travelled: Vec<_> = packets.iter().map(|packet| packet.at - captured(packet.timestamp)).collect();
+    let quickest = *travelled.iter().min().unwrap();
+    let mut late: Vec<_> = travelled.iter().map(|travelled| travelled - quickest).collect();
+    late.sort_unstable();
+    late
+}
+
+#[test]
+fn a_lost_picture_comes_back_before_it_is_missed() {
+    // A picture in one packet: only the next packet of another stream can tell at once that it was lost.
+    for seed in 0..SEEDS {
+        let mut meeting = Meeting::new(seed, Conditions::IDEAL);
+        meeting.join();
+        meeting.join();
+        meeting.clients[0].sender.packets_per_frame = 1;
+        meeting.show(1, SLOT, Some(0));
+        meeting.connect();
+        meeting.network.conditions = Conditions { loss: 100, delay: 5 * MILLISECOND, jitter: 0 };
+        meeting.run(20 * SECOND);
+        let late = lateness(&meeting.clients[1], SLOT);
+        let noticed = late.iter().filter(|late| **late > 100 * MILLISECOND).count() * 1_000 / late.len();
+        assert!(noticed <= 50, "seed {seed}: {noticed} of a thousand pictures are more than 100 ms late");
+    }
+}
+
+#[test]
+fn a_repetition_that_comes_before_anything_else_of_its_stream_is_taken() {
+    // A sender that probes repeats its newest packet; if the packet itself was lost, its repetition is all there is.
+    let mut meeting = two(21, Conditions::IDEAL);
+    meeting.run(SECOND);
+    meeting.clients[0].sender.sends_audio = false;
+    meeting.clients[0].sender.sends_video = false;
+    meeting.run(200 * MILLISECOND);
+    let newest = meeting.clients[0].sender.encodings[0].sequence;
+    meeting.network.conditions = Conditions { loss: 1_000, ..Conditions::IDEAL };
+    meeting.clients[0].sender.sends_video = true;
+    while meeting.clients[0].sender.encodings[0].sequence == newest {
+        meeting.run(MILLISECOND);
+    }
+    meeting.clients[0].sender.sends_video = false;
+    meeting.run(10 * MILLISECOND);
+    meeting.network.conditions = Conditions::IDEAL;
+    let end = meeting.clients[0].sender.encodings[0].sequence;
+    let before = meeting.clients[1].slot(SLOT).packets.len();
+    for back in (0..end.wrapping_sub(newest)).rev() {
+        let sender = &mut meeting.clients[0].sender;
+        let repetition = sender.retransmission(sender.encodings[0].ssrc, end.wrapping_sub(back)).unwrap();
+        meeting.clients[0].send_media(repetition);
+    }
+    meeting.run(100 * MILLISECOND);
+    assert_eq!(meeting.clients[1].slot(SLOT).packets.len() - before, usize::from(end.wrapping_sub(newest)));
+    meeting.clients[0].sender.sends_video = true;
+    meeting.run(SECOND);
+    assert_eq!(check_video(&meeting.clients[1], SLOT, meeting.now), [0]);
+}

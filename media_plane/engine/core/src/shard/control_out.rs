@@ -1,8 +1,10 @@
 //! RTCP to clients: what was lost, key-frame requests, congestion feedback, reports.
 
 use super::Shard;
-use crate::clock::{Micros, SECOND};
+use crate::clock::{MILLISECOND, Micros, SECOND};
+use crate::loss::LossTracker;
 use crate::outbox::{Outbox, Transmit};
+use crate::params::MediaKind;
 use crate::session::Session;
 use crate::slab::{Key, Slab};
 use crate::slot::Slot;
@@ -18,21 +20,40 @@ const REPORT_INTERVAL: Micros = SECOND;
 const REMB_CEILING: u64 = 10_000_000;
 
 impl Shard {
-    /// Asks senders at once for what the packets of this batch showed to be missing.
+    /// Asks the senders for what has turned out to be missing.
     pub(super) fn ask_for_missing(&mut self, now: Micros, network: &mut dyn Transmit) {
         while let Some(track) = self.fanout.gaps.pop() {
             self.send_nacks(now, track, network);
         }
+        while let Some(index) = self.fanout.skips.pop() {
+            self.suspect_tracks(now, index);
+        }
+    }
+
+    /// Asks again for what is still missing.
+    pub(super) fn ask_again(&mut self, now: Micros, network: &mut dyn Transmit) {
+        if now < self.next_nack {
+            return;
+        }
+        self.next_nack = Micros::MAX;
+        for place in 0..self.losing.len() {
+            self.send_nacks(now, self.losing[place], network);
+        }
+        let tracks = &self.tracks;
+        self.losing.retain(|key| tracks.get(*key).is_some_and(|track| !track.loss.is_empty()));
+        self.outbox.flush(network);
+        self.count_sent();
     }
 
     /// Sends the NACKs of a track that are due.
-    pub(super) fn send_nacks(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {
+    fn send_nacks(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {
         let Some(track) = self.tracks.get_mut(key).filter(|track| !track.loss.is_empty()) else { return };
         let Some(session) = self.sessions.get_mut(track.owner as usize).and_then(Option::as_deref_mut) else { return };
         let Some(ssrc) = track.ssrc else { return };
+        let round_trip = session.round_trip_if_measured();
         let mut asked = [0_u16; MAX_NACKED];
         let mut count = 0;
-        let lost = track.loss.poll(now, session.round_trip_if_measured(), |sequence| {
+        let lost = track.loss.poll(now, round_trip, |sequence| {
             if let Some(place) = asked.get_mut(count) {
                 *place = sequence as u16;
                 count += 1;
@@ -42,12 +63,27 @@ impl Shard {
         if lost > 0 {
             track.note_loss();
         }
+        wait_for(key, &track.loss, &mut self.losing, &mut self.next_nack);
         if count > 0 {
             self.counters.nacks_sent += 1;
             let sender = session.control_ssrc;
             send_control(session, &mut self.outbox, network, |writer, _| {
                 writer.nack(sender, ssrc, asked[..count].iter().copied())
             });
+        }
+    }
+
+    /// Something of a session is missing, and nobody knows what: it may be the packet after the newest of a video stream that is
+    /// under way.
+    fn suspect_tracks(&mut self, now: Micros, index: u32) {
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        for key in &session.tracks {
+            let Some(track) = self.tracks.get_mut(*key) else { continue };
+            let under_way = track.last_arrival.is_some_and(|at| now.saturating_sub(at) < SUSPECTED_WITHIN);
+            if under_way && track.kind == MediaKind::Video && !track.muted {
+                track.loss.suspect(now, track.reception.highest() + 1);
+                wait_for(*key, &track.loss, &mut self.losing, &mut self.next_nack);
+            }
         }
     }
 
@@ -125,8 +161,20 @@ impl Shard {
     }
 }
 
+/// A stream that has been silent for longer has a pause, and its next packet is not missing.
+const SUSPECTED_WITHIN: Micros = 500 * MILLISECOND;
 /// NACKs of one message: as many as a track waits for at most.
 const MAX_NACKED: usize = 256;
+
+/// Lets the shard look at a track again when it has something to ask for.
+fn wait_for(key: Key, loss: &LossTracker, losing: &mut Vec<Key>, next_nack: &mut Micros) {
+    if let Some(due) = loss.next_due() {
+        *next_nack = due.min(*next_nack);
+        if !losing.contains(&key) {
+            losing.push(key);
+        }
+    }
+}
 
 /// Writes a compound packet, seals it and sends it; false when nothing was written or the session is not connected.
 fn send_control(

@@ -54,6 +54,8 @@ pub(super) struct FanOut {
     first_sent: Vec<Subscriber>,
     /// Tracks of which packets are missing.
     pub(super) gaps: Vec<Key>,
+    /// Sessions of which packets are missing, but nobody knows of which track.
+    pub(super) skips: Vec<u32>,
     /// The newest packet is one of a frame whose rest is still to come, and many wait for it.
     expects_more: bool,
 }

@@ -30,6 +30,8 @@ enum Refusal {
 struct Accepted {
     track: Key,
     arrived: Arrived,
+    /// How many packets of the whole session are missing just before this one.
+    skipped: u64,
 }
 
 /// What a packet means for its track.
@@ -38,8 +40,8 @@ struct Arrived {
     /// In the ring and to be sent on.
     stored: Option<u64>,
     became_active: bool,
-    /// Packets that have not come are to be asked for.
-    misses: bool,
+    /// How many packets of this encoding are missing just before it.
+    gap: u64,
     recovered: bool,
     restarted: bool,
 }
@@ -62,8 +64,11 @@ impl Shard {
         if arrived.restarted {
             self.resynchronize_receivers(key);
         }
-        if arrived.misses && self.fanout.gaps.last() != Some(&key) {
+        if arrived.gap > 0 && self.fanout.gaps.last() != Some(&key) {
             self.fanout.gaps.push(key);
+        }
+        if accepted.skipped > arrived.gap {
+            self.fanout.skips.push(index);
         }
         if let (Some(sequence), Some(track)) = (arrived.stored, self.tracks.get(key)) {
             self.fanout.push(key, track, sequence);
@@ -112,9 +117,7 @@ fn accept(
     let len = srtp.inbound.unprotect_rtp(state, datagram).map_err(Refusal::Srtp)?;
     let packet = &datagram[..len];
     let values = ExtensionValues::read(&header, packet, &session.extensions);
-    if let Some(number) = values.transport_sequence_number {
-        session.arrivals.record(number, now);
-    }
+    let skipped = values.transport_sequence_number.map_or(0, |number| session.arrivals.record(number, now));
     let place = match known {
         Some(place) => place,
         None => learn(session, publications, tracks, &header, &values, fresh).ok_or(Refusal::UnknownStream)?,
@@ -125,7 +128,7 @@ fn accept(
     let track_entry = tracks.get_mut(track).ok_or(Refusal::UnknownStream)?;
     let publication = publications.get(track_entry.publication).ok_or(Refusal::UnknownStream)?;
     let arrived = arrival.deliver(session, publication, track_entry)?;
-    Ok(Accepted { track, arrived })
+    Ok(Accepted { track, arrived, skipped })
 }
 
 /// Assigns a new SSRC to an encoding: its track is known by the MID, or where a client has none, by a payload type that only
@@ -211,9 +214,8 @@ impl Incoming<'_> {
             Arrival::Newest { sequence, gap } => {
                 track.reception.time(self.header.timestamp, self.now, track.clock_rate);
                 track.last_packet = Some(TimestampAnchor { timestamp: self.header.timestamp, at: self.now });
-                if gap > 0 {
-                    track.note_gap(self.now, sequence, gap);
-                }
+                arrived.gap = gap;
+                track.went_on(self.now, sequence, gap);
                 sequence
             }
             Arrival::Restarted { sequence } => {
@@ -222,7 +224,6 @@ impl Incoming<'_> {
                 sequence
             }
         };
-        arrived.misses = track.loss.is_due(self.now);
         if track.packets == 0 {
             track.loss.reserve();
         }
@@ -241,10 +242,16 @@ impl Incoming<'_> {
         let (Some(sequence), Some(payload)) = (original, self.payload.get(2..)) else { return arrived };
         let payload_type = track.codec.as_ref().map(|(codec, _)| codec.payload_type);
         let (Some(payload_type), false) = (payload_type, payload.is_empty()) else { return arrived };
-        if !track.reception.has_passed(sequence) {
+        if track.reception.has_passed(sequence) {
+            arrived.recovered = track.loss.repaired(self.now, sequence);
+        } else if let Arrival::Newest { gap, .. } = track.reception.receive(sequence as u16) {
+            // Asked for on suspicion, or repeated to probe: it has come before anything else of its stream.
+            arrived.recovered = true;
+            arrived.gap = gap;
+            track.went_on(self.now, sequence, gap);
+        } else {
             return arrived;
         }
-        arrived.recovered = track.loss.repaired(self.now, sequence);
         arrived.stored = self.store(track, sequence, payload_type, payload);
         arrived
     }

@@ -72,6 +72,9 @@ pub struct Shard {
     events: Vec<Event>,
     released: Vec<SessionKey>,
     next_tick: Micros,
+    /// Tracks of which packets are missing, and when one of them wants to ask for some.
+    losing: Vec<Key>,
+    next_nack: Micros,
     /// Sessions to which padding is sent step by step.
     paced: Vec<u32>,
     next_step: Micros,
@@ -98,6 +101,8 @@ impl Shard {
             events: Vec::new(),
             released: Vec::new(),
             next_tick: 0,
+            losing: Vec::new(),
+            next_nack: Micros::MAX,
             paced: Vec::new(),
             next_step: 0,
         }
@@ -147,7 +152,7 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Micros> {
         let next = if self.paced.is_empty() { self.next_tick } else { self.next_tick.min(self.next_step) };
-        (self.open_sessions > 0).then_some(next)
+        (self.open_sessions > 0).then_some(next.min(self.next_nack))
     }
 
     /// Moves the counters of the outbox to those of the shard.

@@ -10,6 +10,7 @@ impl Shard {
     /// Does what is due. To be called at [`Shard::poll_timeout`] or later.
     pub fn handle_timeout(&mut self, now: Micros, network: &mut dyn Transmit) {
         self.pace(now, network);
+        self.ask_again(now, network);
         if now < self.next_tick {
             return;
         }
@@ -41,7 +42,6 @@ impl Shard {
     }
 
     fn tick_track(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {
-        self.send_nacks(now, key, network);
         self.request_due_key_frame(now, key, network);
         let goes_on = self.fastest_sibling(key);
         let Some(track) = self.tracks.get_mut(key) else { return };
