@@ -112,6 +112,11 @@ impl LossTracker {
         }
     }
 
+    /// Drops a suspicion that has not been acted on.
+    pub(crate) fn calm(&mut self) {
+        self.suspected = self.suspected.filter(|suspected| suspected.tries > 0);
+    }
+
     /// Notes that the stream went on with this packet.
     #[inline]
     pub(crate) fn went_on(&mut self, sequence: u64) {

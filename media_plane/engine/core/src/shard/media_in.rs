@@ -30,8 +30,8 @@ enum Refusal {
 struct Accepted {
     track: Key,
     arrived: Arrived,
-    /// How many packets of the whole session are missing just before this one.
-    skipped: u64,
+    /// How many packets of the whole session are missing just before this one; None: it came late itself.
+    skipped: Option<u64>,
 }
 
 /// What a packet means for its track.
@@ -67,8 +67,10 @@ impl Shard {
         if arrived.gap > 0 && self.fanout.gaps.last() != Some(&key) {
             self.fanout.gaps.push(key);
         }
-        if accepted.skipped > arrived.gap {
-            self.fanout.skips.push(index);
+        match accepted.skipped {
+            Some(skipped) if skipped > arrived.gap => self.fanout.skips.push(index),
+            Some(_) => {}
+            None => self.calm_tracks(index),
         }
         if let (Some(sequence), Some(track)) = (arrived.stored, self.tracks.get(key)) {
             self.fanout.push(key, track, sequence);
@@ -81,6 +83,17 @@ impl Shard {
         if arrived.stored.is_some() {
             let level = track.audio_level;
             self.note_audio(now, index, key, level);
+        }
+    }
+
+    /// What seemed to be missing was only late.
+    fn calm_tracks(&mut self, index: u32) {
+        self.fanout.skips.retain(|skipping| *skipping != index);
+        let Some(session) = self.sessions.get(index as usize).and_then(Option::as_deref) else { return };
+        for key in &session.tracks {
+            if let Some(track) = self.tracks.get_mut(*key) {
+                track.loss.calm();
+            }
         }
     }
 
@@ -117,7 +130,7 @@ fn accept(
     let len = srtp.inbound.unprotect_rtp(state, datagram).map_err(Refusal::Srtp)?;
     let packet = &datagram[..len];
     let values = ExtensionValues::read(&header, packet, &session.extensions);
-    let skipped = values.transport_sequence_number.map_or(0, |number| session.arrivals.record(number, now));
+    let skipped = values.transport_sequence_number.map_or(Some(0), |number| session.arrivals.record(number, now));
     let place = match known {
         Some(place) => place,
         None => learn(session, publications, tracks, &header, &values, fresh).ok_or(Refusal::UnknownStream)?,

@@ -70,17 +70,18 @@ impl FeedbackRecorder {
         Self { arrivals: Vec::new(), range: None, unreported: false, last_report_us: 0, feedback_count: 0 }
     }
 
-    /// Records that the packet with this transport-wide sequence number arrived; returns how many before it have not.
-    pub fn record(&mut self, sequence_number: u16, arrival_us: u64) -> u64 {
+    /// Records that the packet with this transport-wide sequence number arrived; returns how many just before it have not, None when it is not
+    /// the newest itself.
+    pub fn record(&mut self, sequence_number: u16, arrival_us: u64) -> Option<u64> {
         // The first number is moved up one turn, so that earlier ones that arrive late stay above zero.
         let first = u64::from(sequence_number) + 0x1_0000;
         let mut range = self.range.unwrap_or(Range { next: first, highest: first });
         let extended = extend_sequence_number(sequence_number, range.highest);
-        let skipped = extended.saturating_sub(range.highest + 1);
+        let skipped = if self.range.is_none() { Some(0) } else { extended.checked_sub(range.highest + 1) };
         range.highest = range.highest.max(extended);
         let oldest = (range.highest + 1).saturating_sub(CAPACITY);
         if extended < oldest {
-            return 0;
+            return None;
         }
         // A packet that was reported missing and arrives late is reported again, with all that followed it.
         range.next = range.next.min(extended).max(oldest);
@@ -89,7 +90,7 @@ impl FeedbackRecorder {
         }
         let place = &mut self.arrivals[(extended % CAPACITY) as usize];
         if place.sequence_number == extended {
-            return 0;
+            return None;
         }
         *place = Arrival { sequence_number: extended, ticks: arrival_us.cast_signed() / TICK_US };
         self.range = Some(range);
