@@ -57,6 +57,7 @@ pub struct Client {
     next_arrival_report: Micros,
     /// Sender reports of the node by SSRC: the middle of their NTP time, and their arrival.
     sender_reports: HashMap<u32, (u32, Micros)>,
+    limit: Option<u64>,
     /// Whether it sends connectivity checks.
     pub checks: bool,
     pub profile: Option<SrtpProfile>,
@@ -115,6 +116,7 @@ impl Client {
             next_arrival_report: 0,
             sender_reports: HashMap::new(),
             checks: true,
+            limit: None,
             profile: None,
             number,
             clock,
@@ -322,6 +324,7 @@ impl Client {
         let reports = now >= self.next_report;
         if reports {
             self.next_report = now + REPORT_INTERVAL;
+            self.say_limit();
         }
         let audio = self.sender.audio_ssrc;
         let video: Vec<_> =
@@ -370,10 +373,17 @@ impl Client {
         }
     }
 
-    /// Says how much it can take (REMB), as a client without transport-cc does.
+    /// Says how much it can take (REMB) from now on, with each report, as a client without transport-cc does.
     pub fn limit(&mut self, bits_per_second: u64) {
+        self.limit = Some(bits_per_second);
+        self.say_limit();
+    }
+
+    fn say_limit(&mut self) {
         let ssrc = self.slot_ssrc(VIDEO_SLOTS[0]);
-        self.write_control(|writer| writer.receiver_estimated_max_bitrate(1, bits_per_second, &[ssrc]).unwrap());
+        if let Some(limit) = self.limit {
+            self.write_control(|writer| writer.receiver_estimated_max_bitrate(1, limit, &[ssrc]).unwrap());
+        }
     }
 
     /// Asks for a key frame in a slot.

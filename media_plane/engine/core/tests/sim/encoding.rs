@@ -44,7 +44,7 @@ pub struct Encoding {
     frame: u32,
     since_key: u32,
     tl0_index: u8,
-    sequence: u16,
+    pub sequence: u16,
     rtx_sequence: u16,
     timestamp_offset: u32,
     kept: HashMap<u16, Content>,
