@@ -1,17 +1,23 @@
 /** One RTCPeerConnection of the shape every client of Parley offers: tracks to send, then slots to receive on. */
 
 import type { MediaAnswer, MediaOffer, SlotRequest, Track, TrackSource } from "@/session/model";
+import { offered } from "./codecs";
+import { EncodingSwitch } from "./encodings";
 import type { LocalMedia } from "./local_media";
 
 export const AUDIO_SLOTS = 3;
 export const VIDEO_SLOTS = 9;
 
 /** What is sent, in the order of the m-lines. The screen's line is there from the start, so that sharing needs no new offer. */
-const SENDING: readonly { source: TrackSource; kind: "audio" | "video"; encoding: RTCRtpEncodingParameters }[] = [
-  { source: "microphone", kind: "audio", encoding: { maxBitrate: 40_000, networkPriority: "high", priority: "high" } },
-  { source: "camera", kind: "video", encoding: { maxBitrate: 1_700_000 } },
-  { source: "screen", kind: "video", encoding: { maxBitrate: 2_500_000 } },
-  { source: "screen-audio", kind: "audio", encoding: { maxBitrate: 64_000 } },
+const SENDING: readonly { source: TrackSource; kind: "audio" | "video"; encodings: RTCRtpEncodingParameters[] }[] = [
+  {
+    source: "microphone",
+    kind: "audio",
+    encodings: [{ maxBitrate: 40_000, networkPriority: "high", priority: "high" }],
+  },
+  { source: "camera", kind: "video", encodings: [{ maxBitrate: 1_700_000 }] },
+  { source: "screen", kind: "video", encodings: [{ maxBitrate: 2_500_000 }] },
+  { source: "screen-audio", kind: "audio", encodings: [{ maxBitrate: 64_000 }] },
 ];
 
 /** A receiving m-line. */
@@ -24,6 +30,7 @@ interface Sending {
   readonly source: TrackSource;
   readonly kind: "audio" | "video";
   readonly transceiver: RTCRtpTransceiver;
+  readonly encodings: EncodingSwitch;
 }
 
 export class Peer {
@@ -39,9 +46,7 @@ export class Peer {
    */
   static async prepare(local: LocalMedia, iceServers: readonly RTCIceServer[] = []): Promise<Peer> {
     const peer = new Peer(local, iceServers);
-    const offer = await peer.connection.createOffer();
-    await peer.connection.setLocalDescription(offer);
-    peer.sdp = offer.sdp ?? "";
+    await peer.describe();
     return peer;
   }
 
@@ -49,25 +54,18 @@ export class Peer {
     private readonly local: LocalMedia,
     iceServers: readonly RTCIceServer[],
   ) {
-    this.connection = new RTCPeerConnection({
-      bundlePolicy: "max-bundle",
-      rtcpMuxPolicy: "require",
-      iceServers: [...iceServers],
+    this.connection = new RTCPeerConnection(configuration(iceServers));
+    this.sending = SENDING.map(({ source, kind, encodings }) => {
+      const init: RTCRtpTransceiverInit = { direction: "sendonly", sendEncodings: encodings };
+      const transceiver = this.add(local.track(source) ?? kind, kind, init);
+      return { source, kind, transceiver, encodings: new EncodingSwitch(transceiver.sender) };
     });
-    this.sending = SENDING.map(({ source, kind, encoding }) => {
-      const init: RTCRtpTransceiverInit = { direction: "sendonly", sendEncodings: [encoding] };
-      const transceiver = this.connection.addTransceiver(local.track(source) ?? kind, init);
-      return { source, kind, transceiver };
-    });
-    const receive = (kind: "audio" | "video") => this.connection.addTransceiver(kind, { direction: "recvonly" });
+    const receive = (kind: "audio" | "video") => this.add(kind, kind, { direction: "recvonly" });
     this.receiving = [
       ...Array.from({ length: AUDIO_SLOTS }, () => receive("audio")),
       ...Array.from({ length: VIDEO_SLOTS }, () => receive("video")),
     ];
-    this.stopFollowing = local.onTrack((source, track) => {
-      const sender = this.sending.find((sending) => sending.source === source)?.transceiver.sender;
-      sender?.replaceTrack(track ?? null).catch(() => undefined);
-    });
+    this.stopFollowing = local.onTrack((source, track) => void this.follow(source, track));
   }
 
   /** The offer with the tracks' mute states of this moment. */
@@ -92,6 +90,27 @@ export class Peer {
 
   async accept(answer: MediaAnswer): Promise<void> {
     await this.connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    for (const { encodings } of this.sending) {
+      encodings.refresh();
+    }
+  }
+
+  /** Makes an offer that finds a new way for the same streams (ICE restart, RFC 8445 section 9), by relays too. */
+  async restart(iceServers: readonly RTCIceServer[]): Promise<void> {
+    this.connection.setConfiguration(configuration(iceServers));
+    this.connection.restartIce();
+    await this.describe();
+  }
+
+  /** Sends only the encodings that are needed: RTP stream ids by the track's mid; of a track that is not named all are. */
+  send(needed: Readonly<Record<string, readonly string[]>>): void {
+    for (const { transceiver, encodings } of this.sending) {
+      encodings.need(needed[transceiver.mid ?? ""]);
+    }
+  }
+
+  stats(): Promise<RTCStatsReport> {
+    return this.connection.getStats();
   }
 
   get state(): RTCPeerConnectionState {
@@ -106,4 +125,32 @@ export class Peer {
     this.stopFollowing();
     this.connection.close();
   }
+
+  private add(what: MediaStreamTrack | "audio" | "video", kind: "audio" | "video", init: RTCRtpTransceiverInit) {
+    const transceiver = this.connection.addTransceiver(what, init);
+    const available = RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [];
+    transceiver.setCodecPreferences(offered(kind, available));
+    return transceiver;
+  }
+
+  private async describe(): Promise<void> {
+    const offer = await this.connection.createOffer();
+    await this.connection.setLocalDescription(offer);
+    this.sdp = offer.sdp ?? "";
+  }
+
+  private async follow(source: TrackSource, track: MediaStreamTrack | undefined): Promise<void> {
+    const sending = this.sending.find((one) => one.source === source);
+    try {
+      await sending?.transceiver.sender.replaceTrack(track ?? null);
+      // Another camera may have another height.
+      sending?.encodings.refresh();
+    } catch {
+      // The connection was closed.
+    }
+  }
+}
+
+function configuration(iceServers: readonly RTCIceServer[]): RTCConfiguration {
+  return { bundlePolicy: "max-bundle", rtcpMuxPolicy: "require", iceServers: [...iceServers] };
 }

@@ -3,6 +3,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Duration, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Credentials as CredentialsPb } from "@gen/identity/v1/session_pb";
+import type { TrackEncodings as TrackEncodingsPb } from "@gen/meeting/v1/explanation_pb";
 import { type Meeting as MeetingPb, MeetingState } from "@gen/meeting/v1/meeting_pb";
 import { type Participant as ParticipantPb, ParticipantRole, ParticipantState } from "@gen/meeting/v1/participant_pb";
 import {
@@ -37,6 +38,7 @@ import type {
   SlotRequest,
   Snapshot,
   Track,
+  TrackEncodings,
   TrackSource,
   WatchMessage,
 } from "@/session/model";
@@ -163,14 +165,19 @@ function toSlotAssignment(pb: SlotAssignmentPb): SlotAssignment {
   return { mid: pb.mid, participant: idOf(pb.participant), sourceMid: pb.sourceMid };
 }
 
+function toTrackEncodings({ mid, rids }: TrackEncodingsPb): TrackEncodings {
+  return { mid, rids };
+}
+
 /** A slot request of a participant of `meeting`. */
 export function fromSlotRequest(meeting: string, request: SlotRequest): MessageInitShape<typeof SlotRequestSchema> {
-  const { selection } = request;
+  const { mid, selection, maxHeight = 0, priority = 0 } = request;
+  const shown = { mid, maxHeight, priority };
   if (selection.kind === "source") {
     const participant = participantName(meeting, selection.participant);
-    return { mid: request.mid, selection: { case: "source", value: { participant, mid: selection.mid } } };
+    return { ...shown, selection: { case: "source", value: { participant, mid: selection.mid } } };
   }
-  return { mid: request.mid, selection: { case: selection.kind, value: {} } };
+  return { ...shown, selection: { case: selection.kind, value: {} } };
 }
 
 export function fromOffer(meeting: string, offer: MediaOffer): MessageInitShape<typeof MediaOfferSchema> {
@@ -195,6 +202,7 @@ export function toSnapshot(pb: SnapshotPb | undefined): Snapshot {
     meeting: toMeeting(pb?.meeting),
     participants: (pb?.participants ?? []).map(toParticipant),
     slots: (pb?.slots ?? []).map(toSlotAssignment),
+    encodings: (pb?.encodings ?? []).map(toTrackEncodings),
     dominantSpeaker: idOf(pb?.dominantSpeaker ?? ""),
   };
 }
@@ -239,6 +247,8 @@ function toEvent({ kind }: EventPb): MeetingEvent | undefined {
       return { kind: "dominant-speaker-changed", participant: idOf(kind.value.participant) };
     case "slotsChanged":
       return { kind: "slots-changed", slots: kind.value.slots.map(toSlotAssignment) };
+    case "encodingsChanged":
+      return { kind: "encodings-changed", tracks: kind.value.tracks.map(toTrackEncodings) };
     case "reactionSent":
       return { kind: "reaction-sent", participant: idOf(kind.value.participant), emoji: kind.value.emoji };
     case "meetingUpdated":

@@ -9,10 +9,14 @@ export interface PeerPort {
   offer(slots?: readonly SlotRequest[]): MediaOffer;
   tracks(): Track[];
   accept(answer: MediaAnswer): Promise<void>;
+  /** Sends only the encodings that are needed: RTP stream ids by the track's mid; of a track that is not named all are. */
+  send(encodings: Encodings): void;
   readonly state: RTCPeerConnectionState;
   onState(listener: (state: RTCPeerConnectionState) => void): void;
   close(): void;
 }
+
+type Encodings = SessionState["encodings"];
 
 export interface KeeperOptions {
   readonly clock: Clock;
@@ -66,6 +70,11 @@ export class MediaKeeper {
       before?.close();
     }
     this.changed(peer, peer.state);
+  }
+
+  /** Which encodings of the connection in use are needed now. */
+  send(encodings: Encodings): void {
+    this.peer?.send(encodings);
   }
 
   /** The room is on another node since this epoch. */

@@ -6,12 +6,14 @@ import { FakeClock, settle } from "@/testing/fake_clock";
 import type { PeerPort } from "./media_keeper";
 import { MeetingSession } from "./meeting_session";
 import type { Joined, MediaAnswer, Participant, SlotRequest, Track, WatchMessage } from "./model";
+import type { SessionState } from "./state";
 
 const TRACKS: Track[] = [{ mid: "0", kind: "audio", source: "microphone", muted: false }];
 
 class FakePeer implements PeerPort {
   state: RTCPeerConnectionState = "new";
   closed = false;
+  sent = "";
   private readonly listeners: ((state: RTCPeerConnectionState) => void)[] = [];
 
   constructor(readonly number: number) {}
@@ -23,6 +25,9 @@ class FakePeer implements PeerPort {
     return TRACKS;
   }
   async accept() {}
+  send(encodings: SessionState["encodings"]) {
+    this.sent = JSON.stringify(encodings);
+  }
   onState(listener: (state: RTCPeerConnectionState) => void) {
     this.listeners.push(listener);
   }
@@ -96,7 +101,7 @@ class FakeService {
       self: self(id),
       token: `token of ${id}`,
       answer: answer(this.epoch),
-      snapshot: { meeting, participants: [self(id)], slots: [], dominantSpeaker: "" },
+      snapshot: { meeting, participants: [self(id)], slots: [], encodings: [], dominantSpeaker: "" },
       cursor: "c0",
       heartbeatMs: 10_000,
     };
@@ -337,6 +342,21 @@ describe("what the layout shows", () => {
     await settle();
     expect(service.made("slots")).toEqual(["slots 8"]);
   });
+});
+
+test("encodings that nobody needs are stopped, and a new connection begins with all", async () => {
+  const peer = await join();
+  const needed = (...rids: string[]) =>
+    service.push?.({ kind: "event", event: { kind: "encodings-changed", tracks: [{ mid: "1", rids }] } });
+  needed("q");
+  await settle();
+  expect(peer.sent).toBe('{"1":["q"]}');
+  peer.become("failed");
+  await settle();
+  expect(peers[1]?.sent).toBe("{}");
+  needed("q", "f");
+  await settle();
+  expect(peers[1]?.sent).toBe('{"1":["q","f"]}');
 });
 
 test("leaving tells the service and stops everything", async () => {

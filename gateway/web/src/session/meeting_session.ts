@@ -46,7 +46,7 @@ const NOT_STARTED_POLL_MS = 3_000;
 /** How soon a failed heartbeat is repeated. */
 const HEARTBEAT_RETRY_MS = 2_000;
 /** What slots that nobody named show. */
-const AUTOMATIC = JSON.stringify({ kind: "automatic" });
+const AUTOMATIC = key({ mid: "", selection: { kind: "automatic" } });
 const REACTION_MS = 4_000;
 const NOTICE_MS = 5_000;
 
@@ -73,7 +73,10 @@ export class MeetingSession {
       clock,
       signal: this.life.signal,
       prepare: () => media.prepare(this.iceServers),
-      bind: (peer) => media.bind(peer),
+      bind: (peer) => {
+        media.bind(peer);
+        peer.send(this.store.get().encodings);
+      },
       exchange: (peer) => this.renegotiate(peer),
       onState: (state) => this.dispatch({ type: "media", media: state }),
     });
@@ -127,6 +130,10 @@ export class MeetingSession {
   private dispatch(action: Action): void {
     const before = this.store.get();
     this.store.update((state) => reduce(state, action));
+    const { encodings } = this.store.get();
+    if (encodings !== before.encodings) {
+      this.keeper.send(encodings);
+    }
     this.scheduleExpiry(before);
   }
 
@@ -270,6 +277,7 @@ export class MeetingSession {
     const requestId = newRequestId();
     const offer = peer.offer(this.wanted);
     const signal = this.stay.signal;
+    this.dispatch({ type: "renewing" });
     try {
       const exchange = () => api.renegotiateMedia(this.caller, offer, requestId);
       const answer = await retrying(exchange, { policy: PATIENT, clock, signal });
@@ -306,9 +314,7 @@ export class MeetingSession {
   }
 
   private async sendSlots(): Promise<void> {
-    const changed = this.wanted.filter(
-      ({ mid, selection }) => (this.granted.get(mid) ?? AUTOMATIC) !== JSON.stringify(selection),
-    );
+    const changed = this.wanted.filter((slot) => (this.granted.get(slot.mid) ?? AUTOMATIC) !== key(slot));
     if (changed.length > 0) {
       await this.tell(async (caller) => {
         await this.options.api.updateSlots(caller, changed);
@@ -335,5 +341,10 @@ function isGone(error: CallError): boolean {
 }
 
 function keyed(requests: readonly SlotRequest[]): Map<string, string> {
-  return new Map(requests.map(({ mid, selection }) => [mid, JSON.stringify(selection)]));
+  return new Map(requests.map((slot) => [slot.mid, key(slot)]));
+}
+
+/** Equal for requests that ask for the same. */
+function key({ selection, maxHeight = 0, priority = 0 }: SlotRequest): string {
+  return JSON.stringify([selection, maxHeight, priority]);
 }

@@ -38,11 +38,20 @@ export interface SlotAssignment {
   readonly sourceMid: string;
 }
 
+/** Which encodings of one of the caller's simulcast tracks somebody needs. */
+export interface TrackEncodings {
+  readonly mid: string;
+  /** RTP stream ids; none: nobody needs any. */
+  readonly rids: readonly string[];
+}
+
 export interface Snapshot {
   readonly meeting: Meeting;
   /** Everyone who is in it, oneself among them, by join time. */
   readonly participants: readonly Participant[];
   readonly slots: readonly SlotAssignment[];
+  /** Of a track that is not named all are needed. */
+  readonly encodings: readonly TrackEncodings[];
   readonly dominantSpeaker: string;
 }
 
@@ -54,6 +63,7 @@ export type MeetingEvent =
   | { readonly kind: "participant-left"; readonly participant: string; readonly reason: LeaveReason }
   | { readonly kind: "dominant-speaker-changed"; readonly participant: string }
   | { readonly kind: "slots-changed"; readonly slots: readonly SlotAssignment[] }
+  | { readonly kind: "encodings-changed"; readonly tracks: readonly TrackEncodings[] }
   | { readonly kind: "reaction-sent"; readonly participant: string; readonly emoji: string }
   | { readonly kind: "meeting-updated"; readonly meeting: Meeting }
   | { readonly kind: "meeting-ended"; readonly participant: string }
@@ -79,6 +89,10 @@ export interface SlotRequest {
     | { readonly kind: "source"; readonly participant: string; readonly mid: string }
     | { readonly kind: "automatic" }
     | { readonly kind: "empty" };
+  /** Device pixels that it is shown high; not given: unknown. */
+  readonly maxHeight?: number;
+  /** 0 to 100: larger is served first when bandwidth is short. */
+  readonly priority?: number;
 }
 
 export interface MediaOffer {

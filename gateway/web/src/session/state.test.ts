@@ -22,6 +22,7 @@ const snapshot = (...ids: string[]): Snapshot => ({
   meeting: { id: "12345678901", topic: "", hostDisplayName: "A", passcode: "", ended: false },
   participants: ids.map((id) => person(id)),
   slots: [],
+  encodings: [],
   dominantSpeaker: "",
 });
 
@@ -171,4 +172,24 @@ test("reactions get keys of their own and expire by them", () => {
   );
   const [first] = state.reactions;
   expect(reduce(state, { type: "expire", key: first?.key ?? 0 }).reactions.map(({ emoji }) => emoji)).toEqual(["🎉"]);
+});
+
+describe("the encodings that are needed", () => {
+  const needed = (state: SessionState, mid: string, ...rids: string[]) =>
+    reduce(state, { type: "event", event: { kind: "encodings-changed", tracks: [{ mid, rids }] } });
+
+  test("are known by track, and a track that is not named keeps what it had", () => {
+    const state = needed(needed(joined(), "1", "q"), "2");
+    expect(state.encodings).toEqual({ "1": ["q"], "2": [] });
+  });
+
+  test("are those of the snapshot alone after one", () => {
+    const again = { ...snapshot("me"), encodings: [{ mid: "2", rids: ["q", "h"] }] };
+    const state = reduce(needed(joined(), "1", "q"), { type: "snapshot", snapshot: again });
+    expect(state.encodings).toEqual({ "2": ["q", "h"] });
+  });
+
+  test("are all again with a new session", () => {
+    expect(reduce(needed(joined(), "1", "q"), { type: "renewing" }).encodings).toEqual({});
+  });
 });

@@ -1,7 +1,15 @@
 /** The one store of a meeting and the pure function that grows it: same messages, same screen. */
 
 import type { Problem } from "@/rpc/words";
-import type { LeaveReason, Meeting, MeetingEvent, Participant, SlotAssignment, Snapshot } from "./model";
+import type {
+  LeaveReason,
+  Meeting,
+  MeetingEvent,
+  Participant,
+  SlotAssignment,
+  Snapshot,
+  TrackEncodings,
+} from "./model";
 
 /** Why a meeting is over for the one who looks; `failed` comes with a problem. */
 export type Ending = "left" | "ended" | "removed" | "failed";
@@ -32,6 +40,8 @@ export interface SessionState {
   readonly dominantSpeaker: string;
   /** By the slot's mid. */
   readonly slots: Readonly<Record<string, SlotAssignment>>;
+  /** RTP stream ids that are needed, by the mid of one's own track; of a track that is not named all are. */
+  readonly encodings: Readonly<Record<string, readonly string[]>>;
   readonly reactions: readonly Reaction[];
   readonly notices: readonly Notice[];
   readonly nextKey: number;
@@ -57,6 +67,7 @@ export type Action =
   | { readonly type: "snapshot"; readonly snapshot: Snapshot }
   | { readonly type: "event"; readonly event: MeetingEvent }
   | { readonly type: "slots"; readonly slots: readonly SlotAssignment[] }
+  | { readonly type: "renewing" }
   | { readonly type: "signal"; readonly signal: SessionState["signal"] }
   | { readonly type: "media"; readonly media: SessionState["media"] }
   | { readonly type: "capacity"; readonly capacity: number }
@@ -72,6 +83,7 @@ export const EMPTY: SessionState = {
   turns: 0,
   dominantSpeaker: "",
   slots: {},
+  encodings: {},
   reactions: [],
   notices: [],
   nextKey: 1,
@@ -86,7 +98,8 @@ export const EMPTY: SessionState = {
 export function reduce(state: SessionState, action: Action): SessionState {
   switch (action.type) {
     case "joined": {
-      const fresh = { ...state, selfId: action.selfId, ending: undefined, signal: "live" as const, slots: {} };
+      const live = { ending: undefined, signal: "live" as const, slots: {}, encodings: {} };
+      const fresh = { ...state, selfId: action.selfId, ...live };
       return withSlots(withSnapshot(fresh, action.snapshot), action.slots);
     }
     case "snapshot":
@@ -95,6 +108,9 @@ export function reduce(state: SessionState, action: Action): SessionState {
       return withEvent(state, action.event);
     case "slots":
       return withSlots(state, action.slots);
+    case "renewing":
+      // A new media session begins with all encodings.
+      return { ...state, encodings: {} };
     case "signal":
       return state.signal === action.signal ? state : { ...state, signal: action.signal };
     case "media":
@@ -125,7 +141,8 @@ function withSnapshot(state: SessionState, snapshot: Snapshot): SessionState {
     order: [...staying, ...coming],
     ending: snapshot.meeting.ended ? ("ended" as const) : state.ending,
   };
-  return withSlots(withDominantSpeaker(next, snapshot.dominantSpeaker), snapshot.slots);
+  const heard = withDominantSpeaker({ ...next, encodings: {} }, snapshot.dominantSpeaker);
+  return withEncodings(withSlots(heard, snapshot.slots), snapshot.encodings);
 }
 
 function withEvent(state: SessionState, event: MeetingEvent): SessionState {
@@ -139,6 +156,8 @@ function withEvent(state: SessionState, event: MeetingEvent): SessionState {
       return withDominantSpeaker(state, event.participant);
     case "slots-changed":
       return withSlots(state, event.slots);
+    case "encodings-changed":
+      return withEncodings(state, event.tracks);
     case "reaction-sent": {
       const reaction = { key: state.nextKey, participant: event.participant, emoji: event.emoji };
       return { ...state, nextKey: state.nextKey + 1, reactions: [...state.reactions, reaction].slice(-30) };
@@ -215,6 +234,11 @@ function withSlots(state: SessionState, slots: readonly SlotAssignment[]): Sessi
     return state;
   }
   return { ...state, slots: { ...state.slots, ...Object.fromEntries(slots.map((slot) => [slot.mid, slot])) } };
+}
+
+function withEncodings(state: SessionState, tracks: readonly TrackEncodings[]): SessionState {
+  const needed = Object.fromEntries(tracks.map(({ mid, rids }) => [mid, rids]));
+  return { ...state, encodings: { ...state.encodings, ...needed } };
 }
 
 function withDominantSpeaker(state: SessionState, id: string): SessionState {

@@ -6,11 +6,11 @@ import { type Participant, type SlotRequest, sends, trackOf } from "@/session/mo
 import { type SessionState, slotOf } from "@/session/state";
 import { useStore } from "@/session/store";
 import { type Arrangement, arrange, type Placed, type Size } from "@/stage/layout";
-import { planSlots, type Wanted } from "@/stage/slot_plan";
+import { enlarges, planSlots, type Wanted } from "@/stage/slot_plan";
 import type { View } from "./room";
 import { Tile } from "./tile";
 
-/** The layout is told to the service when it has stood still this long. */
+/** The layout is told to the service when it has stood still this long; at once where a picture grows. */
 const SETTLE_MS = 150;
 
 /** The tiles of the page, and the arrows to the next one. */
@@ -71,29 +71,51 @@ function speakerOf({ order, spoke, dominantSpeaker }: SessionState, pinned: stri
 /** Asks for the pictures that the page shows. */
 function useSlots(call: Call, state: SessionState, { placed }: Arrangement): void {
   const before = useRef<readonly SlotRequest[]>([]);
+  const pixels = usePixelRatio();
+  const { participants, slots, selfId } = state;
   useEffect(() => {
-    const timer = setTimeout(() => {
-      const plan = planSlots({
-        wanted: placed.flatMap((entry) => wantedOf(state, entry)),
-        available: videosOf(state),
-        mids: call.videoMids,
-        assignments: state.slots,
-        before: before.current,
-      });
+    const plan = planSlots({
+      wanted: placed.flatMap((entry) => wantedOf(participants, selfId, entry, pixels)),
+      available: videosOf(participants, selfId),
+      mids: call.videoMids,
+      assignments: slots,
+      before: before.current,
+    });
+    const tell = () => {
       before.current = plan;
       call.session.showSlots(plan);
-    }, SETTLE_MS);
+    };
+    if (enlarges(before.current, plan)) {
+      tell();
+      return;
+    }
+    const timer = setTimeout(tell, SETTLE_MS);
     return () => clearTimeout(timer);
-  }, [call, state, placed]);
+  }, [call, participants, selfId, slots, placed, pixels]);
 }
 
-function wantedOf(state: SessionState, { kind, id }: Placed): Wanted[] {
-  const person = state.participants.find((participant) => participant.id === id);
-  const track = person && id !== state.selfId && trackOf(person, kind === "screen" ? "screen" : "camera");
-  return track && !track.muted ? [{ participant: id, mid: track.mid }] : [];
+/** Device pixels a CSS pixel; it changes when a window goes to another screen or the page is zoomed. */
+function usePixelRatio(): number {
+  const [ratio, setRatio] = useState(devicePixelRatio);
+  useEffect(() => {
+    const query = matchMedia(`(resolution: ${ratio}dppx)`);
+    const follow = () => setRatio(devicePixelRatio);
+    query.addEventListener("change", follow);
+    return () => query.removeEventListener("change", follow);
+  }, [ratio]);
+  return ratio;
 }
 
-function videosOf({ participants, selfId }: SessionState): number {
+function wantedOf(people: readonly Participant[], selfId: string, placed: Placed, pixels: number): Wanted[] {
+  const { kind, id, rect, focus } = placed;
+  const person = people.find((participant) => participant.id === id);
+  const screen = kind === "screen";
+  const track = person && id !== selfId && trackOf(person, screen ? "screen" : "camera");
+  const shown = { participant: id, height: rect.height * pixels, screen, focus };
+  return track && !track.muted ? [{ ...shown, mid: track.mid }] : [];
+}
+
+function videosOf(participants: readonly Participant[], selfId: string): number {
   const others = participants.filter(({ id }) => id !== selfId);
   return others.flatMap(({ tracks }) => tracks.filter(({ kind, muted }) => kind === "video" && !muted)).length;
 }

@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { offered } from "./codecs";
+
+/** What Chromium 156 lists, shortened to what matters. */
+const VIDEO = [
+  { mimeType: "video/VP8" },
+  { mimeType: "video/rtx" },
+  { mimeType: "video/VP9", sdpFmtpLine: "profile-id=2" },
+  { mimeType: "video/VP9", sdpFmtpLine: "profile-id=0" },
+  { mimeType: "video/H264", sdpFmtpLine: "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f" },
+  { mimeType: "video/H264", sdpFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f" },
+  { mimeType: "video/H264", sdpFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f" },
+  { mimeType: "video/AV1", sdpFmtpLine: "level-idx=5;profile=1;tier=0" },
+  { mimeType: "video/AV1", sdpFmtpLine: "level-idx=5;profile=0;tier=0" },
+  { mimeType: "video/red" },
+  { mimeType: "video/ulpfec" },
+];
+
+test("one profile of each video codec is offered, VP8 first, with retransmission", () => {
+  expect(offered("video", VIDEO)).toEqual([VIDEO[0], VIDEO[3], VIDEO[6], VIDEO[8], VIDEO[1]]);
+});
+
+test("what a browser does not have is left out", () => {
+  expect(offered("video", VIDEO.slice(0, 2))).toEqual(VIDEO.slice(0, 2));
+});
+
+test("sound is Opus, with its redundancy", () => {
+  const list = ["PCMU", "red", "telephone-event", "opus", "CN"].map((name) => ({ mimeType: `audio/${name}` }));
+  expect(offered("audio", list).map(({ mimeType }) => mimeType)).toEqual(["audio/opus", "audio/red"]);
+});
