@@ -32,6 +32,8 @@ describe("a camera's encodings", () => {
 
   test("come as near as they can to what a small camera does not have", () => {
     expect(sent(360, ["f"])).toEqual(["q off", "h 1/1 500k", "f off"]);
+    expect(sent(360, ["q", "f"])).toEqual(["q 1/2 150k", "h 1/1 500k", "f off"]);
+    expect(sent(360, ["q"])).toEqual(["q 1/2 150k", "h off", "f off"]);
   });
 });
 

@@ -33,9 +33,9 @@ export function planEncodings(height: number, needed: readonly string[] | undefi
   const lines = height || USUAL_HEIGHT;
   const levels = lines / 4 >= MIN_HEIGHT ? 3 : lines / 2 >= MIN_HEIGHT ? 2 : 1;
   const sent = RIDS.slice(0, levels);
-  const wanted = sent.filter((rid) => !needed || needed.includes(rid));
-  // Somebody needs only what this camera has not: the best there is comes nearest.
-  const active = needed && needed.length > 0 && wanted.length === 0 ? sent.slice(-1) : wanted;
+  // Whoever needs more than this camera has is served best by the best there is.
+  const beyond = needed?.some((rid) => RIDS.indexOf(rid as Rid) >= levels);
+  const active = sent.filter((rid, index) => !needed || needed.includes(rid) || (beyond && index === levels - 1));
   return RIDS.map((rid, index) => {
     const scale = 2 ** Math.max(0, levels - 1 - index);
     const entry = BITRATES.find((one) => one.height >= lines / scale) ?? BITRATES[BITRATES.length - 1];

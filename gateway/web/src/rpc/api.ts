@@ -5,6 +5,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { IdentityService } from "@gen/identity/v1/identity_service_pb";
 import { MeetingService } from "@gen/meeting/v1/meeting_service_pb";
 import { SignalingService } from "@gen/signaling/v1/signaling_service_pb";
+import type { Explanation } from "@/quality/explanation";
 import type { Joined, MediaAnswer, MediaOffer, Meeting, SlotRequest, Track, WatchMessage } from "@/session/model";
 import {
   type Credentials,
@@ -22,10 +23,13 @@ import {
   toSnapshot,
   toWatchMessage,
 } from "./convert";
+import { toExplanation } from "./convert_explanation";
 import { toCallError } from "./errors";
 
 /** How long a unary call may take before it counts as unanswered. */
 const DEADLINE_MS = 10_000;
+/** What is asked for again each second is soon worth nothing. */
+const EXPLAIN_DEADLINE_MS = 3_000;
 
 const baseUrl = globalThis.location?.origin ?? "http://localhost";
 const transport = createGrpcWebTransport({ baseUrl, useBinaryFormat: true });
@@ -205,6 +209,11 @@ export async function updateTracks(caller: Caller, tracks: readonly Track[]): Pr
   await call(signaling.updateTracks({ name: nameOf(caller), tracks: tracks.map(fromTrack) }, callOptions(caller)));
 }
 
+export async function explainSession(caller: Caller): Promise<Explanation> {
+  const options = callOptions({ ...caller, timeoutMs: EXPLAIN_DEADLINE_MS });
+  return toExplanation((await call(signaling.explainSession({ name: nameOf(caller) }, options))).explanation);
+}
+
 export async function sendReaction(caller: Caller, emoji: string): Promise<void> {
   const message = { name: nameOf(caller), emoji, requestId: newRequestId() };
   await call(signaling.sendReaction(message, callOptions(caller)));
@@ -228,6 +237,7 @@ export interface SignalingPort {
   watchSession: typeof watchSession;
   updateSlots: typeof updateSlots;
   updateTracks: typeof updateTracks;
+  explainSession: typeof explainSession;
   sendReaction: typeof sendReaction;
   heartbeat: typeof heartbeat;
   leaveMeeting: typeof leaveMeeting;
@@ -239,6 +249,7 @@ export const signalingPort: SignalingPort = {
   watchSession,
   updateSlots,
   updateTracks,
+  explainSession,
   sendReaction,
   heartbeat,
   leaveMeeting,

@@ -54,7 +54,7 @@ export class Call {
       own: () => (local.muted("microphone") ? 0 : meter.level()),
     });
     this.media.setSpeaker(local.state.get().speakerId);
-    this.cleanups.push(this.followMutes(), this.leaveWithPage());
+    this.cleanups.push(this.followMutes(), this.followNetwork(), this.leaveWithPage());
   }
 
   async join(peer: Peer, signal: AbortSignal, onWait: (error: CallError) => void): Promise<void> {
@@ -113,6 +113,26 @@ export class Call {
       }
       this.media.setSpeaker(this.local.state.get().speakerId);
     });
+  }
+
+  /** A device that comes into another network tells the session, which looks for a new way at once. */
+  private followNetwork(): () => void {
+    const changed = () => this.session.networkChanged();
+    // Phones name the kind of network; elsewhere the event tells of mere changes of speed, and the kind stays undefined.
+    const network = (navigator as { connection?: EventTarget & { readonly type?: string } }).connection;
+    let kind = network?.type;
+    const kindChanged = () => {
+      if (network?.type !== kind) {
+        kind = network?.type;
+        changed();
+      }
+    };
+    window.addEventListener("online", changed);
+    network?.addEventListener("change", kindChanged);
+    return () => {
+      window.removeEventListener("online", changed);
+      network?.removeEventListener("change", kindChanged);
+    };
   }
 
   /** A closed tab leaves at once instead of a minute later. */

@@ -14,17 +14,26 @@ class FakePeer implements PeerPort {
   state: RTCPeerConnectionState = "new";
   closed = false;
   sent = "";
+  relays: readonly RTCIceServer[] = [];
   private readonly listeners: ((state: RTCPeerConnectionState) => void)[] = [];
 
   constructor(readonly number: number) {}
 
   offer(slots: readonly SlotRequest[] = []) {
-    return { sdp: `offer ${this.number}`, tracks: TRACKS, slots };
+    return { sdp: `offer ${this.number}${".".repeat(this.restarts)}`, tracks: TRACKS, slots };
   }
   tracks() {
     return TRACKS;
   }
   async accept() {}
+  restarts = 0;
+  async restart(iceServers: readonly RTCIceServer[]) {
+    this.restarts += 1;
+    this.relays = iceServers;
+  }
+  async stats() {
+    return new Map() as RTCStatsReport;
+  }
   send(encodings: SessionState["encodings"]) {
     this.sent = JSON.stringify(encodings);
   }
@@ -51,7 +60,13 @@ const self = (id: string): Participant => ({
 });
 
 const TURN: RTCIceServer[] = [{ urls: ["turn:turn.example"], username: "a", credential: "b" }];
-const answer = (epoch: bigint): MediaAnswer => ({ sdp: "answer", slots: [], iceServers: TURN, epoch });
+/** The answer of a node that opened its `session`-th session of the participant. */
+const answer = (epoch: bigint, session = 1): MediaAnswer => ({
+  sdp: `v=0\r\na=ssrc:${session}00 cname:x\r\n`,
+  slots: [],
+  iceServers: TURN,
+  epoch,
+});
 
 /** The service, as far as a session sees it. */
 class FakeService {
@@ -61,6 +76,9 @@ class FakeService {
   push: ((body: WatchMessage["body"]) => void) | undefined;
   private participants = 0;
   epoch = 1n;
+  /** Whether the node takes an ICE restart for what it is. */
+  keepsSessions = true;
+  private nodeSessions = 1;
 
   readonly port: SignalingPort = {
     joinMeeting: async ({ offer, requestId }) => {
@@ -70,11 +88,14 @@ class FakeService {
     },
     renegotiateMedia: async (_, offer) => {
       this.note("renegotiateMedia", `renegotiate ${offer.sdp}`);
-      return answer(this.epoch);
+      const restart = offer.sdp.endsWith(".");
+      this.nodeSessions += restart && this.keepsSessions ? 0 : 1;
+      return answer(this.epoch, this.nodeSessions);
     },
     watchSession: (_, cursor, signal) => this.stream(cursor, signal),
     updateSlots: async (_, slots) => this.note("updateSlots", `slots ${slots.map(({ mid }) => mid)}`),
     updateTracks: async () => this.note("updateTracks", "tracks"),
+    explainSession: async () => Promise.reject(away()),
     sendReaction: async () => undefined,
     heartbeat: async ({ participant, token }) => {
       this.note("heartbeat", `beat ${participant} ${token}`);
@@ -223,19 +244,75 @@ describe("media", () => {
     expect(service.made("renegotiate")).toEqual([]);
   });
 
-  test("two seconds without connection bring a new one, and the old one goes", async () => {
+  test("two seconds without connection bring a new way for the same connection, by relays too", async () => {
     const peer = await join();
     peer.become("disconnected");
     await clock.pass(2_100);
-    expect(service.made("renegotiate")).toEqual(["renegotiate offer 2"]);
+    expect(service.made("renegotiate")).toEqual(["renegotiate offer 1."]);
+    expect(peer.relays).toEqual(TURN);
     expect(session.store.get().media).toBe("lost");
-    expect(peer.closed).toBe(true);
-    peers[1]?.become("connected");
-    expect(session.store.get().media).toBe("connected");
-    expect(session.store.get().selfId).toBe("p1");
+    peer.become("connected");
+    await clock.pass(20_000);
+    expect(session.store.get()).toMatchObject({ media: "connected", selfId: "p1" });
+    expect(peers).toHaveLength(1);
+    expect(service.made("renegotiate")).toHaveLength(1);
   });
 
-  test("a failed connection is replaced at once, again and again with growing pauses", async () => {
+  test("when there is no new way, a new connection comes and the old one goes", async () => {
+    const peer = await join();
+    peer.become("disconnected");
+    await clock.pass(2_100 + 5_100);
+    expect(service.made("renegotiate")).toEqual(["renegotiate offer 1.", "renegotiate offer 2"]);
+    expect(peer.closed).toBe(true);
+    peers[1]?.become("connected");
+    expect(session.store.get()).toMatchObject({ media: "connected", selfId: "p1" });
+  });
+
+  test("a node that has lost the session is not waited for", async () => {
+    const peer = await join();
+    service.keepsSessions = false;
+    peer.become("failed");
+    await settle();
+    expect(service.made("renegotiate")).toEqual(["renegotiate offer 1.", "renegotiate offer 2"]);
+  });
+
+  test("nor is a room that has moved", async () => {
+    const peer = await join();
+    service.epoch = 2n;
+    peer.become("failed");
+    await settle();
+    expect(service.made("renegotiate")).toEqual(["renegotiate offer 1.", "renegotiate offer 2"]);
+  });
+
+  test("a connection that does not come up within three seconds is tried by relays", async () => {
+    const peer = newPeer();
+    await session.join({ peer });
+    await clock.pass(2_900);
+    expect(service.made("renegotiate")).toEqual([]);
+    await clock.pass(200);
+    expect(service.made("renegotiate")).toEqual(["renegotiate offer 1."]);
+    expect(peer.relays).toEqual(TURN);
+    expect(session.store.get().media).toBe("connecting");
+    peer.become("connected");
+    expect(session.store.get().media).toBe("connected");
+  });
+
+  test("another network is taken at once, without a word to the person", async () => {
+    const peer = await join();
+    session.networkChanged();
+    session.networkChanged();
+    await clock.pass(400);
+    expect(service.made("renegotiate")).toEqual(["renegotiate offer 1."]);
+    expect(session.store.get().media).toBe("connected");
+    await clock.pass(20_000);
+    expect(service.made("renegotiate")).toHaveLength(1);
+    // And what is lost after it is looked for again.
+    peer.become("failed");
+    await settle();
+    expect(service.made("renegotiate").at(-1)).toBe("renegotiate offer 1..");
+  });
+
+  test("a failed connection is tried at once, again and again with growing pauses", async () => {
     const peer = await join();
     peer.become("failed");
     await settle();
@@ -243,8 +320,8 @@ describe("media", () => {
     await clock.pass(60_000);
     expect(session.store.get().media).toBe("blocked");
     const tries = service.made("renegotiate").length;
-    expect(tries).toBeGreaterThan(3);
-    expect(tries).toBeLessThan(9);
+    expect(tries).toBeGreaterThan(5);
+    expect(tries).toBeLessThan(16);
   });
 
   test("a room that moved is followed once for each epoch", async () => {
@@ -259,6 +336,7 @@ describe("media", () => {
 
   test("a new connection may use the servers that the answer named", async () => {
     const peer = await join();
+    service.keepsSessions = false;
     peer.become("failed");
     await settle();
     expect(iceServers).toEqual([TURN]);
@@ -269,7 +347,7 @@ describe("media", () => {
     service.failures.renegotiateMedia = [away(), away(), away()];
     peer.become("failed");
     await clock.pass(7_000);
-    expect(service.made("renegotiate").slice(0, 4)).toEqual(Array(4).fill("renegotiate offer 2"));
+    expect(service.made("renegotiate").slice(0, 4)).toEqual(Array(4).fill("renegotiate offer 1."));
   });
 });
 
@@ -351,6 +429,7 @@ test("encodings that nobody needs are stopped, and a new connection begins with 
   needed("q");
   await settle();
   expect(peer.sent).toBe('{"1":["q"]}');
+  service.keepsSessions = false;
   peer.become("failed");
   await settle();
   expect(peers[1]?.sent).toBe("{}");

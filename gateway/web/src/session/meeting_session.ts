@@ -1,5 +1,6 @@
 /** Being in a meeting: joins, follows the events, keeps media up, and comes back by itself after whatever happens. */
 
+import type { Explanation } from "@/quality/explanation";
 import { type Caller, newRequestId, type SignalingPort } from "@/rpc/api";
 import type { Entry } from "@/rpc/credentials";
 import { type CallError, toCallError } from "@/rpc/errors";
@@ -77,7 +78,7 @@ export class MeetingSession {
         media.bind(peer);
         peer.send(this.store.get().encodings);
       },
-      exchange: (peer) => this.renegotiate(peer),
+      exchange: (peer, what) => this.renegotiate(peer, what),
       onState: (state) => this.dispatch({ type: "media", media: state }),
     });
   }
@@ -98,6 +99,21 @@ export class MeetingSession {
   showSlots(requests: readonly SlotRequest[]): void {
     this.wanted = requests;
     this.syncSlots();
+  }
+
+  /** To be called when the device came into another network. */
+  networkChanged(): void {
+    this.keeper.networkChanged();
+  }
+
+  /** What the browser measures of the connection in use; undefined: there is none. */
+  stats(): Promise<RTCStatsReport> | undefined {
+    return this.keeper.stats();
+  }
+
+  /** Why pictures look as they do, by the word of the node. */
+  explain(): Promise<Explanation> {
+    return this.options.api.explainSession(this.caller);
   }
 
   setCapacity(capacity: number): void {
@@ -272,12 +288,14 @@ export class MeetingSession {
   }
 
   /** A new answer for a new connection; undefined when a join is on its way that brings one. */
-  private async renegotiate(peer: PeerPort): Promise<MediaAnswer | undefined> {
+  private async renegotiate(peer: PeerPort, what: "new" | "restart"): Promise<MediaAnswer | undefined> {
     const { api, clock } = this.options;
     const requestId = newRequestId();
     const offer = peer.offer(this.wanted);
     const signal = this.stay.signal;
-    this.dispatch({ type: "renewing" });
+    if (what === "new") {
+      this.dispatch({ type: "renewing" });
+    }
     try {
       const exchange = () => api.renegotiateMedia(this.caller, offer, requestId);
       const answer = await retrying(exchange, { policy: PATIENT, clock, signal });

@@ -36,10 +36,10 @@ export function Controls({ call, state, view, link, actions, quiet }: ControlsPr
         <span className="hidden items-center gap-3 sm:flex">
           <ModeControl view={view} actions={actions} />
           <Control
-            label={view.people ? "Hide participants" : "Participants"}
+            label={view.panel === "people" ? "Hide participants" : "Participants"}
             hotkey={KEYS.people}
-            tone={view.people ? "active" : "plain"}
-            aria-pressed={view.people}
+            tone={view.panel === "people" ? "active" : "plain"}
+            aria-pressed={view.panel === "people"}
             className="gap-1.5 px-3"
             onClick={actions.togglePeople}
           >

@@ -1,4 +1,14 @@
-import { Check, Copy, EllipsisVertical, LayoutGrid, OctagonX, PanelRight, SunMoon, Users } from "lucide-react";
+import {
+  Activity,
+  Check,
+  Copy,
+  EllipsisVertical,
+  LayoutGrid,
+  OctagonX,
+  PanelRight,
+  SunMoon,
+  Users,
+} from "lucide-react";
 import { AlertDialog, DropdownMenu } from "radix-ui";
 import { type ReactNode, useState } from "react";
 import { Button } from "@/design/button";
@@ -47,6 +57,9 @@ export function MoreMenu({ call, state, view, link, actions }: MoreMenuProps) {
               Copy invite link
             </Item>
             <PhoneItems view={view} actions={actions} />
+            <Item icon={<Activity aria-hidden="true" size={18} />} onSelect={actions.toggleConnection}>
+              {view.panel === "connection" ? "Hide connection details" : "Connection details"}
+            </Item>
             <Item
               icon={<SunMoon aria-hidden="true" size={18} />}
               onSelect={() => setTheme(currentTheme() === "dark" ? "light" : "dark")}

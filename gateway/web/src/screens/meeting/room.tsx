@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { isOn } from "@/media/local_media";
 import type { Call } from "@/session/call";
 import type { SessionState } from "@/session/state";
@@ -14,10 +14,13 @@ import { useHotkeys } from "./use_hotkeys";
 import { useIdle } from "./use_idle";
 import { useWakeLock } from "./use_wake_lock";
 
+const ConnectionPanel = lazy(() => import("./connection_panel"));
+
 /** What the person chose to see. */
 export interface View {
   readonly mode: Mode;
-  readonly people: boolean;
+  /** The panel beside the stage. */
+  readonly panel: "none" | "people" | "connection";
   /** Id of the one who stays large. */
   readonly pinned: string;
 }
@@ -25,7 +28,7 @@ export interface View {
 /** The call: the stage, one bar, and a panel that comes when asked for. */
 export default function Room({ call, passcode }: { call: Call; passcode: string }) {
   const state = useStore(call.session.store);
-  const [view, setView] = useState<View>({ mode: "gallery", people: false, pinned: "" });
+  const [view, setView] = useState<View>({ mode: "gallery", panel: "none", pinned: "" });
   const change = useCallback((next: Partial<View>) => setView((now) => ({ ...now, ...next })), []);
   const actions = useActions(call, view, change);
   useHotkeys(actions);
@@ -45,20 +48,32 @@ export default function Room({ call, passcode }: { call: Call; passcode: string 
       <h1 className="sr-only">{state.meeting.topic || "Meeting"}</h1>
       <ConnectionBanner state={state} call={call} />
       <div className="relative flex min-h-0 flex-1">
-        <Stage call={call} state={state} view={view} />
+        <Stage call={call} state={state} view={view} onDetails={actions.toggleConnection} />
         {state.participants.length === 1 && <Alone link={link} />}
-        {view.people && (
+        {view.panel === "connection" && (
+          <Suspense>
+            <ConnectionPanel call={call} state={state} onClose={() => change({ panel: "none" })} />
+          </Suspense>
+        )}
+        {view.panel === "people" && (
           <PeoplePanel
             state={state}
             link={link}
             local={call.local}
             pinned={view.pinned}
             onPin={(id) => change({ pinned: id, ...(id && { mode: "speaker" }) })}
-            onClose={() => change({ people: false })}
+            onClose={() => change({ panel: "none" })}
           />
         )}
       </div>
-      <Controls call={call} state={state} view={view} link={link} actions={actions} quiet={idle && !view.people} />
+      <Controls
+        call={call}
+        state={state}
+        view={view}
+        link={link}
+        actions={actions}
+        quiet={idle && view.panel === "none"}
+      />
       <Announcer state={state} />
     </div>
   );
@@ -71,6 +86,7 @@ export interface RoomActions {
   readonly toggleScreen: () => void;
   readonly toggleMode: () => void;
   readonly togglePeople: () => void;
+  readonly toggleConnection: () => void;
   readonly react: (emoji: string) => void;
   readonly leave: () => void;
 }
@@ -90,7 +106,8 @@ function useActions(call: Call, view: View, change: (next: Partial<View>) => voi
         }
       },
       toggleMode: () => change({ mode: latest.current.mode === "gallery" ? "speaker" : "gallery", pinned: "" }),
-      togglePeople: () => change({ people: !latest.current.people }),
+      togglePeople: () => change({ panel: latest.current.panel === "people" ? "none" : "people" }),
+      toggleConnection: () => change({ panel: latest.current.panel === "connection" ? "none" : "connection" }),
       react: (emoji) => call.session.react(emoji),
       leave: () => call.leave(),
     }),

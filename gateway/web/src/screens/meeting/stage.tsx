@@ -1,6 +1,7 @@
 import { ChevronLeft, ChevronRight } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ownVideo } from "@/media/own_video";
+import { usePoorPicture } from "@/quality/use_poor_picture";
 import type { Call } from "@/session/call";
 import { type Participant, type SlotRequest, sends, trackOf } from "@/session/model";
 import { type SessionState, slotOf } from "@/session/state";
@@ -14,7 +15,15 @@ import { Tile } from "./tile";
 const SETTLE_MS = 150;
 
 /** The tiles of the page, and the arrows to the next one. */
-export function Stage({ call, state, view }: { call: Call; state: SessionState; view: View }) {
+export interface StageProps {
+  readonly call: Call;
+  readonly state: SessionState;
+  readonly view: View;
+  /** Somebody asks why a picture is poor. */
+  readonly onDetails: () => void;
+}
+
+export function Stage({ call, state, view, onDetails }: StageProps) {
   const [place, size] = useSize();
   const [page, setPage] = useState(0);
   const arrangement = useArrangement(state, view, size, page);
@@ -26,7 +35,14 @@ export function Stage({ call, state, view }: { call: Call; state: SessionState; 
     <main aria-label="People in the meeting" className="relative m-2 min-w-0 flex-1">
       <div ref={place} className="absolute inset-0">
         {placed.map((entry) => (
-          <PlacedTile key={`${entry.kind}:${entry.id}`} entry={entry} call={call} state={state} pinned={view.pinned} />
+          <PlacedTile
+            key={`${entry.kind}:${entry.id}`}
+            entry={entry}
+            call={call}
+            state={state}
+            pinned={view.pinned}
+            onDetails={onDetails}
+          />
         ))}
       </div>
       {pages > 1 && <Pager page={shown} pages={pages} wide={wide} onTurn={setPage} />}
@@ -125,16 +141,20 @@ interface PlacedTileProps {
   readonly call: Call;
   readonly state: SessionState;
   readonly pinned: string;
+  readonly onDetails: () => void;
 }
 
-function PlacedTile({ entry, call, state, pinned }: PlacedTileProps) {
+function PlacedTile({ entry, call, state, pinned, onDetails }: PlacedTileProps) {
   const { microphone, camera } = useStore(call.local.state);
   const person = state.participants.find(({ id }) => id === entry.id);
+  const self = entry.id === state.selfId;
+  const screen = entry.kind === "screen";
+  const remote = person && !self ? remoteVideo(call, state, person, screen) : undefined;
+  // A shared screen may stand still for minutes.
+  const poor = usePoorPicture(screen ? undefined : remote);
   if (!person) {
     return null;
   }
-  const self = person.id === state.selfId;
-  const screen = entry.kind === "screen";
   const own = camera.track && ownVideo(camera.track);
   return (
     <Tile
@@ -145,7 +165,9 @@ function PlacedTile({ entry, call, state, pinned }: PlacedTileProps) {
       muted={self ? !microphone.on || !microphone.track : !sends(person, "microphone")}
       reconnecting={!self && person.presence === "reconnecting"}
       pinned={!screen && pinned === person.id}
-      video={self ? own : remoteVideo(call, state, person, screen)}
+      poor={poor}
+      onDetails={onDetails}
+      video={self ? own : remote}
       rect={entry.rect}
       reaction={screen ? undefined : state.reactions.findLast(({ participant }) => participant === person.id)?.emoji}
       levels={call.levels}

@@ -11,6 +11,8 @@ const props: TileProps = {
   muted: false,
   reconnecting: false,
   pinned: false,
+  poor: false,
+  onDetails: () => undefined,
   video: undefined,
   rect: { x: 8, y: 16, width: 320, height: 180 },
   reaction: undefined,
@@ -42,4 +44,12 @@ test("a screen is named after who shares it", () => {
 
 test("oneself is told apart", () => {
   expect(html({ self: true })).toContain("(you)");
+});
+
+test("a picture that stutters says so and leads to the reason", () => {
+  expect(html({ poor: true })).toContain(
+    'aria-label="The picture of Ada &lt;Lovelace&gt; stutters. Show connection details"',
+  );
+  expect(html({ poor: true, reconnecting: true })).not.toContain("stutters");
+  expect(html({})).not.toContain("stutters");
 });

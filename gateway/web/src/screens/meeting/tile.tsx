@@ -1,4 +1,4 @@
-import { MicOff, Pin } from "lucide-react";
+import { MicOff, Pin, SignalLow } from "lucide-react";
 import { memo, useEffect, useRef } from "react";
 import { Avatar } from "@/design/avatar";
 import { LiveVideo } from "@/design/live_video";
@@ -13,6 +13,9 @@ export interface TileProps {
   readonly muted: boolean;
   readonly reconnecting: boolean;
   readonly pinned: boolean;
+  /** Whether the picture stutters. */
+  readonly poor: boolean;
+  readonly onDetails: () => void;
   /** Shows the picture; undefined: there is none. */
   readonly video: HTMLVideoElement | undefined;
   readonly rect: Rect;
@@ -55,6 +58,19 @@ export const Tile = memo(function Tile(props: TileProps) {
         <span className="absolute inset-0 flex items-center justify-center bg-scrim p-2 text-center text-sm">
           Reconnecting
         </span>
+      )}
+      {props.poor && !reconnecting && (
+        <button
+          type="button"
+          aria-label={`The picture of ${name} stutters. Show connection details`}
+          title="Poor picture"
+          className="absolute top-0 right-0 inline-flex size-11 items-center justify-center"
+          onClick={props.onDetails}
+        >
+          <span className="rounded-full bg-scrim p-1.5 text-warn">
+            <SignalLow aria-hidden="true" size={16} />
+          </span>
+        </button>
       )}
       <NameTag {...props} />
       {props.reaction && (
