@@ -130,6 +130,7 @@ class LocalTransport:
     ice_ufrag: str
     ice_pwd: str
     port: int
+    tcp_port: int | None
 
 @final
 class SessionStateChanged:
@@ -225,7 +226,8 @@ class SlotRequest:
 class Engine:
     """The forwarding engine.
 
-    One thread and one UDP port a shard. A room lives on one shard, the one with the fewest sessions.
+    One thread, one UDP port and, if wanted, one TCP port a shard. A room lives on one shard, the one with the fewest
+    sessions.
     """
 
     def __new__(
@@ -233,6 +235,7 @@ class Engine:
         *,
         bind_address: str,
         ports: Sequence[int],
+        tcp_ports: Sequence[int] | None = None,
         pin_cores: bool = False,
         audio_slots_per_room: int = 3,
         max_sessions_per_shard: int = 2000,
@@ -240,7 +243,8 @@ class Engine:
     ) -> Self:
         """Bind one UDP socket a port (0.
 
-        Any free port) and make the DTLS certificate; raises OSError when a port is taken.
+        Any free port) and make the DTLS certificate; raises OSError when a port is taken. `tcp_ports` are as many, for
+        clients whose network lets no UDP through (RFC 6544); None: no TCP.
         """
 
     def start(self) -> None: ...
@@ -253,6 +257,8 @@ class Engine:
     @property
     def ports(self) -> list[int]: ...
     @property
+    def tcp_ports(self) -> list[int]: ...
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the engine's DTLS certificate, upper-case hex with colons (RFC 8122)."""
 
@@ -261,6 +267,13 @@ class Engine:
     def open_room(self, room_id: str) -> None: ...
     def close_room(self, room_id: str) -> None: ...
     def open_session(self, room_id: str, session_id: str, parameters: SessionParameters) -> LocalTransport: ...
+    def restart_ice(self, session_id: str) -> LocalTransport:
+        """Give a session new ICE credentials (RFC 8445 section 9); its keys and streams stay.
+
+        The former ones hold until the client nominates a path with the new ones. An ICE-lite agent sends no checks, so
+        it needs no credentials of the client.
+        """
+
     def close_session(self, session_id: str, reason: CloseReason = "requested") -> None: ...
     def set_track_muted(self, session_id: str, mid: str, muted: bool) -> None:
         """Stop (or resume) forwarding a track.
@@ -281,9 +294,11 @@ class Engine:
         Keys: packets_received, bytes_received, packets_sent, bytes_sent, packets_lost, packets_recovered,
         nacks_received, nacks_sent, key_frame_requests_sent, key_frame_requests_received, transport_feedback_received,
         retransmissions_sent, paced_out (times that waiting pictures of a slot were dropped), send_calls,
-        receive_calls, cpu_nanoseconds (of the shard threads), sessions_opened, sessions_closed, and `dropped_<kind>` for each kind of refused datagram: dropped_stun, dropped_dtls,
-        dropped_srtp_auth, dropped_srtp_replay, dropped_rtp, dropped_rtcp, dropped_unknown_ssrc,
-        dropped_unknown_source, dropped_noise, dropped_rate, dropped_send_buffer.
+        receive_calls, cpu_nanoseconds (of the shard threads), sessions_opened, sessions_closed, and `dropped_<kind>`
+        for each kind of refused datagram: dropped_stun, dropped_dtls, dropped_srtp_auth, dropped_srtp_replay,
+        dropped_rtp, dropped_rtcp, dropped_unknown_ssrc, dropped_unknown_source, dropped_noise, dropped_rate,
+        dropped_send_buffer,
+        dropped_tcp_connections (over a limit), dropped_tcp_silent (no valid check in time), dropped_tcp_oversized.
         """
 
     def session_stats(self, session_id: str) -> Mapping[str, object]:

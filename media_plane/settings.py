@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 
@@ -41,15 +41,23 @@ class NodeSettings(BaseSettings):
         default="127.0.0.1:8081", description="Where the control plane is reached, host:port."
     )
     region: str = Field(default="local", pattern=r"^[a-z0-9-]{1,32}$", description="Region of this process.")
-    media_bind_address: str = Field(default="0.0.0.0", description="Address of the media's UDP ports.")  # noqa: S104 - media comes from anywhere
+    media_bind_address: str = Field(
+        default="0.0.0.0",  # noqa: S104 - media comes from anywhere
+        description="Address of the media's ports; `::` takes IPv6 and IPv4.",
+    )
     media_ports: list[int] = Field(
         default=[0], min_length=1, max_length=64, description="One UDP port a shard; 0 takes a free one."
+    )
+    media_tcp_ports: list[int] | None = Field(
+        default=None,
+        description="One TCP port a shard, for clients whose network lets no UDP through; 0 takes a free one. Not set: "
+        "those of UDP. []: no TCP.",
     )
     media_addresses: list[str] = Field(
         default=[],
         max_length=8,
         description="IP addresses at which clients reach the media ports, the best first. Empty: the bind address, or "
-        "127.0.0.1 when that is every address.",
+        "the loopback address when that is every address.",
     )
     node_pin_cores: bool = Field(default=False, description="Whether each shard keeps to a core of its own.")
     node_sessions_per_shard: int = Field(default=2000, ge=1, le=100_000, description="Sessions a shard takes at most.")
@@ -83,13 +91,25 @@ class NodeSettings(BaseSettings):
     def _are_addresses(cls, value: list[str]) -> list[str]:
         return [str(ipaddress.ip_address(each)) for each in value]
 
-    @field_validator("media_ports")
+    @field_validator("media_ports", "media_tcp_ports")
     @classmethod
-    def _are_ports(cls, value: list[int]) -> list[int]:
-        if not all(0 <= port <= 65_535 for port in value):  # noqa: PLR2004 - the largest port
+    def _are_ports(cls, value: list[int] | None) -> list[int] | None:
+        if not all(0 <= port <= 65_535 for port in value or ()):  # noqa: PLR2004 - the largest port
             message = "ports go from 0 to 65535"
             raise ValueError(message)
         return value
+
+    @model_validator(mode="after")
+    def _ports_match(self) -> Self:
+        if self.media_tcp_ports and len(self.media_tcp_ports) != len(self.media_ports):
+            message = "media_tcp_ports needs as many ports as media_ports, or none"
+            raise ValueError(message)
+        return self
+
+    @property
+    def engine_tcp_ports(self) -> list[int] | None:
+        """TCP ports in the engine's terms; None: no TCP."""
+        return self.media_ports if self.media_tcp_ports is None else self.media_tcp_ports or None
 
     @property
     def announced_addresses(self) -> list[str]:
@@ -97,7 +117,9 @@ class NodeSettings(BaseSettings):
         if self.media_addresses:
             return self.media_addresses
         bind = ipaddress.ip_address(self.media_bind_address)
-        return ["127.0.0.1"] if bind.is_unspecified else [str(bind)]
+        if not bind.is_unspecified:
+            return [str(bind)]
+        return ["127.0.0.1"] if bind.version == 4 else ["127.0.0.1", "::1"]  # noqa: PLR2004 - IP version 4
 
     @classmethod
     def settings_customise_sources(

@@ -83,6 +83,7 @@ class Node:
             "control_address": f"{host}:{self.control_port}",
             "control_port": self.control_port,
             "media_ports": self.engine.ports,
+            "media_tcp_ports": self.engine.tcp_ports,
             "metrics_port": self.settings.node_metrics_port,
         }
         return "READY " + json.dumps(ready)
@@ -170,12 +171,13 @@ def _start_engine(settings: NodeSettings) -> Engine:
         engine = Engine(
             bind_address=settings.media_bind_address,
             ports=settings.media_ports,
+            tcp_ports=settings.engine_tcp_ports,
             pin_cores=settings.node_pin_cores,
             max_sessions_per_shard=settings.node_sessions_per_shard,
         )
     except OSError as error:
         ports = ", ".join(str(port) for port in settings.media_ports)
-        message = f"Can't bind UDP port {ports} of {settings.media_bind_address}: {error.strerror or 'it is taken'}."
+        message = f"Can't bind media port {ports} of {settings.media_bind_address}: {error.strerror or 'it is taken'}."
         raise StartError(message) from error
     engine.start()
     return engine

@@ -47,6 +47,10 @@ class EnginePort(Protocol):
         """Open a session."""
         ...
 
+    def restart_ice(self, session_id: str) -> LocalTransport:
+        """Give a session new ICE credentials."""
+        ...
+
     def close_session(self, session_id: str, reason: CloseReason = "requested") -> None:
         """Close a session."""
         ...

@@ -17,6 +17,7 @@ class _Transport:
     ice_ufrag: str = "node"
     ice_pwd: str = "p" * 24
     port: int = 5000
+    tcp_port: int | None = None
 
 
 @dataclass
@@ -44,6 +45,10 @@ class FakeEngine:
         del parameters
         self._take("open_session", room_id, session_id)
         return cast("LocalTransport", _Transport())
+
+    def restart_ice(self, session_id: str) -> LocalTransport:
+        self._take("restart_ice", session_id)
+        return cast("LocalTransport", _Transport(ice_ufrag=f"node{len(self.named('restart_ice'))}"))
 
     def close_session(self, session_id: str, reason: CloseReason = "requested") -> None:
         self._take("close_session", session_id, reason)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +20,10 @@ _ANSWER_DIRECTION: Final[dict[Direction, Direction]] = {
 }
 """A m-line that sends and receives is answered as one that sends: what is received comes in slots."""
 _HOST_TYPE_PREFERENCE: Final = 126
+_TCP_TYPE_PREFERENCE: Final = 90
+"""Below that of UDP's host candidates (RFC 6544 section 4.2): what TCP loses it repeats, and all behind it waits."""
+_PASSIVE_DIRECTION: Final = 4 << 13
+"""Direction preference of a passive candidate, the upper bits of its local preference (RFC 6544 section 4.2)."""
 _OPUS_PARAMETERS: Final = ("minptime=10", "useinbandfec=1")
 
 
@@ -33,6 +36,7 @@ class NodeTransport:
         ice_pwd: Of this session.
         fingerprint: SHA-256 of the engine's certificate.
         port: UDP port of the shard.
+        tcp_port: TCP port of the shard; None: it has none.
         addresses: IP addresses at which clients reach the node, the best first.
     """
 
@@ -40,15 +44,19 @@ class NodeTransport:
     ice_pwd: str
     fingerprint: str
     port: int
+    tcp_port: int | None
     addresses: Sequence[str]
 
 
 def write_answer(agreement: Agreement, transport: NodeTransport) -> str:
-    """Return the answer to an offer."""
+    """Return the answer to an offer.
+
+    An answer that follows another of the same session has its number and the next version (RFC 3264 section 8).
+    """
     accepted = [media.mid for media in agreement.offer.accepted]
     lines = [
         "v=0",
-        f"o=- {secrets.randbelow(2**62)} 2 IN IP4 127.0.0.1",
+        f"o=- {agreement.session_number} {agreement.version} IN IP4 127.0.0.1",
         "s=-",
         "t=0 0",
         "a=ice-lite",
@@ -104,6 +112,12 @@ def _candidates(transport: NodeTransport) -> Iterator[str]:
         priority = (_HOST_TYPE_PREFERENCE << 24) + ((65_535 - index) << 8) + 255
         text = ipaddress.ip_address(address).compressed
         yield f"a=candidate:{index + 1} 1 udp {priority} {text} {transport.port} typ host"
+    for index, address in enumerate(transport.addresses if transport.tcp_port is not None else ()):
+        preference = _PASSIVE_DIRECTION + (8_191 - index)
+        priority = (_TCP_TYPE_PREFERENCE << 24) + (preference << 8) + 255
+        text = ipaddress.ip_address(address).compressed
+        foundation = len(transport.addresses) + index + 1
+        yield f"a=candidate:{foundation} 1 tcp {priority} {text} {transport.tcp_port} typ host tcptype passive"
     yield "a=end-of-candidates"
 
 

@@ -25,7 +25,12 @@ from media_plane.node.sdp.answer import NodeTransport
 CHROMIUM = (Path(__file__).parent / "offers" / "chromium.sdp").read_bytes().decode()
 TRACKS = {"0": False, "1": False, "2": True}
 TRANSPORT = NodeTransport(
-    ice_ufrag="node", ice_pwd="p" * 32, fingerprint=":".join(["AB"] * 32), port=5000, addresses=["192.0.2.7", "::1"]
+    ice_ufrag="node",
+    ice_pwd="p" * 32,
+    fingerprint=":".join(["AB"] * 32),
+    port=5000,
+    tcp_port=5001,
+    addresses=["192.0.2.7", "::1"],
 )
 
 SMALL = "\r\n".join(
@@ -113,7 +118,9 @@ def test_an_answer_mirrors_the_offer() -> None:
     assert "a=ice-lite\r\n" in answer
     assert "a=group:BUNDLE 0 1 2 3 4 5 6\r\n" in answer
     assert "1 udp 2130706431 192.0.2.7 5000 typ host\r\n" in answered[0]
-    assert "1 udp 2130706175 ::1 5000 typ host\r\na=end-of-candidates\r\n" in answered[0]
+    assert "1 udp 2130706175 ::1 5000 typ host\r\n" in answered[0]
+    assert "a=candidate:3 1 tcp 1520435199 192.0.2.7 5001 typ host tcptype passive\r\n" in answered[0]
+    assert "a=candidate:4 1 tcp 1520434943 ::1 5001 typ host tcptype passive\r\na=end-of-candidates\r\n" in answered[0]
     assert re.match(r"m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99 108 109 45 46\r\n", answered[1])
     assert {"nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"} == set(
         re.findall(r"a=rtcp-fb:96 (.*)\r", answered[1])

@@ -53,7 +53,7 @@ fn measure(viewers: usize, frames: usize) {
     for _ in 0..frames {
         meeting.now += 33 * MILLISECOND;
         meeting.clients[0].tick(meeting.now);
-        let path = Path { remote: meeting.clients[0].address, local: NODE.ip() };
+        let path = Path::udp(meeting.clients[0].address, NODE.ip());
         let mut datagrams = std::mem::take(&mut meeting.clients[0].outgoing);
         let start = Instant::now();
         for datagram in &mut datagrams {

@@ -56,6 +56,8 @@ pub enum Command {
     OpenSession(Box<OpenSession>),
     /// End a session.
     CloseSession(SessionKey, CloseReason),
+    /// Let a session's client prove its addresses anew, with these credentials of the node.
+    RestartIce(SessionKey, LocalCredentials),
     /// Stop or resume forwarding a track.
     SetTrackMuted {
         /// Whose.

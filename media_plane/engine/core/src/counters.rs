@@ -80,8 +80,14 @@ counters! {
     dropped_noise,
     /// Datagrams over the rate limit of their source.
     dropped_rate,
-    /// Datagrams the socket refused to take.
+    /// Datagrams the socket or a TCP connection refused to take.
     dropped_send_buffer,
+    /// TCP connections refused: too many, of one address or in all.
+    dropped_tcp_connections,
+    /// TCP connections closed because no valid connectivity check came in time.
+    dropped_tcp_silent,
+    /// TCP connections closed because of a frame larger than any datagram.
+    dropped_tcp_oversized,
 }
 
 /// A shard's counters as other threads see them.

@@ -15,7 +15,7 @@ use crate::counters::{Counters, SharedCounters};
 use crate::directory::{Directory, SessionEntry};
 use crate::dtls::Identity;
 use crate::event::{CloseReason, Event};
-use crate::net::MediaSocket;
+use crate::net::{MediaSocket, Network, TcpPort};
 use crate::params::{MediaKind, SessionParameters};
 use crate::queue::{CommandQueue, EventQueue};
 use crate::shard::{Shard, ShardConfig};
@@ -89,6 +89,8 @@ pub struct EngineConfig {
     pub bind_address: IpAddr,
     /// One port a shard; 0: any free one.
     pub ports: Vec<u16>,
+    /// As many TCP ports, for clients whose network lets no UDP through; None: no TCP.
+    pub tcp_ports: Option<Vec<u16>>,
     /// Whether each thread stays on a core of its own.
     pub pin_cores: bool,
     /// How many others a participant hears.
@@ -119,6 +121,8 @@ pub struct LocalTransport {
     pub credentials: LocalCredentials,
     /// UDP port.
     pub port: u16,
+    /// TCP port, where there is one.
+    pub tcp_port: Option<u16>,
 }
 
 enum Threads {
@@ -129,6 +133,7 @@ enum Threads {
 
 struct ShardHandle {
     port: u16,
+    tcp_port: Option<u16>,
     commands: Arc<CommandQueue>,
     counters: Arc<SharedCounters>,
 }
@@ -155,6 +160,9 @@ impl Engine {
         if config.ports.is_empty() || config.ports.len() > MAX_SHARDS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "an engine has 1 to 4096 ports"));
         }
+        if config.tcp_ports.as_ref().is_some_and(|ports| ports.len() != config.ports.len()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an engine has as many TCP as UDP ports"));
+        }
         let identity = Arc::new(Identity::generate().map_err(io::Error::other)?);
         let events = Arc::new(EventQueue::new(config.event_capacity)?);
         let directory = Arc::new(Directory::new(config.ports.len(), config.max_sessions_per_shard));
@@ -162,6 +170,8 @@ impl Engine {
         let mut workers = Vec::new();
         for (index, port) in config.ports.iter().enumerate() {
             let socket = MediaSocket::bind(SocketAddr::new(config.bind_address, *port))?;
+            let tcp_port = config.tcp_ports.as_ref().and_then(|ports| ports.get(index));
+            let tcp = tcp_port.map(|port| TcpPort::bind(SocketAddr::new(config.bind_address, *port))).transpose()?;
             let clock = Clock::start();
             let shard = ShardConfig {
                 index: index as u16,
@@ -178,11 +188,12 @@ impl Engine {
             };
             shards.push(ShardHandle {
                 port: socket.port(),
+                tcp_port: tcp.as_ref().map(TcpPort::port),
                 commands: Arc::clone(&shared.commands),
                 counters: Arc::clone(&shared.counters),
             });
             let core = config.pin_cores.then_some(index);
-            workers.push(Worker { shard: Shard::new(shard), socket, clock, shared, core });
+            workers.push(Worker { shard: Shard::new(shard), network: Network { socket, tcp }, clock, shared, core });
         }
         let threads = Mutex::new(Threads::Waiting(workers));
         Ok(Self { shards, threads, events, directory, identity, audio_slots: config.audio_slots_per_room })
@@ -227,6 +238,12 @@ impl Engine {
     #[must_use]
     pub fn ports(&self) -> Vec<u16> {
         self.shards.iter().map(|shard| shard.port).collect()
+    }
+
+    /// TCP port of each shard; empty: there is no TCP.
+    #[must_use]
+    pub fn tcp_ports(&self) -> Vec<u16> {
+        self.shards.iter().filter_map(|shard| shard.tcp_port).collect()
     }
 
     /// SHA-256 of the certificate, upper-case hexadecimal with colons.
@@ -275,11 +292,25 @@ impl Engine {
         }
         let (name, entry) = self.directory.open_session(room, session, &parameters)?;
         let credentials = LocalCredentials::generate(entry.shard as u16, entry.key.index);
-        let transport = LocalTransport { credentials: credentials.clone(), port: self.shards[entry.shard].port };
+        let transport = self.transport(entry.shard, credentials.clone());
         let open = OpenSession { room: entry.room, session: name, key: entry.key, credentials, parameters };
         self.queue(entry.shard, Command::OpenSession(Box::new(open)))
             .inspect_err(|_| self.directory.release(entry.shard, &[entry.key]))?;
         Ok(transport)
+    }
+
+    /// Gives a session's client new credentials, with which it can prove other addresses; the keys and streams stay.
+    pub fn restart_ice(&self, session: &str) -> Result<LocalTransport, CommandError> {
+        self.check_running()?;
+        let entry = self.directory.session(session)?;
+        let credentials = LocalCredentials::generate(entry.shard as u16, entry.key.index);
+        self.queue(entry.shard, Command::RestartIce(entry.key, credentials.clone()))?;
+        Ok(self.transport(entry.shard, credentials))
+    }
+
+    fn transport(&self, shard: usize, credentials: LocalCredentials) -> LocalTransport {
+        let shard = &self.shards[shard];
+        LocalTransport { credentials, port: shard.port, tcp_port: shard.tcp_port }
     }
 
     /// Ends a session.

@@ -15,6 +15,7 @@ use crate::srtp::{
 use crate::twcc::FeedbackRecorder;
 use crate::wire::demux::{DatagramKind, classify};
 use crate::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues};
+use crate::wire::framing::{self, Frames};
 use crate::wire::rtcp::{self, RtcpPacket, RtcpWriter};
 use crate::wire::rtp::{OutgoingHeader, RtpHeader, RtpHeaderMut, write_header};
 use crate::wire::stun::{self, IntegrityKey};
@@ -55,6 +56,39 @@ static SRTP: LazyLock<Vec<(InboundContext, OutboundContext)>> = LazyLock::new(||
         .filter_map(pair)
         .collect()
 });
+
+/// Datagrams in a stream: read at once or in pieces, the same ones come out, and what is written again is what was read.
+pub fn framing(data: &[u8]) {
+    let whole = split_stream(data, data.len().max(1));
+    let step = 1 + data.first().map_or(0, |first| usize::from(*first) % 64);
+    assert_eq!(split_stream(data, step), whole);
+    let (frames, rest) = whole;
+    let mut stream = Vec::new();
+    for frame in frames.iter().filter(|frame| !frame.is_empty()) {
+        framing::write_frames(frame.len(), frame, &mut stream);
+    }
+    if frames.iter().all(|frame| !frame.is_empty()) {
+        stream.extend(rest.iter().flatten());
+        assert!(data.starts_with(&stream) && (rest.is_none() || stream.len() == data.len()));
+    }
+}
+
+/// The datagrams of a stream that comes `step` bytes at a time, and its incomplete end; None: it broke the limit.
+fn split_stream(data: &[u8], step: usize) -> (Vec<Vec<u8>>, Option<Vec<u8>>) {
+    let (mut found, mut kept) = (Vec::new(), Vec::new());
+    for piece in data.chunks(step) {
+        kept.extend_from_slice(piece);
+        let mut frames = Frames::new(&mut kept);
+        while let Some(frame) = frames.take_next() {
+            assert!(frame.len() <= framing::MAX_FRAME);
+            found.push(frame.to_vec());
+        }
+        let Some(rest) = frames.incomplete().map(<[u8]>::to_vec) else { return (found, None) };
+        assert!(rest.len() < framing::PREFIX + framing::MAX_FRAME);
+        kept = rest;
+    }
+    (found, Some(kept))
+}
 
 /// STUN: parsing, integrity, and responses to whatever request it is.
 pub fn stun(data: &[u8]) {

@@ -10,11 +10,29 @@ const MAX_PATHS: usize = 8;
 /// Without an authenticated check for this long the client has gone (RFC 7675 section 5.1).
 const CONSENT: Micros = 30 * SECOND;
 
+/// Credentials of the node with the key that they make.
+#[derive(Debug)]
+struct Generation {
+    credentials: LocalCredentials,
+    key: IntegrityKey,
+}
+
+impl Generation {
+    fn new(credentials: LocalCredentials) -> Self {
+        Self { key: IntegrityKey::new(&credentials.pwd), credentials }
+    }
+
+    fn has(&self, fragment: &[u8]) -> bool {
+        self.credentials.ufrag.as_bytes() == fragment
+    }
+}
+
 /// A session's agent.
 #[derive(Debug)]
 pub(crate) struct Ice {
-    credentials: LocalCredentials,
-    key: IntegrityKey,
+    current: Generation,
+    /// The credentials before a restart: the session goes on with them until the client nominates a path with the new ones.
+    previous: Option<Generation>,
     paths: Vec<Path>,
     selected: Option<Path>,
     last_check: Micros,
@@ -22,25 +40,44 @@ pub(crate) struct Ice {
 
 impl Ice {
     pub(crate) fn new(now: Micros, credentials: LocalCredentials) -> Self {
-        let key = IntegrityKey::new(&credentials.pwd);
-        Self { credentials, key, paths: Vec::with_capacity(MAX_PATHS), selected: None, last_check: now }
+        Self {
+            current: Generation::new(credentials),
+            previous: None,
+            paths: Vec::with_capacity(MAX_PATHS),
+            selected: None,
+            last_check: now,
+        }
     }
 
-    /// Whether a check is addressed to this session, and not to an earlier one in its place.
-    pub(crate) fn has_fragment(&self, fragment: &[u8]) -> bool {
-        self.credentials.ufrag.as_bytes() == fragment
+    /// Begins a restart (RFC 8445 section 9): checks with new credentials may come, those with the present ones still may.
+    pub(crate) fn restart(&mut self, now: Micros, credentials: LocalCredentials) {
+        let present = std::mem::replace(&mut self.current, Generation::new(credentials));
+        // The client may restart again before it has nominated anything: what works is then the older of the two.
+        self.previous.get_or_insert(present);
+        // Asking for a restart is a sign of life, and a way is being looked for.
+        self.last_check = now;
     }
 
-    /// The key of the node's password: it signs the checks of the client and our answers.
-    pub(crate) fn key(&self) -> &IntegrityKey {
-        &self.key
+    /// The key that signs checks with this fragment and our answers to them; None: the check is for an earlier session in the
+    /// same place, or for a generation that is over.
+    pub(crate) fn key(&self, fragment: &[u8]) -> Option<&IntegrityKey> {
+        let generations = std::iter::once(&self.current).chain(&self.previous);
+        generations.into_iter().find(|generation| generation.has(fragment)).map(|generation| &generation.key)
+    }
+
+    /// Whether a fragment is of the newest credentials.
+    pub(crate) fn is_current(&self, fragment: &[u8]) -> bool {
+        self.current.has(fragment)
     }
 
     /// Takes note of an authenticated check; returns an address that had to be forgotten.
-    pub(crate) fn validate(&mut self, now: Micros, path: Path, nominated: bool) -> Option<Path> {
+    pub(crate) fn validate(&mut self, now: Micros, path: Path, nominated: bool, is_current: bool) -> Option<Path> {
         self.last_check = now;
         if nominated {
             self.selected = Some(path);
+            if is_current {
+                self.previous = None;
+            }
         }
         if self.paths.contains(&path) {
             return None;
@@ -84,7 +121,7 @@ mod tests {
 
     fn path(port: u16) -> Path {
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Path { remote: SocketAddr::new(ip, port), local: ip }
+        Path::udp(SocketAddr::new(ip, port), ip)
     }
 
     fn agent() -> Ice {
@@ -95,29 +132,47 @@ mod tests {
     fn nomination_moves_the_session_and_validation_does_not() {
         let mut ice = agent();
         assert_eq!(ice.path(), None);
-        ice.validate(0, path(1), false);
+        ice.validate(0, path(1), false, true);
         assert_eq!(ice.path(), Some(path(1)));
-        ice.validate(0, path(1), true);
-        ice.validate(0, path(2), false);
+        ice.validate(0, path(1), true, true);
+        ice.validate(0, path(2), false, true);
         assert_eq!(ice.path(), Some(path(1)));
-        ice.validate(0, path(2), true);
+        ice.validate(0, path(2), true, true);
         assert_eq!(ice.path(), Some(path(2)));
     }
 
     #[test]
     fn addresses_are_bounded_and_the_nominated_one_stays() {
         let mut ice = agent();
-        ice.validate(0, path(0), true);
-        let forgotten: Vec<_> = (1..20).filter_map(|port| ice.validate(0, path(port), false)).collect();
+        ice.validate(0, path(0), true, true);
+        let forgotten: Vec<_> = (1..20).filter_map(|port| ice.validate(0, path(port), false, true)).collect();
         assert_eq!(ice.paths().len(), MAX_PATHS);
         assert_eq!(forgotten.len(), 20 - MAX_PATHS);
         assert!(ice.paths().contains(&path(0)));
     }
 
     #[test]
+    fn old_credentials_go_when_a_path_is_nominated_with_the_new_ones() {
+        let [first, second, third] = [(); 3].map(|()| LocalCredentials::generate(0, 0));
+        let mut ice = Ice::new(0, first.clone());
+        let known = |ice: &Ice| [&first, &second, &third].map(|each| ice.key(each.ufrag.as_bytes()).is_some());
+        ice.validate(0, path(1), true, true);
+        ice.restart(SECOND, second.clone());
+        assert_eq!(known(&ice), [true, true, false]);
+        assert!(ice.is_current(second.ufrag.as_bytes()) && !ice.is_current(first.ufrag.as_bytes()));
+        ice.restart(SECOND, third.clone());
+        assert_eq!(known(&ice), [true, false, true], "what works stays, what was never used goes");
+        ice.validate(SECOND, path(1), true, false);
+        ice.validate(SECOND, path(2), false, true);
+        assert_eq!((known(&ice), ice.path()), ([true, false, true], Some(path(1))));
+        ice.validate(SECOND, path(2), true, true);
+        assert_eq!((known(&ice), ice.path()), ([false, false, true], Some(path(2))));
+    }
+
+    #[test]
     fn silence_ends_consent() {
         let mut ice = agent();
-        ice.validate(10 * SECOND, path(1), true);
+        ice.validate(10 * SECOND, path(1), true, true);
         assert!(!ice.has_expired(40 * SECOND - 1));
         assert!(ice.has_expired(40 * SECOND));
     }

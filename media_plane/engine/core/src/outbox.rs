@@ -2,6 +2,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::clock::Micros;
+
+/// What carries datagrams between two addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// The shard's UDP port.
+    Udp,
+    /// A TCP connection with this number, which no other has or had for a long time (RFC 6544).
+    Tcp(u32),
+}
+
 /// The two ends of a datagram. The local address matters on a host with several: an answer has to leave from where the
 /// question arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,12 +21,28 @@ pub struct Path {
     pub remote: SocketAddr,
     /// The address the peer sends to.
     pub local: IpAddr,
+    /// What carries it.
+    pub transport: Transport,
+}
+
+impl Path {
+    /// A path over UDP.
+    #[must_use]
+    pub fn udp(remote: SocketAddr, local: IpAddr) -> Self {
+        Self { remote, local, transport: Transport::Udp }
+    }
 }
 
 /// Takes datagrams out of a shard: a socket, or a simulated network.
 pub trait Transmit {
     /// Sends `bytes` as datagrams of `segment` bytes each; the last may be shorter. False when they were refused.
     fn transmit(&mut self, path: &Path, segment: usize, bytes: &[u8]) -> bool;
+
+    /// A session's client has proven by a connectivity check that the path is its.
+    fn confirm(&mut self, _now: Micros, _path: &Path) {}
+
+    /// No session uses the path any more; what has been sent on it still goes out.
+    fn retire(&mut self, _path: &Path) {}
 }
 
 /// The largest datagram that is sent; larger ones would be fragmented by the network.
@@ -124,7 +151,7 @@ mod tests {
 
     fn path(port: u16) -> Path {
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Path { remote: SocketAddr::new(local, port), local }
+        Path::udp(SocketAddr::new(local, port), local)
     }
 
     fn send(outbox: &mut Outbox, log: &mut Log, port: u16, bytes: &[u8]) {

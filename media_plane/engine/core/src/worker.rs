@@ -7,9 +7,10 @@ use crate::clock::{Clock, MILLISECOND, Micros};
 use crate::command::Command;
 use crate::counters::SharedCounters;
 use crate::directory::Directory;
-use crate::net::{MediaSocket, RECEIVE_BUFFER, pin_to_core, thread_cpu_nanoseconds, wait_readable};
+use crate::net::{Network, RECEIVE_BUFFER, TcpPort, pin_to_core, thread_cpu_nanoseconds, wait_readable};
 use crate::queue::{CommandQueue, EventQueue};
 use crate::shard::Shard;
+use crate::wire::framing::Frames;
 
 /// Datagrams taken before they are forwarded: more would keep the first one waiting, and all must fit a track's ring.
 const BATCH: usize = 64;
@@ -28,10 +29,10 @@ pub(crate) struct Shared {
     pub directory: Arc<Directory>,
 }
 
-/// A shard with its socket.
+/// A shard with its sockets.
 pub(crate) struct Worker {
     pub shard: Shard,
-    pub socket: MediaSocket,
+    pub network: Network,
     pub clock: Clock,
     pub shared: Shared,
     pub core: Option<usize>,
@@ -48,17 +49,24 @@ impl Worker {
         let mut running = true;
         while running {
             let now = self.clock.now();
-            let timeout = self.shard.poll_timeout().map(|at| at.saturating_sub(now));
-            let fds = [self.socket.as_raw_fd(), self.shared.commands.as_raw_fd()];
-            let [datagrams, commands] = wait_readable(&fds, timeout);
+            let due = [self.shard.poll_timeout(), self.network.poll_timeout()].into_iter().flatten().min();
+            let timeout = due.map(|at| at.saturating_sub(now));
+            let descriptors =
+                [self.network.socket.as_raw_fd(), self.shared.commands.as_raw_fd(), self.network.tcp_descriptor()];
+            let [datagrams, commands, connections] = wait_readable(&descriptors, timeout);
             if commands {
                 running = self.carry_out_commands();
             }
             if datagrams {
                 self.receive(&mut buffer);
             }
+            if connections {
+                self.receive_streams(&mut buffer);
+            }
             let now = self.clock.now();
-            self.shard.handle_timeout(now, &mut self.socket);
+            self.shard.handle_timeout(now, &mut self.network);
+            self.network.handle_timeout(now);
+            self.note_closed_streams();
             if now >= cpu_read_at || !running {
                 self.shard.counters().cpu_nanoseconds = thread_cpu_nanoseconds();
                 cpu_read_at = now + CPU_INTERVAL;
@@ -71,7 +79,7 @@ impl Worker {
     fn carry_out_commands(&mut self) -> bool {
         for command in self.shared.commands.take() {
             let last = matches!(command, Command::Stop);
-            self.shard.handle_command(self.clock.now(), command, &mut self.socket);
+            self.shard.handle_command(self.clock.now(), command, &mut self.network);
             if last {
                 return false;
             }
@@ -85,12 +93,12 @@ impl Worker {
         let mut now = began;
         let mut taken = self.take(now, BATCH, buffer);
         while taken < BATCH && self.shard.expects_more() && now < began + GATHER {
-            if wait_readable(&[self.socket.as_raw_fd()], Some(began + GATHER - now)) == [true] {
+            if wait_readable(&[self.network.socket.as_raw_fd()], Some(began + GATHER - now)) == [true] {
                 taken += self.take(self.clock.now(), BATCH - taken, buffer);
             }
             now = self.clock.now();
         }
-        self.shard.flush(now, &mut self.socket);
+        self.shard.flush(now, &mut self.network);
     }
 
     /// Takes datagrams until there are no more, or so many; returns how many.
@@ -99,13 +107,51 @@ impl Worker {
         while taken < limit {
             self.shard.counters().receive_calls += 1;
             // An error of the socket itself would return at once each time; the next wait is as good a moment to try again.
-            let Ok(Some(received)) = self.socket.receive(buffer) else { break };
+            let Ok(Some(received)) = self.network.socket.receive(buffer) else { break };
             for datagram in buffer[..received.len].chunks_mut(received.segment) {
-                self.shard.handle_datagram(now, &received.path, datagram, &mut self.socket);
+                self.shard.handle_datagram(now, &received.path, datagram, &mut self.network);
                 taken += 1;
             }
         }
         taken
+    }
+
+    /// Takes what has come over TCP and forwards it, a connection at a time.
+    fn receive_streams(&mut self, buffer: &mut [u8]) {
+        let now = self.clock.now();
+        if let Some(tcp) = &mut self.network.tcp {
+            tcp.poll(now);
+        }
+        while let Some(number) = self.network.tcp.as_mut().and_then(TcpPort::next_readable) {
+            let received = self.network.tcp.as_mut().and_then(|tcp| tcp.receive(number, buffer));
+            let Some((path, len)) = received else { continue };
+            let mut frames = Frames::new(&mut buffer[..len]);
+            let mut taken = 0;
+            while let Some(datagram) = frames.take_next() {
+                self.shard.handle_datagram(now, &path, datagram, &mut self.network);
+                taken += 1;
+                if taken % BATCH == 0 {
+                    self.shard.flush(now, &mut self.network);
+                }
+            }
+            if let Some(tcp) = &mut self.network.tcp {
+                tcp.keep(number, frames.incomplete());
+            }
+            self.shard.flush(now, &mut self.network);
+        }
+    }
+
+    /// Tells the shard which connections have ended.
+    fn note_closed_streams(&mut self) {
+        let Some(tcp) = &mut self.network.tcp else { return };
+        let (closed, counts) = (tcp.take_closed(), tcp.counts());
+        for path in closed {
+            self.shard.handle_disconnect(&path);
+        }
+        let counters = self.shard.counters();
+        counters.dropped_tcp_connections = counts.refused;
+        counters.dropped_tcp_silent = counts.silent;
+        counters.dropped_tcp_oversized = counts.oversized;
     }
 
     fn publish(&mut self) {

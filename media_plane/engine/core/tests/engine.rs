@@ -19,6 +19,7 @@ fn config(ports: &[u16]) -> EngineConfig {
     EngineConfig {
         bind_address: LOOPBACK,
         ports: ports.to_vec(),
+        tcp_ports: Some(vec![0; ports.len()]),
         pin_cores: false,
         audio_slots_per_room: 3,
         max_sessions_per_shard: 2,

@@ -179,6 +179,17 @@ fn rtcp_corpus() -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn framing() {
+    let corpus = [
+        b"\0\x04\x80\x60\0\x01\0\x02\x16\xfe\0\0\0\x01\0".to_vec(),
+        b"\0\0\0\0\0\x05abcde\x08\0".to_vec(),
+        b"\x08\x01".to_vec(),
+        [b"\x02\x58".to_vec(), vec![7; 600], b"\0\x64".to_vec(), vec![9; 60]].concat(),
+    ];
+    run(20, ENCRYPTING, &corpus, fuzz::framing);
+}
+
+#[test]
 fn stun() {
     run(1, QUICK, &stun_corpus(), fuzz::stun);
 }

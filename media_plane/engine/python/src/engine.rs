@@ -20,6 +20,14 @@ pub(crate) struct LocalTransport {
     ice_ufrag: String,
     ice_pwd: String,
     port: u16,
+    tcp_port: Option<u16>,
+}
+
+impl From<core::LocalTransport> for LocalTransport {
+    fn from(local: core::LocalTransport) -> Self {
+        let core::LocalTransport { credentials, port, tcp_port } = local;
+        Self { ice_ufrag: credentials.ufrag, ice_pwd: credentials.pwd, port, tcp_port }
+    }
 }
 
 /// The forwarding engine.
@@ -33,10 +41,11 @@ fn refuse<T>(py: Python<'_>, result: Result<T, CommandError>) -> PyResult<T> {
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (*, bind_address, ports, pin_cores=false, audio_slots_per_room=3, max_sessions_per_shard=2000, event_capacity=65536))]
+    #[pyo3(signature = (*, bind_address, ports, tcp_ports=None, pin_cores=false, audio_slots_per_room=3, max_sessions_per_shard=2000, event_capacity=65536))]
     fn new(
         bind_address: &str,
         ports: Vec<u16>,
+        tcp_ports: Option<Vec<u16>>,
         pin_cores: bool,
         audio_slots_per_room: usize,
         max_sessions_per_shard: usize,
@@ -47,6 +56,7 @@ impl Engine {
         let config = EngineConfig {
             bind_address,
             ports,
+            tcp_ports,
             pin_cores,
             audio_slots_per_room,
             max_sessions_per_shard,
@@ -69,6 +79,11 @@ impl Engine {
     #[getter]
     fn ports(&self) -> Vec<u16> {
         self.0.ports()
+    }
+
+    #[getter]
+    fn tcp_ports(&self) -> Vec<u16> {
+        self.0.tcp_ports()
     }
 
     #[getter]
@@ -100,8 +115,11 @@ impl Engine {
         session_id: &str,
         parameters: PyRef<'_, SessionParameters>,
     ) -> PyResult<LocalTransport> {
-        let local = refuse(py, self.0.open_session(room_id, session_id, parameters.0.clone()))?;
-        Ok(LocalTransport { ice_ufrag: local.credentials.ufrag, ice_pwd: local.credentials.pwd, port: local.port })
+        Ok(refuse(py, self.0.open_session(room_id, session_id, parameters.0.clone()))?.into())
+    }
+
+    fn restart_ice(&self, py: Python<'_>, session_id: &str) -> PyResult<LocalTransport> {
+        Ok(refuse(py, self.0.restart_ice(session_id))?.into())
     }
 
     #[pyo3(signature = (session_id, reason="requested"))]

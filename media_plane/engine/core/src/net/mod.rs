@@ -1,5 +1,5 @@
-//! The engine's only contact with the operating system: UDP sockets with segmentation offload, event file descriptors,
-//! waiting, and the thread's CPU time.
+//! The engine's only contact with the operating system: UDP sockets with segmentation offload, TCP connections,
+//! event file descriptors, waiting, and the thread's CPU time.
 //!
 //! This is the one module with `unsafe`: these system calls have no safe wrapper in the standard library. Each block says
 //! why it is sound.
@@ -7,11 +7,17 @@
 
 mod address;
 mod control;
+mod epoll;
+mod network;
 mod socket;
+mod stream;
 mod system;
+mod tcp;
 
+pub(crate) use network::Network;
 pub(crate) use socket::{MediaSocket, RECEIVE_BUFFER};
 pub(crate) use system::{WakeFd, pin_to_core, thread_cpu_nanoseconds, wait_readable};
+pub(crate) use tcp::TcpPort;
 
 /// Whether this kernel segments sent datagrams and coalesces received ones (`UDP_SEGMENT`, `UDP_GRO`).
 #[must_use]

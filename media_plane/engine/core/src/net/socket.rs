@@ -84,13 +84,16 @@ impl MediaSocket {
             };
         };
         let info = read_control(&message);
-        let local = info.local.unwrap_or(self.bound.ip());
+        // A socket of both families shows IPv4 addresses in IPv6's form; everything else knows them as what they are.
+        let local = info.local.unwrap_or(self.bound.ip()).to_canonical();
         let Some(remote) = address.get() else { return Ok(None) };
-        Ok(Some(Received { path: Path { remote, local }, len, segment: info.segment.unwrap_or(len).max(1) }))
+        let remote =
+            if self.bound.is_ipv6() { SocketAddr::new(remote.ip().to_canonical(), remote.port()) } else { remote };
+        Ok(Some(Received { path: Path::udp(remote, local), len, segment: info.segment.unwrap_or(len).max(1) }))
     }
 
     fn send(&self, path: &Path, segment: Option<u16>, bytes: &[u8]) -> io::Result<()> {
-        let mut address = RawAddress::new(path.remote);
+        let mut address = RawAddress::new(self.in_own_family(path.remote));
         let mut control = ControlBuffer::new();
         if let Some(size) = segment {
             control.push_segment(size);
@@ -104,6 +107,14 @@ impl MediaSocket {
         // SAFETY: as in `receive`; sendmsg only reads through the iovec, so the cast from a shared borrow is sound.
         let sent = unsafe { libc::sendmsg(self.socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// A socket of both families takes IPv4 addresses in IPv6's form only (RFC 4291 section 2.5.5.2).
+    fn in_own_family(&self, address: SocketAddr) -> SocketAddr {
+        match (self.bound, address) {
+            (SocketAddr::V6(_), SocketAddr::V4(v4)) => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+            _ => address,
+        }
     }
 
     fn send_one_by_one(&self, path: &Path, segment: usize, bytes: &[u8]) -> bool {
@@ -149,7 +160,7 @@ fn message(address: &mut RawAddress, part: &mut libc::iovec) -> libc::msghdr {
     message
 }
 
-fn set_option(fd: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+pub(super) fn set_option(fd: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let len = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: `value` lives during the call and `len` is its size.
     let result = unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), len) };
@@ -164,7 +175,7 @@ mod tests {
     fn exchange(bind: &str, to: &str) -> (Vec<Vec<u8>>, IpAddr) {
         let receiver = MediaSocket::bind(bind.parse().unwrap()).unwrap();
         let mut sender = MediaSocket::bind(SocketAddr::new(to.parse().unwrap(), 0)).unwrap();
-        let path = Path { remote: SocketAddr::new(to.parse().unwrap(), receiver.port()), local: to.parse().unwrap() };
+        let path = Path::udp(SocketAddr::new(to.parse().unwrap(), receiver.port()), to.parse().unwrap());
         assert!(sender.transmit(&path, 100, &[7; 250]));
         let mut datagrams = Vec::new();
         let mut local = IpAddr::from([0, 0, 0, 0]);
@@ -190,6 +201,24 @@ mod tests {
     fn a_wildcard_socket_knows_the_address_it_was_sent_to() {
         let (_, local) = exchange("0.0.0.0:0", "127.0.0.2");
         assert_eq!(local, IpAddr::from([127, 0, 0, 2]));
+    }
+
+    #[test]
+    fn a_socket_of_both_families_knows_each_by_its_own_form() {
+        assert_eq!(exchange("[::]:0", "::1").1, IpAddr::from(std::net::Ipv6Addr::LOCALHOST));
+        assert_eq!(exchange("[::]:0", "127.0.0.2").1, IpAddr::from([127, 0, 0, 2]));
+        let both = MediaSocket::bind("[::]:0".parse().unwrap()).unwrap();
+        let mut v4 = MediaSocket::bind("127.0.0.3:0".parse().unwrap()).unwrap();
+        let node = SocketAddr::new([127, 0, 0, 3].into(), both.port());
+        assert!(v4.transmit(&Path::udp(node, [127, 0, 0, 3].into()), 10, b"question"));
+        assert_eq!(wait_readable(&[both.as_raw_fd()], Some(2_000_000)), [true]);
+        let mut buffer = vec![0; RECEIVE_BUFFER];
+        let path = both.receive(&mut buffer).unwrap().unwrap().path;
+        assert_eq!(path, Path::udp(SocketAddr::new([127, 0, 0, 3].into(), v4.port()), [127, 0, 0, 3].into()));
+        let mut both = both;
+        assert!(both.transmit(&path, 4, b"answered"));
+        assert_eq!(wait_readable(&[v4.as_raw_fd()], Some(2_000_000)), [true]);
+        assert_eq!(v4.receive(&mut buffer).unwrap().unwrap().path.remote, node, "it leaves from where it was asked");
     }
 
     #[test]

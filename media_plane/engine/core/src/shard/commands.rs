@@ -28,6 +28,7 @@ impl Shard {
                     self.end_session(now, key.index, reason, network);
                 }
             }
+            Command::RestartIce(key, credentials) => self.restart_ice(now, key, credentials),
             Command::SetTrackMuted { key, mid, muted } => self.set_muted(now, key, &mid, muted, network),
             Command::UpdateSlots(key, requests) => self.update_slots(now, key, &requests, network),
             Command::RequestKeyFrame(key, mid) => self.request_key_frame(now, key, &mid, network),

@@ -2,12 +2,13 @@
 
 use super::Shard;
 use crate::clock::Micros;
+use crate::command::SessionKey;
 use crate::dtls::Progress;
 use crate::event::{CloseReason, EventKind, SessionState};
 use crate::outbox::{MAX_DATAGRAM, Path, Transmit};
 use crate::session::Srtp;
 use crate::srtp::SrtpProfile;
-use crate::ufrag;
+use crate::ufrag::{self, LocalCredentials};
 use crate::wire::stun::{ErrorCode, Message, write_binding_error, write_binding_success};
 
 impl Shard {
@@ -26,7 +27,8 @@ impl Shard {
             self.counters.dropped_rate += 1;
             return;
         }
-        if !self.session(index).is_some_and(|session| message.verify(session.ice.key())) {
+        let key = || self.session(index)?.ice.key(message.receiver_fragment()?);
+        if !key().is_some_and(|key| message.verify(key)) {
             self.counters.dropped_stun += 1;
             return;
         }
@@ -36,12 +38,29 @@ impl Shard {
         self.answer_check(now, index, path, &message, network);
     }
 
+    /// A connection has ended: no session has it as a path any more, until its client comes another way.
+    pub fn handle_disconnect(&mut self, path: &Path) {
+        let owner = self.paths.remove(path).and_then(|index| self.session_mut(index));
+        if let Some(session) = owner {
+            session.ice.forget(path);
+        }
+    }
+
+    /// A client is going to prove its addresses anew, with these credentials of the node (RFC 8445 section 9).
+    pub(super) fn restart_ice(&mut self, now: Micros, key: SessionKey, credentials: LocalCredentials) {
+        if self.session_by_key(key).is_some()
+            && let Some(session) = self.session_mut(key.index)
+        {
+            session.ice.restart(now, credentials);
+        }
+    }
+
     /// The session that a connectivity check claims to be for.
     fn session_of_check(&self, message: &Message<'_>) -> Option<u32> {
         let fragment = message.receiver_fragment()?;
         let (shard, index) = ufrag::decode(fragment)?;
         let session = self.session(index).filter(|_| shard == self.config.index)?;
-        session.ice.has_fragment(fragment).then_some(index)
+        session.ice.key(fragment).map(|_| index)
     }
 
     fn answer_check(
@@ -59,7 +78,8 @@ impl Shard {
             // A lite agent is always the controlled one (RFC 8445 section 6.1.1).
             message.ice_controlled.map(|_| ErrorCode::RoleConflict)
         };
-        let (id, key) = (&message.transaction_id, session.ice.key());
+        let Some(key) = message.receiver_fragment().and_then(|fragment| session.ice.key(fragment)) else { return };
+        let id = &message.transaction_id;
         self.outbox.datagram(path, network, |buffer| match refusal {
             Some(refusal) => write_binding_error(buffer, id, refusal, Some(key)),
             None => write_binding_success(buffer, id, path.remote, key),
@@ -67,9 +87,12 @@ impl Shard {
         if refusal.is_some() {
             return;
         }
-        if let Some(forgotten) = session.ice.validate(now, *path, message.use_candidate) {
+        let is_current = message.receiver_fragment().is_some_and(|fragment| session.ice.is_current(fragment));
+        if let Some(forgotten) = session.ice.validate(now, *path, message.use_candidate, is_current) {
             self.paths.remove(&forgotten);
+            network.retire(&forgotten);
         }
+        network.confirm(now, path);
         let previous = self.paths.insert(*path, index).filter(|previous| *previous != index);
         if let Some(previous) = previous.and_then(|previous| self.session_mut(previous)) {
             previous.ice.forget(path);
@@ -143,6 +166,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::take) else { return };
         for path in session.ice.paths() {
             self.paths.remove(path);
+            network.retire(path);
         }
         self.open_sessions -= 1;
         self.counters.sessions_closed += 1;

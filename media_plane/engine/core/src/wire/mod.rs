@@ -3,6 +3,7 @@
 pub mod bytes;
 pub mod demux;
 pub mod extension;
+pub mod framing;
 pub mod rtcp;
 pub mod rtp;
 pub mod stun;

@@ -170,7 +170,7 @@ impl Meeting {
         let now = self.now;
         for (from, to, mut datagram) in self.network.due(now) {
             if to == NODE {
-                let path = Path { remote: from, local: NODE.ip() };
+                let path = Path::udp(from, NODE.ip());
                 IN_SHARD.set(true);
                 self.shard.handle_datagram(now, &path, &mut datagram, &mut self.network.outgoing);
                 IN_SHARD.set(false);
