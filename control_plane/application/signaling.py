@@ -81,7 +81,7 @@ class Signaling:
         self._ice_servers = ice_servers
 
     async def renegotiate(self, who: Attendee, offer: MediaOffer, request_id: str) -> MediaAnswer:
-        """Exchanges a new offer for a new answer; the old media session ends.
+        """Exchanges a new offer for a new answer; the old media session ends, unless the offer only restarts its ICE.
 
         Raises:
             DomainError: PARTICIPANT_NOT_FOUND, and what opening a session can fail with.
@@ -91,10 +91,10 @@ class Signaling:
         key = SessionKey(session_id_of(participant.id, request_id), participant.id)
         await self._live.begin_session(who.meeting_id, participant.id, key.session_id)
         placement, opened = await self._open(who.meeting_id, participant, key, offer)
-        state = participant.state
-        if key.session_id != participant.session_id:
+        state, session_id = participant.state, opened.session_id or key.session_id
+        if session_id != participant.session_id:
             state = advance(participant, ParticipantEvent.MEDIA_RENEGOTIATED)[0].state
-        renewed = replace(participant, session_id=key.session_id, tracks=offer.tracks, state=state)
+        renewed = replace(participant, session_id=session_id, tracks=offer.tracks, state=state)
         await self._live.replace_session(who.meeting_id, renewed, opened.slots, placement.epoch)
         self._observer.counted("sessions_renegotiated")
         return MediaAnswer(opened.sdp, opened.slots, placement.epoch, self._ice_servers)

@@ -49,10 +49,18 @@ class MediaOffer:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """The node's half of a media session."""
+    """The node's half of a media session.
+
+    Attributes:
+        sdp: The answer.
+        slots: What its slots carry.
+        session_id: The session: the one that was to be opened, or the participant's present one where the offer
+            restarted its ICE.
+    """
 
     sdp: str
     slots: tuple[SlotAssignment, ...] = ()
+    session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,8 @@ class GrpcMediaNodes:
         )
         call = self._stub(placement.control_address).OpenSession(request, timeout=_DEADLINE)
         response = await _answered(call, offer_path="offer.sdp", slots_path="offer.slots")
-        return OpenedSession(response.sdp_answer, tuple(slot_state(slot) for slot in response.slots))
+        slots = tuple(slot_state(slot) for slot in response.slots)
+        return OpenedSession(response.sdp_answer, slots, response.session_id or session.session_id)
 
     async def close_session(self, placement: Placement, session: SessionKey) -> None:
         """Closes a session."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -23,7 +23,7 @@ from media_plane.node.errors import (
     SessionNotFoundError,
 )
 from media_plane.node.rooms import Room, Rooms, Session, SlotChoice, SlotState, Track, apply_choices
-from media_plane.node.sdp import Agreement, SdpNotAcceptableError, agree, read_offer, write_answer
+from media_plane.node.sdp import Agreement, Offer, SdpNotAcceptableError, agree, read_offer, write_answer
 from media_plane.node.sdp.answer import NodeTransport
 from media_plane.node.slot_director import SlotDirector
 from media_plane.node.slot_policy import TrackKey
@@ -142,7 +142,11 @@ class Agent:
         found = self._rooms.session_by_id(command.session_id)
         if found is not None:
             return found[1]
-        agreement = agree(read_offer(command.sdp_offer), {track.mid: track.muted for track in command.tracks})
+        offer = read_offer(command.sdp_offer)
+        kept = self._restart_ice(room_id, epoch, command, offer)
+        if kept is not None:
+            return kept
+        agreement = agree(offer, {track.mid: track.muted for track in command.tracks})
         tracks, slots = _tracks(agreement, command.tracks), _slots(agreement)
         _check_mids(command.choices, slots, "slots")
         apply_choices(slots, command.choices)
@@ -153,6 +157,29 @@ class Agent:
         self._replace(room, session)
         self._director.direct(room, newcomer=session)
         log.info("session.opened", room=room.name, participant_id=session.participant_id, session_id=session.session_id)
+        return session
+
+    def _restart_ice(self, room_id: str, epoch: int, command: OpenSession, offer: Offer) -> Session | None:
+        """Let a client prove its addresses anew and keep its session; None: the offer is for a new session."""
+        room = self._rooms.find(room_id)
+        session = room.sessions.get(command.participant_id) if room else None
+        if session is None or command.session_id == session.restart_id:
+            return session
+        if not offer.restarts_ice_of(session.agreement.offer):
+            return None
+        _check_mids(command.choices, session.slots, "slots")
+        self.update_tracks(room_id, epoch, command.participant_id, command.tracks)
+        try:
+            transport = self._engine.restart_ice(session.session_id)
+        except EngineError as error:
+            # It has just ended by itself: a new session it is.
+            log.info("session.restart_refused", session_id=session.session_id, reason=error.reason)
+            return None
+        session.agreement = replace(session.agreement, offer=offer, version=session.agreement.version + 1)
+        session.answer = write_answer(session.agreement, self._transport(transport))
+        session.restart_id = command.session_id
+        self.update_slots(room_id, epoch, command.participant_id, command.choices)
+        log.info("session.ice_restarted", participant_id=session.participant_id, session_id=session.session_id)
         return session
 
     def close_session(self, room_id: str, epoch: int, participant_id: str, session_id: str = "") -> None:
@@ -236,13 +263,6 @@ class Agent:
         tracks: dict[str, Track],
         slots: dict[str, SlotState],
     ) -> Session:
-        local = NodeTransport(
-            ice_ufrag=transport.ice_ufrag,
-            ice_pwd=transport.ice_pwd,
-            fingerprint=self._engine.fingerprint,
-            port=transport.port,
-            addresses=self._addresses,
-        )
         carrier: dict[str, str] = {}
         _PROPAGATOR.inject(carrier)
         return Session(
@@ -250,10 +270,21 @@ class Agent:
             session_id=command.session_id,
             tracks=tracks,
             slots=slots,
-            answer=write_answer(agreement, local),
+            agreement=agreement,
+            answer=write_answer(agreement, self._transport(transport)),
             opened_unix_nano=self.now_unix_nano(),
             context=otel_context.get_current(),
             traceparent=carrier.get("traceparent", ""),
+        )
+
+    def _transport(self, transport: LocalTransport) -> NodeTransport:
+        return NodeTransport(
+            ice_ufrag=transport.ice_ufrag,
+            ice_pwd=transport.ice_pwd,
+            fingerprint=self._engine.fingerprint,
+            port=transport.port,
+            tcp_port=transport.tcp_port,
+            addresses=self._addresses,
         )
 
     def _replace(self, room: Room, session: Session) -> None:

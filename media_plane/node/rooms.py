@@ -12,6 +12,7 @@ from opentelemetry.context import Context
 
 from media_plane.node.errors import EpochStaleError, RoomNotFoundError, SessionNotFoundError
 from media_plane.node.sdp.formats import MediaKind
+from media_plane.node.sdp.negotiation import Agreement
 from media_plane.node.slot_policy import Candidate, TrackKey, assign, rank
 
 Selection = TrackKey | Literal["automatic", "empty"]
@@ -93,24 +94,28 @@ class Session:
         session_id: Its id in the engine too.
         tracks: What the client sends, by mid.
         slots: What it receives on, by mid.
+        agreement: What offer and answer agreed on; an ICE restart keeps it.
         answer: The SDP answer, kept for retries.
         opened_unix_nano: When it was opened.
         context: Trace context of the call that opened it.
         traceparent: The same as W3C text; empty: none.
         is_connected: Whether media is connected.
         encodings: RTP stream ids that somebody needs, by mid; of tracks that are not named all are.
+        restart_id: Session id of the command that restarted its ICE last, kept for retries; empty: none has.
     """
 
     participant_id: str
     session_id: str
     tracks: dict[str, Track]
     slots: dict[str, SlotState]
+    agreement: Agreement
     answer: str
     opened_unix_nano: int
     context: Context
     traceparent: str
     is_connected: bool = False
     encodings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    restart_id: str = ""
 
     def video_slots(self) -> Iterator[SlotState]:
         """The slots that the node fills."""

@@ -69,7 +69,7 @@ class SfuControlServicer(SfuControlServiceServicer):
         )
         session = self._agent.open_session(converters.room_id(request.room.room), request.room.epoch, command)
         slots = [slot_state(slot) for slot in session.slots.values()]
-        return pb.OpenSessionResponse(sdp_answer=session.answer, slots=slots)
+        return pb.OpenSessionResponse(sdp_answer=session.answer, slots=slots, session_id=session.session_id)
 
     async def CloseSession(
         self, request: pb.CloseSessionRequest, context: aio.ServicerContext[Any, Any]

@@ -43,6 +43,8 @@ class Agreement:
         formats: All formats of the session; a payload type means the same on all m-lines of a BUNDLE group.
         extensions: Identifier of each agreed extension by the engine's name for it.
         cname: The node's canonical name in this session (RFC 7022).
+        session_number: Number of the SDP session in the answer's origin line.
+        version: Version of the answer in that line; an ICE restart makes another.
     """
 
     offer: Offer
@@ -51,6 +53,8 @@ class Agreement:
     formats: tuple[Format, ...]
     extensions: Mapping[str, int]
     cname: str
+    session_number: int
+    version: int = 2
 
 
 def _random_ssrc() -> int:
@@ -83,7 +87,15 @@ def agree(offer: Offer, muted: Mapping[str, bool], *, random_ssrc: Callable[[], 
             slots[media.mid] = AgreedSlot(media, ssrc, _free_ssrc(taken, random_ssrc) if has_rtx else None)
     if len(tracks) > MAX_SEND_TRACKS:
         raise SdpNotAcceptableError(f"more than {MAX_SEND_TRACKS} m-lines that send")
-    return Agreement(offer, tracks, slots, _merge_formats(offer), _merge_extensions(offer), secrets.token_urlsafe(12))
+    return Agreement(
+        offer=offer,
+        tracks=tracks,
+        slots=slots,
+        formats=_merge_formats(offer),
+        extensions=_merge_extensions(offer),
+        cname=secrets.token_urlsafe(12),
+        session_number=secrets.randbelow(2**62),
+    )
 
 
 def _free_ssrc(taken: set[int], random_ssrc: Callable[[], int]) -> int:

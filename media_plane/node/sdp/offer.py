@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from media_plane.node.sdp.errors import SdpInvalidError, SdpNotAcceptableError
@@ -59,7 +59,7 @@ class OfferedMedia:
     rtx_ssrc: int | None
     rids: tuple[str, ...]
     reduced_size_rtcp: bool
-    line: int
+    line: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,12 @@ class Offer:
     def accepted(self) -> tuple[OfferedMedia, ...]:
         """The m-lines that are not rejected."""
         return tuple(media for media in self.media if isinstance(media, OfferedMedia))
+
+    def restarts_ice_of(self, former: Offer) -> bool:
+        """Whether this offer differs in nothing but its ICE credentials and candidates (RFC 8839 section 4.4.1.1)."""
+        new, old = self.transport, former.transport
+        renewed = new.ice_ufrag != old.ice_ufrag and new.ice_pwd != old.ice_pwd
+        return renewed and self.media == former.media and new.fingerprints == old.fingerprints
 
 
 def read_offer(text: str) -> Offer:

@@ -87,6 +87,57 @@ def test_a_new_session_of_a_participant_replaces_the_older_one(node: Node) -> No
     assert viewer.slots["5"].requested[1] == new.session_id
 
 
+def restart_offer(number: int) -> str:
+    """Return the offer as a browser writes it again with other ICE credentials and one more candidate."""
+    offer = re.sub(r"a=ice-ufrag:\S+", f"a=ice-ufrag:new{number}", OFFER)
+    offer = re.sub(r"a=ice-pwd:\S+", f"a=ice-pwd:{number:024d}", offer)
+    assert offer.count("a=ice-ufrag:new") > 0
+    return offer.replace("a=rtcp-mux", "a=candidate:9 1 udp 1 192.0.2.1 9 typ host\r\na=rtcp-mux", 1)
+
+
+def test_other_ice_credentials_alone_keep_the_session(node: Node) -> None:
+    viewer = node.join("viewer")
+    first = node.join("a", session="first")
+    answer = first.answer
+    again = OpenSession("a", "second", restart_offer(1), tracks(camera_muted=True), [SlotChoice("5", "empty")])
+    kept = node.agent.open_session("r", 1, again)
+    assert kept is first
+    assert kept.session_id == "first"
+    assert node.engine.named("restart_ice") == [("first",)]
+    assert node.engine.named("close_session") == []
+    assert len(node.engine.named("open_session")) == 2
+    assert kept.answer == answer.replace("a=ice-ufrag:node", "a=ice-ufrag:node1").replace(" 2 IN IP4", " 3 IN IP4")
+    assert node.shown(viewer) == ["", ""], "the tracks are those of the new offer"
+    assert kept.slots["5"].choice.selection == "empty"
+    assert node.agent.open_session("r", 1, again) is first, "a retry restarts nothing"
+    node.agent.open_session("r", 1, OpenSession("a", "third", restart_offer(2), tracks(), []))
+    assert len(node.engine.named("restart_ice")) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r"a=fingerprint:sha-256 ..:", "a=fingerprint:sha-256 00:"),
+        ("a=ssrc:", "a=no-ssrc:"),
+        ("a=ice-ufrag:new1", "a=ice-ufrag:new0"),
+    ],
+)
+def test_any_other_difference_makes_a_new_session(node: Node, old: str, new: str) -> None:
+    node.agent.open_session("r", 1, OpenSession("a", "first", restart_offer(0), tracks(), []))
+    offer = re.sub(old, new, restart_offer(1))
+    assert offer != restart_offer(1)
+    session = node.agent.open_session("r", 1, OpenSession("a", "second", offer, tracks(), []))
+    assert session.session_id == "second"
+    assert node.engine.named("close_session") == [("first", "replaced")]
+
+
+def test_a_restart_that_comes_too_late_is_a_new_session(node: Node) -> None:
+    node.join("a", session="first")
+    node.engine.refuse = "unknown_session"
+    session = node.agent.open_session("r", 1, OpenSession("a", "second", restart_offer(1), tracks(), []))
+    assert session.session_id == "second"
+
+
 def test_an_older_epoch_is_refused_and_a_newer_one_taken_over(node: Node) -> None:
     node.join("a", epoch=5)
     for call in (

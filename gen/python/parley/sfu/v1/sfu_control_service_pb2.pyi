@@ -185,8 +185,11 @@ class OpenSessionResponse(_message.Message):
 
     SDP_ANSWER_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
     sdp_answer: _builtins.str
     """SDP answer with the node's candidates."""
+    session_id: _builtins.str
+    """The session: the request's, or the participant's present one where the offer restarts its ICE."""
     @_builtins.property
     def slots(self) -> _containers.RepeatedCompositeFieldContainer[_media_pb2.SlotState]:
         """Every slot of the session with what it carries at first."""
@@ -196,10 +199,11 @@ class OpenSessionResponse(_message.Message):
         *,
         sdp_answer: _builtins.str = ...,
         slots: _abc.Iterable[_media_pb2.SlotState] | None = ...,
+        session_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sdp_answer", b"sdp_answer", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sdp_answer", b"sdp_answer", "session_id", b"session_id", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -114,8 +114,9 @@ class SfuControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OpenSession(self, request, context):
-        """Opens a session from an SDP offer; the room is opened if it is not. A participant's older session is closed; the same
-        `session_id` again gives the same answer.
+        """Opens a session from an SDP offer; the room is opened if it is not. A participant's older session is closed,
+        unless the offer differs from its offer in nothing but ICE credentials and candidates: then it stays, with its id, keys and
+        streams, and the answer has new credentials (ICE restart, RFC 8445 section 9). The same `session_id` again gives the same answer.
 
         Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING.
         """

@@ -47,8 +47,9 @@ class SfuControlServiceStub:
     Errors: EPOCH_STALE.
     """
     OpenSession: _grpc.UnaryUnaryMultiCallable[_sfu_control_service_pb2.OpenSessionRequest, _sfu_control_service_pb2.OpenSessionResponse]
-    """Opens a session from an SDP offer; the room is opened if it is not. A participant's older session is closed; the same
-    `session_id` again gives the same answer.
+    """Opens a session from an SDP offer; the room is opened if it is not. A participant's older session is closed,
+    unless the offer differs from its offer in nothing but ICE credentials and candidates: then it stays, with its id, keys and
+    streams, and the answer has new credentials (ICE restart, RFC 8445 section 9). The same `session_id` again gives the same answer.
 
     Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING.
     """
@@ -106,8 +107,9 @@ class SfuControlServiceAsyncStub(SfuControlServiceStub):
     Errors: EPOCH_STALE.
     """
     OpenSession: _aio.UnaryUnaryMultiCallable[_sfu_control_service_pb2.OpenSessionRequest, _sfu_control_service_pb2.OpenSessionResponse]  # type: ignore[assignment]
-    """Opens a session from an SDP offer; the room is opened if it is not. A participant's older session is closed; the same
-    `session_id` again gives the same answer.
+    """Opens a session from an SDP offer; the room is opened if it is not. A participant's older session is closed,
+    unless the offer differs from its offer in nothing but ICE credentials and candidates: then it stays, with its id, keys and
+    streams, and the answer has new credentials (ICE restart, RFC 8445 section 9). The same `session_id` again gives the same answer.
 
     Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING.
     """
@@ -180,8 +182,9 @@ class SfuControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sfu_control_service_pb2.OpenSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sfu_control_service_pb2.OpenSessionResponse, _abc.Awaitable[_sfu_control_service_pb2.OpenSessionResponse]]:
-        """Opens a session from an SDP offer; the room is opened if it is not. A participant's older session is closed; the same
-        `session_id` again gives the same answer.
+        """Opens a session from an SDP offer; the room is opened if it is not. A participant's older session is closed,
+        unless the offer differs from its offer in nothing but ICE credentials and candidates: then it stays, with its id, keys and
+        streams, and the answer has new credentials (ICE restart, RFC 8445 section 9). The same `session_id` again gives the same answer.
 
         Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING.
         """
