@@ -190,13 +190,10 @@ async def test_rooms_spread_over_shards_and_media_flows_on_each(tmp_path: Path) 
             pairs = [[await room.join(number, video_slots=1) for number in (1, 2)] for room in (one, other)]
             for room, (first, second) in zip((one, other), pairs, strict=True):
                 await room.until(partial(both_see, first, second))
-            ports = {
-                port
-                for pair in pairs
-                for guest in pair
-                for port in re.findall(r"(\d+) typ host", guest.answer.sdp_answer)
-            }
-        assert {int(port) for port in ports} == set(node.ready["media_ports"])
+            answers = [guest.answer.sdp_answer for pair in pairs for guest in pair]
+        for transport, ports in (("udp", "media_ports"), ("tcp", "media_tcp_ports")):
+            named = {port for sdp in answers for port in re.findall(rf" {transport} \S+ \S+ (\d+) typ host", sdp)}
+            assert {int(port) for port in named} == set(node.ready[ports])
 
 
 def both_see(first: Guest, second: Guest) -> bool:
