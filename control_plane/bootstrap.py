@@ -47,7 +47,12 @@ class Application:
             SigningKeyError: The signing key can't be used.
         """
         self._address = settings.control_plane_address
-        self._live_stores = LiveStores(LiveOptions(settings.redis_url.get_secret_value()), clock, current_traceparent)
+        options = LiveOptions(
+            settings.redis_url.get_secret_value(),
+            turn_uris=tuple(settings.turn_uris),
+            turn_secret=settings.turn_secret.get_secret_value(),
+        )
+        self._live_stores = LiveStores(options, clock, current_traceparent)
         self._planning = PlanningPart(
             settings,
             clock,

@@ -31,7 +31,6 @@ from control_plane.application.watching import SessionWatcher
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError
 from control_plane.domain.ids import IdFactory
-from control_plane.domain.media import IceServer
 from control_plane.events.broker import BLOCK_MS, RedisEventLog
 from control_plane.events.commands import Committer
 from control_plane.events.consumers import RedisConsumerLeases
@@ -44,6 +43,7 @@ from control_plane.placement.registry import NodeRegistry
 from control_plane.placement.selectors import Selector, WeightedSelector
 from control_plane.redis_store import RedisClient, connect
 from control_plane.telemetry.live import show_census
+from control_plane.turn import TurnServers
 
 _ROOM_TICK: Final = 0.25
 _CONSUMER_TICK: Final = 0.5
@@ -62,7 +62,8 @@ class LiveOptions:
     timing: Timing = field(default_factory=Timing)
     times: SignalingTimes = field(default_factory=SignalingTimes)
     selector: Selector = field(default_factory=WeightedSelector)
-    ice_servers: tuple[IceServer, ...] = ()
+    turn_uris: tuple[str, ...] = ()
+    turn_secret: str = field(default="", repr=False)
     watcher_queue: int = 256
     max_log: int = 10_000
 
@@ -123,6 +124,7 @@ class LivePart:
         self.stays = StayKeeper(RedisStayOutbox(self._client), around.stays)
         self.relay = OutboxRelay(around.outbox, around.directory, self.live, self.rooms, stores.relay_awake)
         sessions = SessionOpener(self.rooms, around.nodes, observer)
+        ice_servers = TurnServers(clock, options.turn_uris, options.turn_secret)
         self.joiner = MeetingJoiner(
             live=self.live,
             directory=around.directory,
@@ -133,7 +135,7 @@ class LivePart:
             times=times,
             observer=observer,
             background=self.background,
-            ice_servers=options.ice_servers,
+            ice_servers=ice_servers,
         )
         self.signaling = Signaling(
             live=self.live,
@@ -146,7 +148,7 @@ class LivePart:
             times=times,
             observer=observer,
             background=self.background,
-            ice_servers=options.ice_servers,
+            ice_servers=ice_servers,
         )
         self.watcher = SessionWatcher(self.live, self.log, clock, around.ids, times, observer)
         self.reports = NodeReports(self.registry, self.rooms, timing, observer, self.background)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+_TURN_URI: Final = re.compile(
+    r"turns?:(?:[A-Za-z0-9.-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?"
+)
 
 
 class ControlPlaneSettings(BaseSettings):
@@ -42,6 +47,15 @@ class ControlPlaneSettings(BaseSettings):
     operator_token: SecretStr = Field(
         default=SecretStr(""), description="Secret of operators' calls. Empty: there are no operators' calls."
     )
+    turn_uris: list[str] = Field(
+        default=[],
+        max_length=8,
+        description="URIs of TURN servers that relay media where networks let nothing else through, such as "
+        "turn:turn.example.org:3478?transport=tcp. Empty: there are none.",
+    )
+    turn_secret: SecretStr = Field(
+        default=SecretStr(""), description="Secret shared with the TURN servers (coturn: static-auth-secret)."
+    )
     sign_up: bool = Field(default=True, description="Whether people can make accounts by themselves.")
     guest_hosts: bool = Field(default=True, description="Whether guests may create instant meetings.")
     region: str = Field(default="local", pattern=r"^[a-z0-9-]{1,32}$", description="Region of this process.")
@@ -61,6 +75,21 @@ class ControlPlaneSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least level that is logged."
     )
+
+    @field_validator("turn_uris")
+    @classmethod
+    def _are_turn_uris(cls, value: list[str]) -> list[str]:
+        if not all(_TURN_URI.fullmatch(uri) for uri in value):
+            message = "a TURN URI is turn:host:port or turns:host:port, with ?transport=udp or tcp (RFC 7065)"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _turn_has_a_secret(self) -> Self:
+        if self.turn_uris and not self.turn_secret.get_secret_value():
+            message = "turn_uris needs turn_secret: without it no client gets credentials"
+            raise ValueError(message)
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -17,6 +17,7 @@ from control_plane.application.background import Background
 from control_plane.application.callers import Caller, CallerKind
 from control_plane.application.history import StayKeeper
 from control_plane.application.live_ports import (
+    IceServers,
     Joining,
     LiveMeetings,
     LiveView,
@@ -31,7 +32,7 @@ from control_plane.application.ports import SignedToken
 from control_plane.application.sessions import SessionOpener
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError
-from control_plane.domain.media import IceServer, MediaAnswer, MediaOffer, OpenedSession
+from control_plane.domain.media import MediaAnswer, MediaOffer, OpenedSession
 from control_plane.domain.meeting import Meeting
 from control_plane.domain.meeting_errors import meeting_ended, meeting_not_found
 from control_plane.domain.participant import Participant, ParticipantRole, ParticipantState
@@ -97,7 +98,7 @@ class MeetingJoiner:
         times: SignalingTimes,
         observer: Observer,
         background: Background,
-        ice_servers: tuple[IceServer, ...] = (),
+        ice_servers: IceServers,
     ) -> None:
         self._live = live
         self._directory = directory
@@ -220,7 +221,8 @@ class MeetingJoiner:
     def _answer(self, view: LiveView, participant: Participant, placement: Placement, opened: OpenedSession) -> Joined:
         participant = view.participant(participant.id) or participant
         token = self._tokens.issue(view.meeting_id, participant.id, participant.role)
-        answer = MediaAnswer(opened.sdp, view.slots or opened.slots, placement.epoch, self._ice_servers)
+        ice_servers = self._ice_servers.servers(participant.id)
+        answer = MediaAnswer(opened.sdp, view.slots or opened.slots, placement.epoch, ice_servers)
         return Joined(participant, token, answer, view)
 
     @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import NewType, Protocol
 
 from control_plane.application.ports import SignedToken
 from control_plane.domain.event import Event, LeaveReason, SlotAssignment, TrackEncodings
-from control_plane.domain.media import MediaOffer, OpenedSession, SlotSelection
+from control_plane.domain.media import IceServer, MediaOffer, OpenedSession, SlotSelection
 from control_plane.domain.meeting import Meeting
 from control_plane.domain.participant import Participant, ParticipantRole, Track
 from control_plane.placement.model import Placement
@@ -527,6 +527,14 @@ class MeetingDirectory(Protocol):
         Raises:
             DomainError: PASSCODE_WRONG, PASSCODE_ATTEMPTS_EXCEEDED.
         """
+        ...
+
+
+class IceServers(Protocol):
+    """Servers that help a client to reach its media node."""
+
+    def servers(self, participant_id: str) -> tuple[IceServer, ...]:
+        """Returns the servers with credentials of a participant; empty: there are none."""
         ...
 
 

@@ -12,6 +12,7 @@ from control_plane.application.background import Background
 from control_plane.application.history import StayKeeper
 from control_plane.application.joining import session_id_of
 from control_plane.application.live_ports import (
+    IceServers,
     LiveMeetings,
     MediaNodes,
     NodeUnreachableError,
@@ -27,7 +28,7 @@ from control_plane.application.rooms import Rooms
 from control_plane.application.sessions import SessionOpener
 from control_plane.domain.clock import Clock
 from control_plane.domain.event import LeaveReason
-from control_plane.domain.media import IceServer, MediaAnswer, MediaOffer, OpenedSession, SlotSelection
+from control_plane.domain.media import MediaAnswer, MediaOffer, OpenedSession, SlotSelection
 from control_plane.domain.participant import Participant, ParticipantEvent, Track, advance
 from control_plane.domain.signaling_errors import media_node_unavailable, mid_unknown
 from control_plane.placement.model import Placement
@@ -66,7 +67,7 @@ class Signaling:
         times: SignalingTimes,
         observer: Observer,
         background: Background,
-        ice_servers: tuple[IceServer, ...] = (),
+        ice_servers: IceServers,
     ) -> None:
         self._live = live
         self._rooms = rooms
@@ -97,7 +98,8 @@ class Signaling:
         renewed = replace(participant, session_id=session_id, tracks=offer.tracks, state=state)
         await self._live.replace_session(who.meeting_id, renewed, opened.slots, placement.epoch)
         self._observer.counted("sessions_renegotiated")
-        return MediaAnswer(opened.sdp, opened.slots, placement.epoch, self._ice_servers)
+        ice_servers = self._ice_servers.servers(participant.id)
+        return MediaAnswer(opened.sdp, opened.slots, placement.epoch, ice_servers)
 
     async def _open(
         self, meeting_id: str, participant: Participant, key: SessionKey, offer: MediaOffer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from control_plane.domain.event import SlotAssignment
 from control_plane.domain.participant import Track
@@ -69,7 +69,7 @@ class IceServer:
 
     uris: tuple[str, ...]
     username: str = ""
-    credential: str = ""
+    credential: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ def main(folder: Path) -> None:
         "operator_token": (folder / "operator-token").read_text(),
         "database_url": f"postgresql+psycopg://parley:{password}@postgres/parley",
         "redis_url": "redis://redis/0",
+        "turn_secret": (folder / "turn-secret").read_text(),
         "signing_key_file": str(folder / "signing-key.pem"),
     }
     _write(folder / "parley.toml", "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()), _OWNER)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from control_plane.application.callers import Caller, CallerKind
 from control_plane.application.joining import Joined, JoinRequest
@@ -230,6 +231,10 @@ class FakeNode:
         return happening
 
 
+ICE_RESTART: Final = "restart"
+"""An offer that the fake nodes take for one that differs from the session's in its ICE credentials alone."""
+
+
 class FakeNodes:
     """Implements `MediaNodes` over any number of fake nodes."""
 
@@ -264,6 +269,10 @@ class FakeNodes:
         if node.refuse is not None:
             raise node.refuse
         node = self._room(placement)
+        held = node.sessions[placement.room_id].get(session.participant_id)
+        if held is not None and offer.sdp == ICE_RESTART:
+            kept = node.answers[held.session_id]
+            return replace(kept, sdp=f"restart by {session.session_id}", session_id=held.session_id)
         if session.session_id not in node.answers:
             node.opened += 1
             slots = (SlotAssignment("3"), SlotAssignment("4"))

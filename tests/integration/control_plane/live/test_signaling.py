@@ -45,6 +45,7 @@ from control_plane.domain.participant import (
 from tests.integration.control_plane.live.conftest import MakeReplica
 from tests.support.live import (
     HOST,
+    ICE_RESTART,
     NOON,
     TRACKS,
     FakeNode,
@@ -70,6 +71,39 @@ async def test_a_new_offer_ends_the_old_session(replica: Replica, node: FakeNode
     assert node.sessions[MEETING][person.id].session_id == person.session_id
     again = await replica.part.signaling.renegotiate(attendee(ana), MediaOffer("new", TRACKS), "r1")
     assert again.sdp == answer.sdp
+
+
+async def test_an_offer_that_restarts_ice_keeps_the_session(replica: Replica, node: FakeNode) -> None:
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    before = (await replica.view(participant_id=ana.participant.id)).participants
+    replica.part.start()
+    watching = Watching(replica, ben)
+
+    answers = [
+        await replica.part.signaling.renegotiate(attendee(ana), MediaOffer(ICE_RESTART, TRACKS), request)
+        for request in ("r1", "r1", "r2")
+    ]
+
+    assert answers[0].sdp == answers[1].sdp != answers[2].sdp
+    assert answers[0].slots == ana.answer.slots
+    assert (await replica.view(participant_id=ana.participant.id)).participants == before
+    assert node.sessions[MEETING][ana.participant.id].session_id == ana.participant.session_id
+    assert watching.events == [], "nobody else need know"
+    await watching.stop()
+
+
+async def test_answers_bring_relays_with_credentials_of_the_participant(
+    make_replica: MakeReplica, node: FakeNode
+) -> None:
+    replica = make_replica(turn_uris=("turn:192.0.2.1:3478",), turn_secret="north")
+    await replica.register(node)
+    ana = await replica.join("Ana")
+    renewed = await replica.part.signaling.renegotiate(attendee(ana), MediaOffer("new", TRACKS), "r1")
+    for answer in (ana.answer, renewed):
+        (server,) = answer.ice_servers
+        assert server.uris == ("turn:192.0.2.1:3478",)
+        assert server.username.endswith(f":{ana.participant.id}")
+        assert server.credential
 
 
 async def test_muting_is_seen_by_everyone_and_by_the_node(replica: Replica, node: FakeNode) -> None:
