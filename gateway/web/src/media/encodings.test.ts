@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { settle } from "@/testing/fake_clock";
-import { type EncodingSender, EncodingSwitch, planEncodings } from "./encodings";
+import { cameraEncodings, type EncodingSender, EncodingSwitch, planEncodings } from "./encodings";
 
-const sent = (height: number, needed?: readonly string[]) =>
-  planEncodings(height, needed).map(({ rid, active, scaleResolutionDownBy, maxBitrate }) =>
+const sent = (height: number, needed?: readonly string[], width = (height * 16) / 9) =>
+  planEncodings({ width, height }, needed).map(({ rid, active, scaleResolutionDownBy, maxBitrate }) =>
     active ? `${rid} 1/${scaleResolutionDownBy} ${maxBitrate / 1000}k` : `${rid} off`,
   );
 
@@ -21,8 +21,13 @@ describe("a camera's encodings", () => {
     expect(sent(1080)).toEqual(["q 1/4 500k", "h 1/2 1700k", "f 1/1 3000k"]);
   });
 
+  test("are no more than Chromium sends of a picture", () => {
+    expect(sent(480, undefined, 640)).toEqual(["q 1/2 500k", "h 1/1 1700k", "f off"]);
+    expect(sent(540)).toEqual(["q 1/4 150k", "h 1/2 500k", "f 1/1 1700k"]);
+  });
+
   test("are those of the usual camera before there is one", () => {
-    expect(sent(0)).toEqual(sent(720));
+    expect(cameraEncodings()).toMatchObject(planEncodings({ width: 1280, height: 720 }, undefined));
   });
 
   test("stop when nobody needs them", () => {
@@ -39,7 +44,7 @@ describe("a camera's encodings", () => {
 
 /** A sender as browsers have it: parameters are good for one change, and changes take a while. */
 class FakeSender implements EncodingSender {
-  track: MediaStreamTrack | null = { getSettings: () => ({ height: 720 }) } as MediaStreamTrack;
+  track: MediaStreamTrack | null = { getSettings: () => ({ width: 1280, height: 720 }) } as MediaStreamTrack;
   encodings: RTCRtpEncodingParameters[] = ["q", "h", "f"].map((rid) => ({ rid, active: true }));
   readonly done: (() => void)[] = [];
   private read = 0;
@@ -100,7 +105,7 @@ describe("switching encodings", () => {
     const encodings = new EncodingSwitch(sender);
     encodings.need(["q", "h"]);
     await sender.finish();
-    sender.track = { getSettings: () => ({ height: 180 }) } as MediaStreamTrack;
+    sender.track = { getSettings: () => ({ width: 320, height: 180 }) } as MediaStreamTrack;
     encodings.refresh();
     await sender.finish();
     expect(sender.active).toBe("q");

@@ -11,12 +11,25 @@ const BITRATES = [
   { height: 720, bitrate: 1_700_000 },
   { height: 1080, bitrate: 3_000_000 },
 ] as const;
-/** Below this many lines a picture is no use to anybody: a smaller encoding is not worth its packets. */
-const MIN_HEIGHT = 120;
-/** A camera of this height is assumed before there is one. */
-const USUAL_HEIGHT = 720;
+/**
+ * How many encodings are worth sending of a picture with so many pixels. Chromium has the same steps (libwebrtc's simulcast formats):
+ * it sends the first two of three of a smaller picture whatever is asked, so those must be the ones that count.
+ */
+const LEVELS = [
+  { pixels: 960 * 540, levels: 3 },
+  { pixels: 480 * 270, levels: 2 },
+  { pixels: 0, levels: 1 },
+] as const;
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A camera of this size is assumed before there is one. */
+const USUAL: Size = { width: 1280, height: 720 };
 /** Three temporal layers (W3C WebRTC-SVC), so that a receiver can be given half or a quarter of the frames. */
-export const TEMPORAL_LAYERS = "L1T3";
+const TEMPORAL_LAYERS = "L1T3";
 
 export interface PlannedEncoding {
   readonly rid: Rid;
@@ -26,22 +39,33 @@ export interface PlannedEncoding {
 }
 
 /**
- * The encodings of a camera of `height` lines (0: there is none yet). Of a small capture fewer are sent: one of 360 lines has no
- * quarter worth sending, so `q` is its half and `h` all of it. `needed` undefined: all are.
+ * The encodings of a camera of this size. Of a small capture fewer are sent: one of 360 lines has no quarter worth sending, so `q` is
+ * its half and `h` all of it. `needed` undefined: all are.
  */
-export function planEncodings(height: number, needed: readonly string[] | undefined): PlannedEncoding[] {
-  const lines = height || USUAL_HEIGHT;
-  const levels = lines / 4 >= MIN_HEIGHT ? 3 : lines / 2 >= MIN_HEIGHT ? 2 : 1;
+export function planEncodings({ width, height }: Size, needed: readonly string[] | undefined): PlannedEncoding[] {
+  const levels = LEVELS.find(({ pixels }) => width * height >= pixels)?.levels ?? 1;
   const sent = RIDS.slice(0, levels);
   // Whoever needs more than this camera has is served best by the best there is.
   const beyond = needed?.some((rid) => RIDS.indexOf(rid as Rid) >= levels);
   const active = sent.filter((rid, index) => !needed || needed.includes(rid) || (beyond && index === levels - 1));
   return RIDS.map((rid, index) => {
     const scale = 2 ** Math.max(0, levels - 1 - index);
-    const entry = BITRATES.find((one) => one.height >= lines / scale) ?? BITRATES[BITRATES.length - 1];
+    const entry = BITRATES.find((one) => one.height >= height / scale) ?? BITRATES[BITRATES.length - 1];
     const maxBitrate = entry?.bitrate ?? 0;
     return { rid, active: active.includes(rid), scaleResolutionDownBy: scale, maxBitrate };
   });
+}
+
+type Layered = RTCRtpEncodingParameters & { scalabilityMode?: string };
+
+/** With temporal layers. */
+export function layered(encoding: RTCRtpEncodingParameters): Layered {
+  return { ...encoding, scalabilityMode: TEMPORAL_LAYERS };
+}
+
+/** What a camera's sender begins with, before its camera is known. */
+export function cameraEncodings(): Layered[] {
+  return planEncodings(USUAL, undefined).map(layered);
 }
 
 /** What is used of an RTCRtpSender. */
@@ -91,7 +115,8 @@ export class EncodingSwitch {
     if (parameters.encodings.length < 2) {
       return;
     }
-    const plan = planEncodings(this.sender.track?.getSettings().height ?? 0, this.needed);
+    const { width = 0, height = 0 } = this.sender.track?.getSettings() ?? {};
+    const plan = planEncodings(width && height ? { width, height } : USUAL, this.needed);
     let changed = false;
     for (const encoding of parameters.encodings) {
       const planned = plan.find(({ rid }) => rid === encoding.rid);

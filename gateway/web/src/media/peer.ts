@@ -2,7 +2,7 @@
 
 import type { MediaAnswer, MediaOffer, SlotRequest, Track, TrackSource } from "@/session/model";
 import { offered } from "./codecs";
-import { EncodingSwitch } from "./encodings";
+import { cameraEncodings, EncodingSwitch, layered } from "./encodings";
 import type { LocalMedia } from "./local_media";
 
 export const AUDIO_SLOTS = 3;
@@ -15,8 +15,9 @@ const SENDING: readonly { source: TrackSource; kind: "audio" | "video"; encoding
     kind: "audio",
     encodings: [{ maxBitrate: 40_000, networkPriority: "high", priority: "high" }],
   },
-  { source: "camera", kind: "video", encodings: [{ maxBitrate: 1_700_000 }] },
-  { source: "screen", kind: "video", encodings: [{ maxBitrate: 2_500_000 }] },
+  { source: "camera", kind: "video", encodings: cameraEncodings() },
+  // One size: whoever is shown a screen wants to read it. Who cannot take all of it gets fewer frames.
+  { source: "screen", kind: "video", encodings: [layered({ maxBitrate: 2_500_000 })] },
   { source: "screen-audio", kind: "audio", encodings: [{ maxBitrate: 64_000 }] },
 ];
 
