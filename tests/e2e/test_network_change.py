@@ -1,0 +1,44 @@
+"""A device that comes into another network looks for a new way and keeps its session: one offer and no gap."""
+
+import asyncio
+from typing import Final
+
+import pytest
+
+from tests.support.browser import Person
+from tests.support.call import Call
+from tests.support.waiting import until
+
+_WATCH_SECONDS: Final = 4.0
+_STEADY_SECONDS: Final = 1.0
+"""No picture may stand still for longer: the old way carries media until the new one does."""
+
+_CONNECTIONS: Final = "parleyTest.connections.filter(({ connectionState }) => connectionState !== 'closed').length"
+_UFRAG: Final = "parleyTest.connections.at(-1).currentLocalDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]"
+pytestmark = pytest.mark.timeout(120)
+
+
+async def test_another_network_keeps_the_session(call: Call) -> None:
+    ann, bob = call.ann, call.bob
+    offers, connections = await ann.offers(), await ann.page.evaluate(_CONNECTIONS)
+    before = await _ufrag(ann)
+    await ann.follow(bob)
+    await bob.follow(ann)
+
+    await ann.page.evaluate("dispatchEvent(new Event('online'))")
+
+    await until(lambda: _ufrag(ann), lambda ufrag: ufrag != before, what="a new way is agreed on")
+    await asyncio.sleep(_WATCH_SECONDS)
+    assert await ann.offers() == offers + 1
+    assert await ann.page.evaluate(_CONNECTIONS) == connections
+    for viewer, other in ((ann, bob), (bob, ann)):
+        seen = await viewer.followed(other)
+        assert seen.longest_freeze < _STEADY_SECONDS, f"{viewer.name} saw {other.name} freeze: {seen}"
+    await ann.hears(bob)
+    await bob.hears(ann)
+
+
+async def _ufrag(person: Person) -> str:
+    """The ICE user name fragment that is in use."""
+    ufrag: str = await person.page.evaluate(_UFRAG)
+    return ufrag
