@@ -7,10 +7,12 @@ here.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self, TypeAlias, final
+from typing import Literal, Self, TypeAlias, TypedDict, final
 
 MediaKind: TypeAlias = Literal["audio", "video"]
 SessionState: TypeAlias = Literal["connecting", "connected", "closed"]
+LayerReason: TypeAlias = Literal["best", "viewport", "bandwidth", "sender", "policy", "switching"]
+BandwidthState: TypeAlias = Literal["sufficient", "increasing", "holding", "delayed", "lossy", "probing"]
 CloseReason: TypeAlias = Literal["requested", "replaced", "ice_timeout", "dtls_failed", "peer_closed"]
 
 class EngineError(Exception):
@@ -222,6 +224,59 @@ class SlotRequest:
         No limit) and `priority` (higher first) steer the layer choice when bandwidth is short.
         """
 
+class VideoLayer(TypedDict):
+    """A quality of a track: an encoding of simulcast, or layers of one; measured over the last second it came."""
+
+    rid: str
+    spatial: int
+    temporal: int
+    width: int
+    height: int
+    frames_per_second: float
+    bits_per_second: int
+
+class SlotExplanation(TypedDict):
+    """What a slot carries, and why it is not more.
+
+    `best` is the best that its track has, switched off at the sender or not; `useful_height` is that of the layer that
+    suffices for the layout. `reason` is None for an empty slot and for sound.
+    """
+
+    mid: str
+    kind: MediaKind
+    sent: VideoLayer | None
+    best: VideoLayer | None
+    useful_height: int
+    reason: LayerReason | None
+    max_height: int
+    missing_bits_per_second: int
+
+class TrackExplanation(TypedDict):
+    """What a client sends on a track: the encodings that come, the smallest first, and the rids that are needed."""
+
+    mid: str
+    encodings: list[VideoLayer]
+    wanted_rids: list[str]
+    fraction_lost: float
+    codec: str
+
+class SessionExplanation(TypedDict):
+    """What is known of a session's way, and what its slots carry; the figures of `parley.meeting.v1.MediaExplanation`.
+
+    `bandwidth_state` None: the client gives no feedback, and the estimate means nothing.
+    """
+
+    transport: Literal["udp", "tcp"] | None
+    estimated_bits_per_second: int
+    bandwidth_state: BandwidthState | None
+    queueing_delay_ms: float
+    fraction_lost: float
+    sent_bits_per_second: int
+    wanted_bits_per_second: int
+    round_trip_time_ms: float | None
+    slots: list[SlotExplanation]
+    tracks: list[TrackExplanation]
+
 @final
 class Engine:
     """The forwarding engine.
@@ -308,6 +363,9 @@ class Engine:
         lost, jitter_ms, codec, audio_level) and `slots` (mid, source_session_id, source_mid, packets, bytes,
         fraction_lost, nacks, key_frames_requested). A snapshot taken by the shard; waits at most 200 ms.
         """
+
+    def explain(self, session_id: str) -> SessionExplanation:
+        """Say why a session's pictures look as they do; waits for its shard for at most 200 ms."""
 
 def build_info() -> Mapping[str, str]:
     """Version of the engine, of the Rust compiler, target and whether GSO and GRO are in use on this kernel."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from media_plane._engine import (
     CloseReason,
@@ -17,6 +17,9 @@ from media_plane._engine import (
     SlotRequest,
 )
 from media_plane.node.sdp.negotiation import Agreement
+
+if TYPE_CHECKING:
+    from media_plane._engine import SessionExplanation
 
 
 class EnginePort(Protocol):
@@ -73,6 +76,10 @@ class EnginePort(Protocol):
 
     def session_stats(self, session_id: str) -> Mapping[str, object]:
         """Figures of a session."""
+        ...
+
+    def explain(self, session_id: str) -> SessionExplanation:
+        """Say why a session's pictures look as they do."""
         ...
 
 

@@ -13,7 +13,9 @@ from media_plane.node import converters
 from media_plane.node.agent import Agent, OpenSession
 from media_plane.node.announcer import session_state, slot_state
 from media_plane.node.engine_port import EnginePort
+from media_plane.node.errors import SessionNotFoundError
 from media_plane.node.event_log import EventLog
+from media_plane.node.explanation import explanation
 from media_plane.node.rooms import Room, Rooms
 from parley.sfu.v1 import sfu_control_service_pb2 as pb
 from parley.sfu.v1.sfu_control_service_pb2_grpc import SfuControlServiceServicer
@@ -122,6 +124,18 @@ class SfuControlServicer(SfuControlServiceServicer):
             if room.sessions.get(participant_id) is session:
                 response.sessions.append(converters.session_stats(room, participant_id, figures))
         return response
+
+    async def ExplainSession(
+        self, request: pb.ExplainSessionRequest, context: aio.ServicerContext[Any, Any]
+    ) -> pb.ExplainSessionResponse:
+        """Say why a participant's pictures look as they do."""
+        session = self._rooms.get(converters.room_id(request.room)).session(request.participant_id)
+        try:
+            # It waits for the shard, so it must not stand in the event loop's way.
+            figures = await asyncio.to_thread(self._engine.explain, session.session_id)
+        except EngineError as error:  # closed meanwhile
+            raise SessionNotFoundError from error
+        return pb.ExplainSessionResponse(explanation=explanation(figures))
 
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: aio.ServicerContext[Any, Any]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from media_plane._engine import CloseReason, EngineError, Event, LocalTransport, SessionParameters, SlotRequest
 
 if TYPE_CHECKING:
+    from media_plane._engine import SessionExplanation
     from media_plane.node.engine_port import EnginePort
 
 
@@ -76,6 +77,21 @@ class FakeEngine:
     def session_stats(self, session_id: str) -> Mapping[str, object]:
         del session_id
         return {"srtp_profile": None, "round_trip_time_ms": None, "tracks": [], "slots": []}
+
+    def explain(self, session_id: str) -> SessionExplanation:
+        del session_id
+        return {
+            "transport": None,
+            "estimated_bits_per_second": 0,
+            "bandwidth_state": None,
+            "queueing_delay_ms": 0.0,
+            "fraction_lost": 0.0,
+            "sent_bits_per_second": 0,
+            "wanted_bits_per_second": 0,
+            "round_trip_time_ms": None,
+            "slots": [],
+            "tracks": [],
+        }
 
     def named(self, name: str) -> list[tuple[Any, ...]]:
         """Return the arguments of each command of a name."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import uuid
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest_asyncio
 from grpc import aio
 from grpc_status import rpc_status
 
+from parley.meeting.v1 import explanation_pb2
 from parley.sfu.v1 import media_pb2
 from parley.sfu.v1 import sfu_control_service_pb2 as pb
 from tests.support.node_driver import Guest, NodeDriver, NodeProcess, run_node
@@ -144,6 +146,27 @@ async def test_stats_tell_what_flows(room: NodeDriver) -> None:
     assert camera.packets_received > 0
     assert slot.source == second.camera
     assert slot.packets_sent > 0
+
+
+async def test_a_session_says_what_its_slots_carry_and_why(room: NodeDriver) -> None:
+    first = await room.join(40, video_slots=2)
+    second = await room.join(41, video_slots=1)
+    await room.until(lambda: sees(first, 41) and sees(second, 40))
+    request = pb.ExplainSessionRequest(room=room.room.room, participant_id=first.participant_id)
+    told = (await room.stub.ExplainSession(request)).explanation
+    assert told.transport == explanation_pb2.MEDIA_TRANSPORT_UDP
+    slots = {slot.mid: slot for slot in told.slots}
+    full, empty = (slots[slot.mid] for slot in first.peer.video)
+    assert full.sent.height == full.best.height > 0
+    assert (full.reason, full.words) == (
+        explanation_pb2.LAYER_REASON_BEST,
+        f"{full.sent.height}p: the best that its sender sends.",
+    )
+    assert empty.reason == explanation_pb2.LAYER_REASON_UNSPECIFIED
+    camera = next(track for track in told.tracks if track.mid == first.peer.mids["camera"])
+    assert (camera.codec, camera.encodings[0].height) == ("VP8", full.sent.height)
+    with pytest.raises(aio.AioRpcError, match=r"SESSION_NOT_FOUND|no such session"):
+        await room.stub.ExplainSession(pb.ExplainSessionRequest(room=room.room.room, participant_id=str(uuid.uuid4())))
 
 
 async def test_a_connected_session_and_first_media_are_told_with_the_callers_trace(room: NodeDriver) -> None:

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use crate::event::CloseReason;
+use crate::explanation::SessionExplanation;
 use crate::params::SessionParameters;
 use crate::stats::SessionStats;
 use crate::ufrag::LocalCredentials;
@@ -73,6 +74,8 @@ pub enum Command {
     RequestKeyFrame(SessionKey, Arc<str>),
     /// Report a session's figures.
     Stats(SessionKey, SyncSender<SessionStats>),
+    /// Say why a session's pictures look as they do.
+    Explain(SessionKey, SyncSender<SessionExplanation>),
     /// End every session and the thread.
     Stop,
 }

@@ -4,17 +4,18 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::command::{Command, OpenSession, SlotRequest};
+use crate::command::{Command, OpenSession, SessionKey, SlotRequest};
 use crate::counters::{Counters, SharedCounters};
 use crate::directory::{Directory, SessionEntry};
 use crate::dtls::Identity;
 use crate::event::{CloseReason, Event};
+use crate::explanation::SessionExplanation;
 use crate::net::{MediaSocket, Network, TcpPort};
 use crate::params::{MediaKind, SessionParameters};
 use crate::queue::{CommandQueue, EventQueue};
@@ -374,10 +375,23 @@ impl Engine {
 
     /// Figures of a session; waits for its shard for at most 200 ms.
     pub fn session_stats(&self, session: &str) -> Result<SessionStats, CommandError> {
+        self.ask(session, Command::Stats)
+    }
+
+    /// Why a session's pictures look as they do; waits for its shard for at most 200 ms.
+    pub fn explain(&self, session: &str) -> Result<SessionExplanation, CommandError> {
+        self.ask(session, Command::Explain)
+    }
+
+    fn ask<T>(
+        &self,
+        session: &str,
+        question: impl FnOnce(SessionKey, SyncSender<T>) -> Command,
+    ) -> Result<T, CommandError> {
         self.check_running()?;
         let entry = self.directory.session(session)?;
         let (reply, answer) = sync_channel(1);
-        self.queue(entry.shard, Command::Stats(entry.key, reply))?;
+        self.queue(entry.shard, question(entry.key, reply))?;
         answer.recv_timeout(STATS_TIMEOUT).map_err(|error| match error {
             // The shard dropped the request: the session has just ended.
             std::sync::mpsc::RecvTimeoutError::Disconnected => CommandError::UnknownSession,

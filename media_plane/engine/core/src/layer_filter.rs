@@ -65,6 +65,11 @@ impl LayerFilter {
         spatial > self.spatial
     }
 
+    /// Whether more is wanted than the stream has allowed so far.
+    pub(crate) fn wants_more(&self) -> bool {
+        self.wanted_spatial > self.spatial || self.wanted_temporal > self.temporal
+    }
+
     /// The layers that are sent now.
     pub(crate) fn present(&self) -> (u8, u8) {
         (self.spatial, self.temporal)

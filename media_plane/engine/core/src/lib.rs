@@ -15,6 +15,7 @@ mod directory;
 pub mod dtls;
 pub mod engine;
 pub mod event;
+pub mod explanation;
 mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;

@@ -111,8 +111,15 @@ impl RateMeter {
 
     /// What all layers take together.
     pub(crate) fn total(&self) -> Rate {
-        let top = (0..MAX_LAYERS).rev().find(|spatial| self.has_layer(*spatial, None)).unwrap_or(0);
-        self.rate(top as u8, MAX_LAYERS as u8 - 1)
+        let (spatial, temporal) = self.top();
+        self.rate(spatial, temporal)
+    }
+
+    /// The highest spatial layer of the last second, and the highest temporal layer of it.
+    pub(crate) fn top(&self) -> (u8, u8) {
+        let spatial = (0..MAX_LAYERS).rev().find(|spatial| self.has_layer(*spatial, None)).unwrap_or(0);
+        let temporal = (0..MAX_LAYERS).rev().find(|temporal| self.has_layer(spatial, Some(*temporal))).unwrap_or(0);
+        (spatial as u8, temporal as u8)
     }
 
     /// Whether packets of a layer came in the last second; of None, of any temporal layer.
@@ -130,6 +137,30 @@ impl Window {
             }
         }
         self.length += other.length;
+    }
+}
+
+/// What a session's slots send, from their counters.
+#[derive(Debug, Default)]
+pub(crate) struct SentRate {
+    bytes: u64,
+    since: Micros,
+    bits_per_second: u64,
+}
+
+impl SentRate {
+    /// Takes note of how many bytes have been sent in all; a rate needs a second.
+    pub(crate) fn note(&mut self, now: Micros, bytes: u64) {
+        let elapsed = now.saturating_sub(self.since);
+        if elapsed >= SECOND {
+            self.bits_per_second = bytes.saturating_sub(self.bytes) * 8 * SECOND / elapsed;
+            (self.bytes, self.since) = (bytes, now);
+        }
+    }
+
+    /// Bits a second over the last second that is complete.
+    pub(crate) fn rate(&self) -> u64 {
+        self.bits_per_second
     }
 }
 

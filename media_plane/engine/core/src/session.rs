@@ -12,6 +12,7 @@ use crate::ice::Ice;
 use crate::outbox::Path;
 use crate::pacer::Pacer;
 use crate::params::{Codec, HeaderExtensions, MediaKind};
+use crate::rate::SentRate;
 use crate::slab::Key;
 use crate::slot::Slot;
 use crate::srtp::{InboundContext, InboundControl, InboundStream, OutboundContext, OutboundControl, SrtpProfile};
@@ -83,6 +84,9 @@ pub(crate) struct Session {
     pub next_allocation: Micros,
     /// What it was given then, in bits a second.
     pub allocated: u64,
+    /// What everything that its layout can use would take, in bits a second.
+    pub wanted: u64,
+    pub sent: SentRate,
     measured_round_trip: Option<Micros>,
     /// What to add to the client's NTP time (microseconds) to get the shard's time.
     clock_offset: Option<i64>,
@@ -125,6 +129,8 @@ impl Session {
             next_report: now + SECOND,
             next_allocation: now,
             allocated: 0,
+            wanted: 0,
+            sent: SentRate::default(),
             measured_round_trip: None,
             clock_offset: None,
         }

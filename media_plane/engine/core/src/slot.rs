@@ -74,9 +74,7 @@ pub(crate) struct Share {
     pub desired: Option<Key>,
     /// Whether the layout could use higher pictures than are known of.
     pub wants_more: bool,
-    #[expect(dead_code, reason = "for explaining a session")]
     pub limit: Limit,
-    #[expect(dead_code, reason = "for explaining a session")]
     pub missing: u64,
 }
 

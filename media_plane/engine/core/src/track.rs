@@ -120,6 +120,8 @@ pub(crate) struct Track {
     /// The sender report that the next receiver report answers: middle 32 bits of its NTP time, and its arrival.
     pub last_sender_report: Option<(u32, Micros)>,
     pub audio_level: Option<AudioLevel>,
+    /// By the last receiver report, in 256ths.
+    pub fraction_lost: u8,
     pub packets: u64,
     pub bytes: u64,
     pub last_arrival: Option<Micros>,
@@ -161,6 +163,7 @@ impl Track {
             last_packet: None,
             last_sender_report: None,
             audio_level: None,
+            fraction_lost: 0,
             packets: 0,
             bytes: 0,
             last_arrival: None,

@@ -4,6 +4,7 @@ mod sim;
 
 use parley_engine_core::clock::{MILLISECOND, Micros, SECOND};
 use parley_engine_core::event::EventKind;
+use parley_engine_core::explanation::{LayerReason, SlotExplanation};
 use sim::{Client, Conditions, Meeting};
 
 const SEEDS: u64 = 10;
@@ -247,4 +248,42 @@ fn the_stage_is_served_before_the_others() {
     meeting.run(3 * SECOND);
     assert_eq!(check(&meeting.clients[0], SLOT, meeting.now).heights().last(), Some(&180));
     assert_eq!(check(&meeting.clients[0], OTHER, meeting.now).heights().last(), Some(&360));
+}
+
+#[test]
+fn a_session_can_say_why_its_pictures_are_as_they_are() {
+    let mut meeting = watch(7, Conditions::IDEAL, 180);
+    meeting.show_at(0, OTHER, Some(1), 720, 0);
+    meeting.run(5 * SECOND);
+    let told = meeting.explain(0);
+    let [small, large] = [&told.slots[3], &told.slots[4]];
+    assert_eq!((small.reason, large.reason), (LayerReason::Viewport, LayerReason::Best));
+    let heights = |slot: &SlotExplanation| {
+        (slot.sent.as_ref().unwrap().height, slot.best.as_ref().unwrap().height, slot.useful_height)
+    };
+    assert_eq!((heights(small), heights(large)), ((180, 720, 180), (720, 720, 720)));
+    assert!((28.0..32.0).contains(&large.sent.as_ref().unwrap().frames_per_second));
+    assert_eq!(told.slots[0].reason, LayerReason::None, "sound");
+    // 180 lines take 130 kbit/s, 720 take 1.4 Mbit/s, a voice 45 kbit/s.
+    for rate in [told.sent_bits_per_second, told.wanted_bits_per_second] {
+        assert!((1_400_000..1_800_000).contains(&rate), "{told:?}");
+    }
+    let sender = meeting.explain(1);
+    let sent: Vec<_> = sender.tracks[1].encodings.iter().map(|layer| (layer.rid.as_str(), layer.height)).collect();
+    assert_eq!(sent, [("q", 180), ("f", 720)], "nobody needs the one between");
+    assert_eq!((&sender.tracks[1].wanted[..], sender.tracks[1].codec.as_str()), (&["q".into(), "f".into()][..], "VP8"));
+
+    meeting.clients[0].limit(900_000);
+    meeting.run(5 * SECOND);
+    let told = meeting.explain(0);
+    let large = &told.slots[4];
+    assert_eq!((large.reason, large.sent.as_ref().unwrap().height), (LayerReason::Bandwidth, 360));
+    assert_eq!(told.bandwidth.bits_per_second, 900_000);
+    assert!((200_000..1_500_000).contains(&large.missing_bits_per_second), "{large:?}");
+
+    meeting.clients[0].limit(90_000_000);
+    meeting.run(5 * SECOND);
+    assert_eq!(meeting.explain(0).slots[4].reason, LayerReason::Policy, "held back");
+    meeting.mute(1, sim::CAMERA, true);
+    assert_eq!(meeting.explain(0).slots[4].reason, LayerReason::Sender);
 }

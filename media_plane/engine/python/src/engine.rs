@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::error::engine_error;
 use crate::events::{close_reason, state_name, to_python};
+use crate::explanation::explanation_to_python;
 use crate::params::{SessionParameters, SlotRequest};
 
 /// The node's half of a session's transport.
@@ -148,6 +149,11 @@ impl Engine {
     fn session_stats<'py>(&self, py: Python<'py>, session_id: &str) -> PyResult<Bound<'py, PyDict>> {
         let stats = py.detach(|| self.0.session_stats(session_id));
         stats_to_python(py, refuse(py, stats)?)
+    }
+
+    fn explain<'py>(&self, py: Python<'py>, session_id: &str) -> PyResult<Bound<'py, PyDict>> {
+        let explanation = py.detach(|| self.0.explain(session_id));
+        explanation_to_python(py, refuse(py, explanation)?)
     }
 }
 

@@ -5,6 +5,7 @@
 mod engine;
 mod error;
 mod events;
+mod explanation;
 mod params;
 
 use std::collections::HashMap;

@@ -104,21 +104,18 @@ impl Demand {
 
     /// Says what keeps the slot from more, once all is divided.
     fn explain(&mut self, budget: u64) {
-        let better = self.chosen.map_or(0, |place| place + 1);
-        self.missing = 0;
-        if let Some(place) = self.next() {
-            self.limit = Limit::Bandwidth;
-            self.missing = self.price(place).saturating_sub(budget);
-            return;
-        }
-        let rest = &self.steps()[better.min(self.steps().len())..];
-        let taller = rest.iter().any(|step| step.usable || step.settling);
-        self.limit = match (rest.is_empty(), taller, self.ladder.has_taller()) {
-            (true, _, true) => Limit::Viewport,
-            (true, _, false) => Limit::Best,
-            (false, true, _) => Limit::Steadiness,
-            (false, false, _) => Limit::Sender,
+        let from = self.chosen.map_or(0, |place| place + 1);
+        let rest = &self.steps()[from.min(self.steps().len())..];
+        let comes = |step: &Step| step.usable || step.settling;
+        let missing = rest.iter().position(comes).map(|place| self.price(from + place).saturating_sub(budget));
+        self.limit = match missing {
+            Some(0) => Limit::Steadiness,
+            Some(_) => Limit::Bandwidth,
+            None if !rest.is_empty() => Limit::Sender,
+            None if self.ladder.has_taller() => Limit::Viewport,
+            None => Limit::Best,
         };
+        self.missing = missing.unwrap_or(0);
     }
 }
 

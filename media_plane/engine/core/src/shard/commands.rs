@@ -38,6 +38,11 @@ impl Shard {
                     let _ = reply.try_send(stats);
                 }
             }
+            Command::Explain(key, reply) => {
+                if let Some(explanation) = self.explain(now, key) {
+                    let _ = reply.try_send(explanation);
+                }
+            }
             Command::Stop => self.end_all(now, network),
         }
         self.outbox.flush(network);

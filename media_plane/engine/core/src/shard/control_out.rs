@@ -219,6 +219,7 @@ fn write_receiver_report(
 fn report_block(track: &mut Track, now: Micros) -> Option<ReportBlock> {
     let ssrc = track.ssrc?;
     let report = track.reception.report()?;
+    track.fraction_lost = report.fraction_lost;
     let (last_sender_report, delay_since_last_sender_report) = match track.last_sender_report {
         Some((middle, arrival)) => (middle, ((now.saturating_sub(arrival) << 16) / SECOND) as u32),
         None => (0, 0),

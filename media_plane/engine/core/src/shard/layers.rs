@@ -5,6 +5,7 @@ use crate::allocation::{
     Demand, HOLD, Ladder, LayerId, Limit, Offered, SUFFICIENT_PERCENT, Step, UNMEASURED_BITS_PER_PIXEL, allocate,
     temporal_steps,
 };
+use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::{MILLISECOND, Micros};
 use crate::event::EventKind;
 use crate::layer_filter::LayerFilter;
@@ -57,6 +58,9 @@ impl Shard {
             return;
         }
         session.next_allocation = now + ALLOCATION_INTERVAL;
+        let overhead = PACKET_OVERHEAD as u64;
+        let sent = session.slots.iter().map(|slot| slot.figures.bytes + slot.figures.packets * overhead).sum();
+        session.sent.note(now, sent);
         let publications = session.publications.len();
         self.allocate_layers(now, index, network);
         for place in 0..publications {
@@ -132,6 +136,7 @@ impl Shard {
             demands.iter().filter_map(|demand| demand.ladder.steps().last()).map(|step| step.bits_per_second).sum();
         let Some(session) = self.session_mut(index) else { return };
         session.allocated = audio + demands.iter().map(Demand::cost).sum::<u64>();
+        session.wanted = audio + wanted;
         session.bandwidth.set_wanted(audio + wanted);
     }
 
@@ -218,6 +223,10 @@ impl Shard {
             if let Some(slot) = self.slot_mut(receiver) {
                 (slot.share.desired, slot.share.wants_more) = (desired, wants_more);
                 hold(&mut slot.share, now, demand, best.as_ref());
+                if best.as_ref().map(Step::rank) == slot.share.rank {
+                    // What is more is not sent because it could not be carried, and not the other way round.
+                    (slot.share.limit, slot.share.missing) = (demand.limit, demand.missing);
+                }
             }
         }
     }

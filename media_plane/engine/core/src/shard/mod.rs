@@ -6,6 +6,7 @@ mod bandwidth;
 mod commands;
 mod control_in;
 mod control_out;
+mod explain;
 mod fanout;
 mod layers;
 mod media_in;

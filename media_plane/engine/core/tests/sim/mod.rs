@@ -26,6 +26,7 @@ use parley_engine_core::clock::{Clock, MILLISECOND, Micros};
 use parley_engine_core::command::{Command, OpenSession, SessionKey, SlotRequest};
 use parley_engine_core::dtls::Identity;
 use parley_engine_core::event::{CloseReason, Event, EventKind};
+use parley_engine_core::explanation::SessionExplanation;
 use parley_engine_core::outbox::Path;
 use parley_engine_core::shard::{Shard, ShardConfig};
 use parley_engine_core::stats::SessionStats;
@@ -154,6 +155,12 @@ impl Meeting {
     pub fn stats(&mut self, number: usize) -> SessionStats {
         let (reply, answer) = sync_channel(1);
         self.command(Command::Stats(Self::key(number), reply));
+        answer.try_recv().expect("the session is open")
+    }
+
+    pub fn explain(&mut self, number: usize) -> SessionExplanation {
+        let (reply, answer) = sync_channel(1);
+        self.command(Command::Explain(Self::key(number), reply));
         answer.try_recv().expect("the session is open")
     }
 
