@@ -1,13 +1,14 @@
 //! Why a session's pictures look as they do, made on request (`parley.meeting.v1.MediaExplanation`).
 
 use crate::bandwidth::Estimate;
+use crate::outbox::Transport;
 use crate::params::MediaKind;
 
 /// What is known of a session's way and of what its slots carry.
 #[derive(Debug, Clone)]
 pub struct SessionExplanation {
-    /// Whether the client has proven an address.
-    pub has_path: bool,
+    /// What carries the client's media, once it has proven an address.
+    pub transport: Option<Transport>,
     /// What is known of the way to the client.
     pub bandwidth: Estimate,
     /// What is sent now, in bits a second: the packets of all slots.

@@ -125,7 +125,8 @@ impl LayerFilter {
         }
     }
 
-    fn ends_picture(&self, info: &PacketInfo) -> bool {
+    /// Whether the receiver sees nothing of the picture after this packet.
+    pub(crate) fn ends_picture(&self, info: &PacketInfo) -> bool {
         info.marker || (info.picture.layer.ends_layer && info.picture.layer.spatial == self.spatial)
     }
 

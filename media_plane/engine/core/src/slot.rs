@@ -238,14 +238,21 @@ impl Slot {
         if starts { Decision::Start(outgoing, Started::Again) } else { Decision::Forward(outgoing) }
     }
 
+    /// What was sent of a source, as far as is remembered.
+    fn filter_of(&self, source: Key) -> Option<&LayerFilter> {
+        let left = || self.left.as_ref().filter(|(left, _)| *left == source).map(|(_, filter)| filter);
+        if self.source == Some(source) { Some(&self.filter) } else { left() }
+    }
+
     /// Whether a packet of a source that the slot carries or has carried was left out.
     pub(crate) fn has_left_out(&self, source: Key, info: &PacketInfo) -> bool {
-        match self.left {
-            _ if self.source == Some(source) => self.filter.leaves_out(info),
-            Some((left, filter)) if left == source => filter.leaves_out(info),
-            // Longer ago than is remembered: nothing depends on the higher layers.
-            _ => info.picture.layer.temporal > 0,
-        }
+        // Of what is longer ago than is remembered nothing depends on the higher layers.
+        self.filter_of(source).map_or(info.picture.layer.temporal > 0, |filter| filter.leaves_out(info))
+    }
+
+    /// Whether a packet of such a source ended a picture.
+    pub(crate) fn ends_picture(&self, source: Key, info: &PacketInfo) -> bool {
+        self.filter_of(source).map_or(info.marker, |filter| filter.ends_picture(info))
     }
 
     /// Whether a packet may carry what differs between sendings (send time, transport-wide number).

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use parley_engine_core::bandwidth::BandwidthState;
 use parley_engine_core::explanation::{LayerReason, SessionExplanation, SlotExplanation, TrackExplanation, VideoLayer};
+use parley_engine_core::outbox::Transport;
 use parley_engine_core::params::MediaKind;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -12,7 +13,7 @@ use pyo3::types::{PyDict, PyList};
 pub(crate) fn explanation_to_python(py: Python<'_>, explanation: SessionExplanation) -> PyResult<Bound<'_, PyDict>> {
     let object = PyDict::new(py);
     let bandwidth = explanation.bandwidth;
-    object.set_item("transport", explanation.has_path.then_some("udp"))?;
+    object.set_item("transport", explanation.transport.map(transport_name))?;
     object.set_item("estimated_bits_per_second", bandwidth.bits_per_second)?;
     object.set_item("bandwidth_state", bandwidth_name(bandwidth.state))?;
     object.set_item("queueing_delay_ms", Duration::from_micros(bandwidth.queueing_delay).as_secs_f64() * 1_000.0)?;
@@ -25,6 +26,13 @@ pub(crate) fn explanation_to_python(py: Python<'_>, explanation: SessionExplanat
     let tracks = explanation.tracks.into_iter().map(|track| track_to_python(py, track));
     object.set_item("tracks", PyList::new(py, tracks.collect::<PyResult<Vec<_>>>()?)?)?;
     Ok(object)
+}
+
+fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp(_) => "tcp",
+    }
 }
 
 fn bandwidth_name(state: BandwidthState) -> Option<&'static str> {

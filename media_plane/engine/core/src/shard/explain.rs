@@ -15,7 +15,7 @@ impl Shard {
     pub(super) fn explain(&self, now: Micros, key: SessionKey) -> Option<SessionExplanation> {
         let session = self.session_by_key(key)?;
         Some(SessionExplanation {
-            has_path: session.path().is_some(),
+            transport: session.path().map(|path| path.transport),
             bandwidth: session.bandwidth.estimate(now),
             sent_bits_per_second: session.sent.rate(),
             wanted_bits_per_second: session.wanted,

@@ -74,7 +74,7 @@ impl Shard {
         let packet = if left_out { packet.emptied() } else { packet };
         let envelope = Envelope {
             header: OutgoingHeader {
-                marker: packet.info.marker,
+                marker: !left_out && slot.ends_picture(segment.source, packet.info),
                 payload_type: format.outgoing,
                 sequence_number: sequence,
                 timestamp: segment.timestamp(packet.info.timestamp),
