@@ -72,7 +72,7 @@ $(WEB)/dist/index.html: $(STAMPS)/npm $(WEB_SOURCES)
 setup: $(STAMPS)/engine $(WEB)/dist/index.html ## Install and build what running needs
 
 .PHONY: setup-test
-setup-test: setup $(STAMPS)/load $(STAMPS)/browser ## Install and build what testing needs besides
+setup-test: setup $(STAMPS)/load $(STAMPS)/browser $(STAMPS)/coturn ## Install and build what testing needs besides
 
 $(STAMPS)/browser: | $(STAMPS)/venv
 	@command -v chromium >/dev/null || { echo "parley: installing Chromium" && \
@@ -100,6 +100,12 @@ lock: $(STAMPS)/venv ## Resolve requirements.lock again
 	@$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
 
 # ---------------------------------------------------------------- testing
+
+$(STAMPS)/coturn: | $(STAMPS)/venv
+	@command -v turnserver >/dev/null || { echo "parley: installing coturn" && \
+	  apt-get -o DPkg::Lock::Timeout=300 -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends coturn >/dev/null; }
+	@touch $@
 
 .PHONY: test
 test: setup-test ## Check and test everything

@@ -13,7 +13,7 @@ from control_plane.domain.clock import Clock
 from control_plane.domain.media import IceServer
 
 LIFETIME: Final = timedelta(hours=12)
-"""How long credentials are good for. A server asks again for them while a relay is in use, so they outlive a long meeting."""
+"""How long credentials are good for. A relay in use is refreshed with them, so they outlive a long meeting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class TurnServers:
     def servers(self, participant_id: str) -> tuple[IceServer, ...]:
         """Returns the servers with credentials of a participant.
 
-        The name is the time of expiry and the participant, the credential the name's HMAC-SHA-1 with the secret: a server
-        checks both without asking anyone.
+        The name is the time of expiry and the participant, the credential the name's HMAC-SHA-1 with the secret: a
+        server checks both without asking anyone.
         """
         if not self.uris:
             return ()

@@ -1,0 +1,147 @@
+"""People whose network lets little through: over TCP, through a relay, over IPv6, and with a network that changes."""
+
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.conftest import Invite
+from tests.support.browser import Person
+from tests.support.fleet import Fleet
+from tests.support.turn import TurnServer
+from tests.support.waiting import until
+
+_SCRIPT = (Path(__file__).parents[1] / "support" / "reach.js").read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a browser's newest connection reaches the node, and how long it took from the answer."""
+
+    protocol: str
+    type: str
+    address: str
+    state: str
+    milliseconds: float | None
+    connections: int
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def turn(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TurnServer]:
+    server = TurnServer(tmp_path_factory.mktemp("turn"))
+    await server.start()
+    yield server
+    server.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def reachable(tmp_path_factory: pytest.TempPathFactory, turn: TurnServer) -> AsyncIterator[Fleet]:
+    """A product with addresses of both families, a TCP port and a relay."""
+    settings = {
+        "PARLEY_MEDIA_BIND_ADDRESS": "::",
+        "PARLEY_MEDIA_ADDRESSES": '["127.0.0.1", "::1"]',
+        "PARLEY_TURN_URIS": json.dumps([turn.uri]),
+        "PARLEY_TURN_SECRET": turn.secret,
+    }
+    fleet = Fleet(tmp_path_factory.mktemp("reach"), settings)
+    await fleet.start()
+    yield fleet
+    await fleet.stop()
+
+
+@pytest.fixture
+def dead_port() -> Iterator[int]:
+    """A port that takes UDP and TCP and never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+        udp.bind(("127.0.0.1", 0))
+        port: int = udp.getsockname()[1]
+        tcp.bind(("127.0.0.1", port))
+        tcp.listen()
+        yield port
+
+
+async def _limit(person: Person, mode: str, dead_port: int = 9) -> None:
+    """Let the person's window reach the node in one way only."""
+    await person.context.add_init_script(f"{_SCRIPT}; parleyReach.mode = '{mode}'; parleyReach.dead = {dead_port};")
+
+
+async def _way(person: Person) -> Way | None:
+    found = await person.page.evaluate("parleyReach.way()")
+    return Way(**found) if found else None
+
+
+async def _goes(person: Person, *, protocol: str, kind: str) -> Way:
+    """Wait until the person's connection stands and goes this way."""
+    way = await until(
+        lambda: _way(person),
+        lambda way: way is not None and (way.protocol, way.type, way.state) == (protocol, kind, "connected"),
+        within=30,
+        what=f"{person.name} reaches the node by {protocol} {kind}",
+    )
+    assert way is not None
+    return way
+
+
+async def _call(invite: Invite, fleet: Fleet, mode: str, dead_port: int = 9) -> tuple[Person, Person]:
+    """Ann, who can reach the node in one way only, comes to Bob, who has no trouble; both see the other move."""
+    ann, bob = await invite(1, name="Ann"), await invite(2, name="Bob")
+    await _limit(ann, mode, dead_port)
+    link = await bob.start_meeting(fleet.url)
+    await ann.join(link)
+    await ann.sees(bob, within=30)
+    await bob.sees(ann, within=30)
+    return ann, bob
+
+
+def _sessions(fleet: Fleet) -> tuple[int, int]:
+    """How many sessions the node has opened, and how many restarts of ICE it has seen."""
+    log = fleet.log("node")
+    return log.count("session.opened"), log.count("session.ice_restarted")
+
+
+async def test_without_udp_a_browser_comes_by_tcp(
+    invite: Invite, reachable: Fleet, dead_port: int, record_property: Callable[[str, object], None]
+) -> None:
+    ann, bob = await _call(invite, reachable, "tcp", dead_port)
+    # A browser's end of a connection has the port that the kernel gave it, which it learns by the check's answer.
+    way = await _goes(ann, protocol="tcp", kind="prflx")
+    assert way.connections == 1
+    assert way.milliseconds is not None
+    record_property("milliseconds from the answer to media over TCP", way.milliseconds)
+    print(f"over TCP: {way.milliseconds:.0f} ms from the answer to a connection")  # noqa: T201 - a figure of the run
+    assert way.milliseconds < 3_000
+    await ann.hears(bob)
+    await bob.hears(ann)
+
+
+async def test_without_any_direct_way_a_browser_comes_by_a_relay_and_its_session_moves_along(
+    invite: Invite, reachable: Fleet, turn: TurnServer, dead_port: int
+) -> None:
+    opened, restarted = _sessions(reachable)
+    ann, bob = await _call(invite, reachable, "relay", dead_port)
+    await _goes(ann, protocol="udp", kind="relay")
+    assert _sessions(reachable) == (opened + 2, restarted + 1)
+    await ann.hears(bob)
+
+    # Ann walks out of that network into one that blocks nothing.
+    await ann.page.evaluate("parleyReach.mode = 'any'")
+    await ann.page.evaluate("dispatchEvent(new Event('online'))")
+    way = await _goes(ann, protocol="udp", kind="host")
+    assert way.connections == 1
+    await ann.sees(bob)
+    await bob.sees(ann)
+    await bob.hears(ann)
+    assert _sessions(reachable) == (opened + 2, restarted + 2)
+
+    logs = [reachable.log(part) for part in ("control-plane", "node", "envoy")]
+    assert not any(turn.secret in log for log in logs)
+
+
+async def test_a_browser_comes_by_ipv6(invite: Invite, reachable: Fleet) -> None:
+    ann, _ = await _call(invite, reachable, "ipv6")
+    way = await _goes(ann, protocol="udp", kind="host")
+    assert way.address in {"::1", "[::1]"}
