@@ -69,6 +69,7 @@ class HeaderExtensions:
         abs_send_time: int | None = None,
         dependency_descriptor: int | None = None,
         video_orientation: int | None = None,
+        playout_delay: int | None = None,
     ) -> Self: ...
 
 @final

@@ -47,6 +47,7 @@ EXTENSIONS: Final[Mapping[MediaKind, Mapping[str, str]]] = {
         _ABS_SEND_TIME: "abs_send_time",
         _DEPENDENCY_DESCRIPTOR: "dependency_descriptor",
         "urn:3gpp:video-orientation": "video_orientation",
+        "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay": "playout_delay",
     },
 }
 """The engine's name of each extension it reads or writes, by URI."""

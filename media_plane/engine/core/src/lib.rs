@@ -34,6 +34,7 @@ mod queue;
 mod rate;
 mod rate_limit;
 mod reception;
+mod repair_wait;
 mod ring;
 mod room;
 mod session;

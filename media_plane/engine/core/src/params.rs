@@ -68,10 +68,12 @@ pub struct HeaderExtensions {
     pub dependency_descriptor: Option<u8>,
     /// urn:3gpp:video-orientation.
     pub video_orientation: Option<u8>,
+    /// Playout delay (WebRTC).
+    pub playout_delay: Option<u8>,
 }
 
 impl HeaderExtensions {
-    fn all(&self) -> [Option<u8>; 8] {
+    fn all(&self) -> [Option<u8>; 9] {
         [
             self.mid,
             self.rid,
@@ -81,6 +83,7 @@ impl HeaderExtensions {
             self.abs_send_time,
             self.dependency_descriptor,
             self.video_orientation,
+            self.playout_delay,
         ]
     }
 }

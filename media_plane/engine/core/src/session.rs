@@ -208,6 +208,7 @@ fn extension_ids(agreed: &HeaderExtensions) -> ExtensionIds {
         (ExtensionKind::AbsSendTime, agreed.abs_send_time),
         (ExtensionKind::DependencyDescriptor, agreed.dependency_descriptor),
         (ExtensionKind::VideoOrientation, agreed.video_orientation),
+        (ExtensionKind::PlayoutDelay, agreed.playout_delay),
     ];
     let mut ids = ExtensionIds::default();
     for (kind, id) in pairs {

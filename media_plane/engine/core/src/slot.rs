@@ -11,6 +11,7 @@ use crate::params::{MediaKind, SlotSpec};
 use crate::ring::PacketInfo;
 use crate::slab::Key;
 use crate::srtp::OutboundStream;
+use crate::wire::extension::PlayoutDelay;
 
 /// A slot that waits longer for the key frame of its next source stops showing the previous one.
 const MAX_WAIT: Micros = 3 * SECOND;
@@ -116,6 +117,8 @@ pub(crate) struct Slot {
     /// Empty until the first request.
     resent: Vec<Resent>,
     pub figures: SlotFigures,
+    /// The receiver was told to wait for repairs.
+    has_waited: bool,
 }
 
 impl Slot {
@@ -152,6 +155,7 @@ impl Slot {
             rtx_sequence,
             resent: Vec::new(),
             figures: SlotFigures::default(),
+            has_waited: false,
         }
     }
 
@@ -253,6 +257,12 @@ impl Slot {
     /// Whether a packet of such a source ended a picture.
     pub(crate) fn ends_picture(&self, source: Key, info: &PacketInfo) -> bool {
         self.filter_of(source).map_or(info.marker, |filter| filter.ends_picture(info))
+    }
+
+    /// How long the receiver shall wait for repairs of the source, in each packet once it has been told to wait.
+    pub(crate) fn playout_delay(&mut self, delay: PlayoutDelay) -> Option<PlayoutDelay> {
+        self.has_waited |= delay.0 > 0;
+        (self.has_waited && self.may_vary() && self.kind == MediaKind::Video).then_some(delay)
     }
 
     /// Whether a packet may carry what differs between sendings (send time, transport-wide number).

@@ -10,6 +10,7 @@ use crate::payload::VideoFormat;
 use crate::picture::{self, MAX_LAYERS};
 use crate::rate::RateMeter;
 use crate::reception::Reception;
+use crate::repair_wait::RepairWait;
 use crate::ring::PacketRing;
 use crate::slab::Key;
 use crate::wire::extension::AudioLevel;
@@ -114,6 +115,7 @@ pub(crate) struct Track {
     pub loss: LossTracker,
     pub ring: PacketRing,
     pub key_frames: KeyFrameRequests,
+    pub repair_wait: RepairWait,
     pub anchor: Option<TimestampAnchor>,
     /// The latest packet, as an anchor for want of a better one.
     pub last_packet: Option<TimestampAnchor>,
@@ -159,6 +161,7 @@ impl Track {
             loss: LossTracker::new(),
             ring: PacketRing::new(packets, bytes),
             key_frames: KeyFrameRequests::default(),
+            repair_wait: RepairWait::default(),
             anchor: None,
             last_packet: None,
             last_sender_report: None,

@@ -41,7 +41,7 @@ pub(crate) struct HeaderExtensions(core::HeaderExtensions);
 #[pymethods]
 impl HeaderExtensions {
     #[new]
-    #[pyo3(signature = (*, mid=None, rid=None, repaired_rid=None, audio_level=None, transport_cc=None, abs_send_time=None, dependency_descriptor=None, video_orientation=None))]
+    #[pyo3(signature = (*, mid=None, rid=None, repaired_rid=None, audio_level=None, transport_cc=None, abs_send_time=None, dependency_descriptor=None, video_orientation=None, playout_delay=None))]
     #[expect(clippy::too_many_arguments, reason = "the Python interface names each extension")]
     fn new(
         mid: Option<u8>,
@@ -52,6 +52,7 @@ impl HeaderExtensions {
         abs_send_time: Option<u8>,
         dependency_descriptor: Option<u8>,
         video_orientation: Option<u8>,
+        playout_delay: Option<u8>,
     ) -> Self {
         Self(core::HeaderExtensions {
             mid,
@@ -62,6 +63,7 @@ impl HeaderExtensions {
             abs_send_time,
             dependency_descriptor,
             video_orientation,
+            playout_delay,
         })
     }
 }

@@ -205,6 +205,9 @@ fn write_receiver_report(
     let mut count = 0;
     for key in session.tracks.iter().take(MAX_COUNT) {
         let Some(block) = tracks.get_mut(*key).and_then(|track| report_block(track, now)) else { continue };
+        if let Some(track) = tracks.get_mut(*key) {
+            track.repair_wait.note(block.fraction_lost, session.round_trip_if_measured());
+        }
         (blocks[count], ssrcs[count]) = (block, block.ssrc);
         count += 1;
     }

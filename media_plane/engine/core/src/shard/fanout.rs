@@ -18,7 +18,7 @@ use crate::slab::Key;
 use crate::slot::{Decision, Started};
 use crate::srtp::{OutboundContext, OutboundStream, Written};
 use crate::track::{Subscriber, Track};
-use crate::wire::extension::{ExtensionIds, ExtensionValues, abs_send_time};
+use crate::wire::extension::{ExtensionIds, ExtensionValues, PlayoutDelay, abs_send_time};
 use crate::wire::rtp::{OutgoingHeader, write_header};
 
 /// A received packet that is to be sent on.
@@ -131,6 +131,7 @@ pub(super) struct Envelope {
     pub(super) numbers: Option<PictureNumbers>,
     pub(super) format: Option<VideoFormat>,
     pub(super) redundancy: Redundancy,
+    pub(super) playout_delay: Option<PlayoutDelay>,
 }
 
 /// What sealing a packet for a receiver needs of its session.
@@ -162,6 +163,7 @@ impl Departure<'_> {
             dependency_descriptor: Some(packet.descriptor).filter(|descriptor| !descriptor.is_empty()),
             frame_number: envelope.numbers.and_then(|numbers| numbers.frame_number),
             video_orientation: packet.info.orientation,
+            playout_delay: envelope.playout_delay,
             ..ExtensionValues::default()
         };
         let mut plain = 0;
@@ -247,6 +249,7 @@ impl Session {
         };
         let may_vary = slot.may_vary();
         let number = (self.sends_transport_cc && may_vary).then_some(self.transport_sequence);
+        let playout_delay = slot.playout_delay(track.repair_wait.delay());
         let seal = Seal {
             path,
             keys: &srtp.outbound,
@@ -262,6 +265,7 @@ impl Session {
             numbers: outgoing.numbers,
             format: video_format,
             redundancy: format.redundancy,
+            playout_delay,
         };
         let sent = out.send(seal, &slot.mid, &envelope, &packet);
         if let Some(len) = sent {

@@ -84,6 +84,7 @@ impl Shard {
             numbers: segment.outgoing(packet.info)?.numbers.filter(|_| !left_out),
             format: track.codec.as_ref().and_then(|(_, format)| *format),
             redundancy: format.redundancy,
+            playout_delay: None,
         };
         if limit.is_some_and(|interval| !slot.may_resend(now, sequence, interval)) {
             return None;

@@ -36,9 +36,11 @@ pub enum ExtensionKind {
     DependencyDescriptor,
     /// `urn:3gpp:video-orientation`.
     VideoOrientation,
+    /// `http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`.
+    PlayoutDelay,
 }
 
-const KIND_COUNT: usize = 8;
+const KIND_COUNT: usize = 9;
 const KINDS: [ExtensionKind; KIND_COUNT] = [
     ExtensionKind::Mid,
     ExtensionKind::Rid,
@@ -48,6 +50,7 @@ const KINDS: [ExtensionKind; KIND_COUNT] = [
     ExtensionKind::AbsSendTime,
     ExtensionKind::DependencyDescriptor,
     ExtensionKind::VideoOrientation,
+    ExtensionKind::PlayoutDelay,
 ];
 
 /// The identifiers that one session agreed on.
@@ -133,6 +136,27 @@ pub struct ExtensionValues<'a> {
     pub frame_number: Option<u16>,
     /// The coordination-of-video-orientation byte (3GPP TS 26.114).
     pub video_orientation: Option<u8>,
+    /// How long a picture shall wait for its repair before it is shown.
+    pub playout_delay: Option<PlayoutDelay>,
+}
+
+/// The least time from the capture of a picture to its display, in steps of 10 ms; the most is left to the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlayoutDelay(pub u16);
+
+impl PlayoutDelay {
+    /// The unit.
+    pub const STEP_MS: u64 = 10;
+    /// What stands for the most: 10 s, libwebrtc's own.
+    const MOST: u32 = 1_000;
+
+    fn from_bits(bits: u32) -> Self {
+        Self((bits >> 12) as u16)
+    }
+
+    fn to_bytes(self) -> [u8; 4] {
+        (u32::from(self.0 & 0xfff) << 12 | Self::MOST).to_be_bytes()
+    }
 }
 
 impl<'a> ExtensionValues<'a> {
@@ -153,6 +177,9 @@ impl<'a> ExtensionValues<'a> {
                 Some(ExtensionKind::AbsSendTime) => values.abs_send_time = u24_at(value, 0),
                 Some(ExtensionKind::DependencyDescriptor) => values.dependency_descriptor = Some(value),
                 Some(ExtensionKind::VideoOrientation) => values.video_orientation = u8_at(value, 0),
+                Some(ExtensionKind::PlayoutDelay) => {
+                    values.playout_delay = u24_at(value, 0).map(PlayoutDelay::from_bits);
+                }
                 None => {}
             }
         }
@@ -286,6 +313,9 @@ fn write_value(
         }
         ExtensionKind::VideoOrientation => {
             put(values.video_orientation.map(|byte| [byte]).as_ref().map(<[u8; 1]>::as_slice))
+        }
+        ExtensionKind::PlayoutDelay => {
+            put(values.playout_delay.map(PlayoutDelay::to_bytes).as_ref().and_then(|bytes| bytes.get(1..)))
         }
     }
 }

@@ -26,6 +26,7 @@ fn all_values(descriptor: &[u8]) -> ExtensionValues<'_> {
         dependency_descriptor: Some(descriptor),
         video_orientation: Some(3),
         frame_number: None,
+        playout_delay: Some(PlayoutDelay(25)),
     }
 }
 
