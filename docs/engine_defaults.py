@@ -19,7 +19,7 @@ _PARTS: Final = {
     "Connecting": ("ice.rs", "dtls.rs", "rate_limit.rs", "net/tcp.rs", "session.rs", "params.rs"),
     "Layers": ("allocation/mod.rs", "allocation/ladder.rs", "publication.rs", "rate.rs", "shard/layers.rs"),
     "Slots and tracks": ("slot.rs", "track.rs", "munger.rs", "reception.rs"),
-    "Loss": ("loss.rs", "shard/retransmit.rs", "shard/control_out.rs"),
+    "Loss": ("loss.rs", "repair_wait.rs", "shard/retransmit.rs", "shard/control_out.rs"),
     "Sound": ("audio/loudest.rs", "audio/dominant.rs", "shard/audio.rs"),
     "Feedback to senders": ("twcc/recorder.rs",),
     "Bandwidth": (
