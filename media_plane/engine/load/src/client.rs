@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::Codec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
@@ -14,7 +14,8 @@ use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 
 use crate::hostile::Mutator;
-use crate::impair::Loss;
+use crate::impair::{Loss, is_media};
+use crate::profile;
 use crate::protocol::{Kind, Offer, Publish};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Totals};
@@ -89,14 +90,16 @@ pub(crate) struct Client {
     send_loss: Loss,
     mutator: Mutator,
     peer: Option<SocketAddr>,
+    srtp_profile: Option<&'static str>,
+    ignores_media: bool,
     hostile_left: u64,
     stopped: bool,
     hostile_sent: u64,
 }
 
 impl Client {
-    /// Makes a client and its offer; the reply to the operation.
-    pub(crate) fn offer(operation: &Offer, number: u32, bind: IpAddr, now: Instant) -> Result<(Self, Value), String> {
+    /// Makes a client that has yet to offer or to accept.
+    pub(crate) fn new(id: &str, number: u32, bind: IpAddr, now: Instant) -> Result<Self, String> {
         let socket = UdpSocket::bind((bind, 0)).map_err(text)?;
         socket.set_nonblocking(true).map_err(text)?;
         sys::prepare_receiver(&socket).map_err(text)?;
@@ -104,8 +107,8 @@ impl Client {
         let mut rtc =
             Rtc::builder().clear_codecs().enable_opus(true, false).enable_vp8(true).set_rtp_mode(true).build(now);
         rtc.add_local_candidate(Candidate::host(address, "udp").map_err(text)?);
-        let mut client = Self {
-            id: operation.id.clone(),
+        Ok(Self {
+            id: id.to_owned(),
             number,
             rtc,
             socket,
@@ -124,15 +127,16 @@ impl Client {
             send_loss: Loss::none(u64::from(number) * 2 + 1),
             mutator: Mutator::new(u64::from(number)),
             peer: None,
+            srtp_profile: None,
+            ignores_media: false,
             hostile_left: 0,
             stopped: false,
             hostile_sent: 0,
-        };
-        let reply = client.make_offer(operation)?;
-        Ok((client, reply))
+        })
     }
 
-    fn make_offer(&mut self, operation: &Offer) -> Result<Value, String> {
+    /// Makes the client's offer; the reply to the operation.
+    pub(crate) fn offer(&mut self, operation: &Offer) -> Result<Value, String> {
         let mut changes = self.rtc.sdp_api();
         for track in &operation.send {
             let (stream, source) = (Some(operation.id.clone()), Some(track.source.clone()));
@@ -172,6 +176,39 @@ impl Client {
         self.answered = Some(now);
         self.advance(now, events);
         Ok(())
+    }
+
+    /// Answers an offer and begins to connect, or to receive what is new; the reply to the operation.
+    pub(crate) fn accept(&mut self, sdp: &str, now: Instant, events: &mut Vec<Value>) -> Result<Value, String> {
+        let offer = SdpOffer::from_sdp_string(sdp).map_err(text)?;
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(text)?;
+        if self.answered.is_none() {
+            self.state = State::Connecting;
+            self.answered = Some(now);
+        }
+        self.advance(now, events);
+        Ok(json!({"op": "accept", "id": self.id, "number": self.number, "sdp": answer.to_sdp_string()}))
+    }
+
+    /// Takes a candidate of the peer that came after its description.
+    pub(crate) fn add_candidate(&mut self, line: &str, now: Instant, events: &mut Vec<Value>) -> Result<(), String> {
+        self.rtc.add_remote_candidate(Candidate::from_sdp_string(line).map_err(text)?);
+        self.advance(now, events);
+        Ok(())
+    }
+
+    /// Neither reads nor answers media from now on; connectivity checks go on.
+    pub(crate) fn ignore_media(&mut self) -> Result<(), String> {
+        // Runs of datagrams would be counted as one.
+        self.coalesce(false)?;
+        sys::drop_media(&self.socket).map_err(text)?;
+        self.ignores_media = true;
+        Ok(())
+    }
+
+    /// Whether the kernel hands over runs of datagrams as they were sent, which leaves the cutting to the client.
+    pub(crate) fn coalesce(&self, coalesce: bool) -> Result<(), String> {
+        sys::coalesce_received(&self.socket, coalesce).map_err(text)
     }
 
     /// Begins to send one of the offered tracks, or changes what it sends.
@@ -302,6 +339,7 @@ impl Client {
     }
 
     fn take(&mut self, datagram: &[u8], received: &sys::Received, now: Instant, events: &mut Vec<Value>) {
+        self.srtp_profile = self.srtp_profile.or_else(|| profile::chosen(datagram));
         if self.receive_loss.takes(datagram) {
             return;
         }
@@ -329,16 +367,20 @@ impl Client {
                     self.deadline = deadline.min(now + IDLE);
                     return Ok(());
                 }
-                Output::Transmit(datagram) => {
-                    self.mutator.observe(&datagram.contents);
-                    self.peer = Some(datagram.destination);
-                    if !self.send_loss.takes(&datagram.contents) {
-                        // A full buffer loses the datagram, as a network would.
-                        let _ = self.socket.send_to(&datagram.contents, datagram.destination);
-                    }
-                }
+                Output::Transmit(datagram) => self.transmit(&datagram.contents, datagram.destination),
                 Output::Event(event) => self.handle(event, now, arrival, events),
             }
+        }
+    }
+
+    fn transmit(&mut self, datagram: &[u8], destination: SocketAddr) {
+        self.srtp_profile = self.srtp_profile.or_else(|| profile::chosen(datagram));
+        self.mutator.observe(datagram);
+        self.peer = Some(destination);
+        let silent = self.ignores_media && is_media(datagram);
+        if !silent && !self.send_loss.takes(datagram) {
+            // A full buffer loses the datagram, as a network would.
+            let _ = self.socket.send_to(datagram, destination);
         }
     }
 
@@ -349,6 +391,10 @@ impl Client {
                 self.connected = self.connected.or(after);
                 self.state = State::Connected;
                 events.push(json!({"event": "connected", "id": self.id, "after_ms": milliseconds(self.connected)}));
+            }
+            Event::MediaAdded(media) if media.direction.is_receiving() => {
+                let kind = if media.kind == MediaKind::Audio { Kind::Audio } else { Kind::Video };
+                self.receivers.entry(media.mid).or_insert_with(|| Receiver::new(kind));
             }
             Event::KeyframeRequest(request) => {
                 for publisher in self.publishers.iter_mut().filter(|publisher| publisher.mid == request.mid) {
@@ -431,6 +477,8 @@ impl Client {
             "first_packet_ms": milliseconds(self.first_packet),
             "impairment": {"received_lost": self.receive_loss.lost(), "sent_lost": self.send_loss.lost()},
             "hostile_sent": self.hostile_sent,
+            "srtp_profile": self.srtp_profile,
+            "dropped": sys::dropped(&self.socket).ok(),
             "sent": sent,
             "mids": mids,
             "totals": self.totals().summary(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::protocol::{Operation, Publish};
+use crate::protocol::{Offer, Operation, Publish};
 use crate::receive::Totals;
 use crate::sys::{Epoll, now_unix_nano, thread_cpu_time};
 
@@ -121,6 +121,28 @@ impl Fleet {
                 client.answer(&sdp, now, &mut self.output)?;
                 Ok(json!({"op": "answer", "id": id}))
             }
+            Operation::Accept(accept) => {
+                if !self.tokens.contains_key(&accept.id) {
+                    self.add(&accept.id, accept.number, now)?;
+                }
+                let token = self.token(&accept.id)?;
+                let client = self.clients.get_mut(&token).ok_or("no such client")?;
+                client.accept(&accept.sdp, now, &mut self.output)
+            }
+            Operation::Candidate { id, candidate } => {
+                let token = self.token(&id)?;
+                let client = self.clients.get_mut(&token).ok_or("no such client")?;
+                client.add_candidate(&candidate, now, &mut self.output)?;
+                Ok(json!({"op": "candidate", "id": id}))
+            }
+            Operation::IgnoreMedia { id } => {
+                self.client(&id)?.ignore_media()?;
+                Ok(json!({"op": "ignore_media", "id": id}))
+            }
+            Operation::Coalesce { id, on } => {
+                self.client(&id)?.coalesce(on)?;
+                Ok(json!({"op": "coalesce", "id": id}))
+            }
             Operation::Publish(publish) => self.publish(&publish, now),
             Operation::Unpublish { id, kind, source } => {
                 self.client(&id)?.unpublish(kind, source.as_deref())?;
@@ -147,28 +169,34 @@ impl Fleet {
             Operation::Stop { id } => self.stop(id.as_deref()),
             Operation::Stats { id, reset } => self.stats(id.as_deref(), reset),
             Operation::Close { id } => {
-                let token = self.token(&id)?;
-                self.tokens.remove(&id);
-                if let Some(mut client) = self.clients.remove(&token) {
-                    client.close(now);
-                }
+                self.remove(&id).ok_or("no such client")?.close(now);
                 Ok(json!({"op": "close", "id": id}))
             }
         }
     }
 
-    fn offer(&mut self, offer: &crate::protocol::Offer, now: Instant) -> Result<Value, String> {
+    fn offer(&mut self, offer: &Offer, now: Instant) -> Result<Value, String> {
         if self.tokens.contains_key(&offer.id) {
             return Err("a client with this id exists".to_owned());
         }
+        let reply = self.add(&offer.id, offer.number, now)?.offer(offer);
+        if reply.is_err() {
+            self.remove(&offer.id);
+        }
+        reply
+    }
+
+    fn add(&mut self, id: &str, number: Option<u32>, now: Instant) -> Result<&mut Client, String> {
         let token = self.next_token;
-        let number = offer.number.unwrap_or(token as u32);
-        let (client, reply) = Client::offer(offer, number, self.bind, now)?;
+        let client = Client::new(id, number.unwrap_or(token as u32), self.bind, now)?;
         self.epoll.add(client.socket().as_raw_fd(), token).map_err(|error| error.to_string())?;
         self.next_token += 1;
-        self.tokens.insert(offer.id.clone(), token);
-        self.clients.insert(token, client);
-        Ok(reply)
+        self.tokens.insert(id.to_owned(), token);
+        Ok(self.clients.entry(token).or_insert(client))
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Client> {
+        self.tokens.remove(id).and_then(|token| self.clients.remove(&token))
     }
 
     fn publish(&mut self, publish: &Publish, now: Instant) -> Result<Value, String> {

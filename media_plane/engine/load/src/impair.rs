@@ -1,5 +1,10 @@
 //! A bad network: loses a share of the packets, the same ones in every run.
 
+/// Whether a datagram is RTP or RTCP, not STUN or DTLS (RFC 7983).
+pub(crate) fn is_media(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| matches!(first, 128..=191))
+}
+
 /// Decides which packets of one direction are lost.
 #[derive(Debug, Clone)]
 pub(crate) struct Loss {
@@ -24,7 +29,7 @@ impl Loss {
 
     /// Whether this datagram is lost. STUN and DTLS never are: what is tested is media, not how long connecting takes.
     pub(crate) fn takes(&mut self, datagram: &[u8]) -> bool {
-        if self.threshold == 0 || !datagram.first().is_some_and(|first| matches!(first, 128..=191)) {
+        if self.threshold == 0 || !is_media(datagram) {
             return false;
         }
         self.state ^= self.state << 13;

@@ -7,6 +7,7 @@ mod histogram;
 mod hostile;
 mod impair;
 mod payload;
+mod profile;
 mod protocol;
 mod publish;
 mod receive;
@@ -23,13 +24,18 @@ parley-load clients [--bind 127.0.0.1]
     {\"op\":\"offer\",\"id\":\"c1\",\"send\":[{\"kind\":\"video\",\"source\":\"camera\"},{\"kind\":\"audio\",\"source\":\"microphone\"}],
      \"audio_slots\":3,\"video_slots\":9}
     {\"op\":\"answer\",\"id\":\"c1\",\"sdp\":\"v=0...\"}
-    {\"op\":\"publish\",\"id\":\"c1\",\"kind\":\"video\",\"frames_per_second\":30,\"packets_per_frame\":6,\"packet_bytes\":1150}
+    {\"op\":\"accept\",\"id\":\"c2\",\"sdp\":\"v=0...\"}               answers an offer; the client is made if it is new
+    {\"op\":\"candidate\",\"id\":\"c2\",\"candidate\":\"candidate:1 1 udp ...\"}
+    {\"op\":\"publish\",\"id\":\"c1\",\"kind\":\"video\",\"frames_per_second\":30,\"packets_per_frame\":6,\"packet_bytes\":1150,
+     \"pacing\":\"even\"}                                             or \"burst\", which is the default
     {\"op\":\"publish\",\"id\":\"c1\",\"kind\":\"video\",\"ivf\":\"picture.ivf\"}       sends a VP8 file, for receivers that decode
     {\"op\":\"publish\",\"id\":\"c1\",\"kind\":\"audio\",\"packet_bytes\":80,\"level\":30}
     {\"op\":\"level\",\"id\":\"c1\",\"level\":20}                              0 is the loudest, 127 silence
     {\"op\":\"unpublish\",\"id\":\"c1\",\"kind\":\"video\"}
     {\"op\":\"key_frame\",\"id\":\"c1\",\"mid\":\"5\"}
     {\"op\":\"impair\",\"id\":\"c1\",\"receive_loss\":0.05,\"send_loss\":0.05}   loses this share of RTP and RTCP packets
+    {\"op\":\"ignore_media\",\"id\":\"c2\"} the kernel drops and counts its media from now on; it answers only connectivity checks
+    {\"op\":\"coalesce\",\"id\":\"c2\",\"on\":false}               the kernel cuts up runs of datagrams before the client reads them
     {\"op\":\"hostile\",\"id\":\"c1\",\"count\":10000}              sends mutations of its own datagrams from its own address
     {\"op\":\"stop\"} or {\"op\":\"stop\",\"id\":\"c1\"}           neither reads nor answers any more; without id: all that send nothing
     {\"op\":\"stats\"} or {\"op\":\"stats\",\"id\":\"c1\",\"reset\":true}

@@ -12,6 +12,17 @@ pub(crate) enum Kind {
     Video,
 }
 
+/// When the packets of a video frame leave.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pacing {
+    /// All at once, as an encoder gives them.
+    #[default]
+    Burst,
+    /// One by one, evenly over the time of the frame.
+    Even,
+}
+
 /// One operation.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
@@ -20,6 +31,10 @@ pub(crate) enum Operation {
     Offer(Offer),
     /// Gives the client the answer; it connects.
     Answer { id: String, sdp: String },
+    /// Answers an offer: makes the client if it is new, and connects.
+    Accept(Accept),
+    /// Tells one of the peer's candidates that did not stand in its description (RFC 8838).
+    Candidate { id: String, candidate: String },
     /// Begins to send, or changes what is sent.
     Publish(Publish),
     /// Ends sending.
@@ -36,6 +51,12 @@ pub(crate) enum Operation {
         #[serde(default)]
         send_loss: f64,
     },
+    /// From now on the client neither reads media nor answers it: the kernel drops RTP and RTCP at its socket and counts them,
+    /// and the client sends none. Consent (RFC 7675) goes on, so the peer keeps sending.
+    IgnoreMedia { id: String },
+    /// Whether the kernel hands runs of datagrams to the client uncut, as a network card that segments by itself would save
+    /// the sender that work. It does unless told otherwise.
+    Coalesce { id: String, on: bool },
     /// Sends this many mutations of the client's own datagrams from its own address, beside what it sends anyway.
     Hostile { id: String, count: u64 },
     /// Neither reads nor answers any more, as a suspended device; of all clients that send nothing without an id.
@@ -63,6 +84,14 @@ pub(crate) struct Offer {
     pub(crate) number: Option<u32>,
 }
 
+#[derive(Debug, Deserialize)]
+pub(crate) struct Accept {
+    pub(crate) id: String,
+    pub(crate) sdp: String,
+    /// As in [`Offer`].
+    pub(crate) number: Option<u32>,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Track {
     pub(crate) kind: Kind,
@@ -78,6 +107,9 @@ pub(crate) struct Publish {
     pub(crate) frames_per_second: Option<f64>,
     pub(crate) packets_per_frame: Option<usize>,
     pub(crate) packet_bytes: Option<usize>,
+    /// When the packets of a frame leave; a burst unless given. Only for synthetic video.
+    #[serde(default)]
+    pub(crate) pacing: Pacing,
     /// A VP8 file to send over and over instead of synthetic packets.
     pub(crate) ivf: Option<PathBuf>,
     /// 0 is the loudest, 127 silence.

@@ -7,7 +7,7 @@ use str0m::media::{Mid, Pt};
 use str0m::rtp::{ExtensionValues, RtpWrite};
 
 use crate::payload::{self, Mark, Vp8Frame};
-use crate::protocol::{Kind, Publish};
+use crate::protocol::{Kind, Pacing, Publish};
 use crate::sys::now_unix_nano;
 
 const AUDIO_INTERVAL: Duration = Duration::from_millis(20);
@@ -28,7 +28,7 @@ const MAX_LAG: Duration = Duration::from_millis(500);
 
 enum Content {
     Audio { bytes: usize },
-    Synthetic { packets: usize, bytes: usize },
+    Synthetic { packets: usize, bytes: usize, pacing: Pacing },
     File { frames: Vec<Vec<u8>>, next: usize, bytes: usize },
 }
 
@@ -42,7 +42,15 @@ impl Content {
             return Ok(Self::File { frames: payload::read_ivf(path)?, next: 0, bytes });
         }
         let packets = operation.packets_per_frame.unwrap_or(DEFAULT_PACKETS_PER_FRAME).max(1);
-        Ok(Self::Synthetic { packets, bytes })
+        Ok(Self::Synthetic { packets, bytes, pacing: operation.pacing })
+    }
+
+    /// In how many parts a frame leaves.
+    fn parts(&self) -> usize {
+        match *self {
+            Self::Synthetic { packets, pacing: Pacing::Even, .. } => packets,
+            _ => 1,
+        }
     }
 }
 
@@ -61,6 +69,9 @@ pub(crate) struct Publisher {
     sequence_number: u64,
     timestamp: u32,
     frame: u32,
+    /// The part of a frame that leaves next.
+    part: usize,
+    key_frame: bool,
     key_frame_wanted: bool,
     vp8: Vp8Frame,
     level: u8,
@@ -89,6 +100,8 @@ impl Publisher {
             sequence_number: 1000,
             timestamp: 0,
             frame: 0,
+            part: 0,
+            key_frame: false,
             key_frame_wanted: true,
             vp8: Vp8Frame { picture_id: 100, tl0_picture_index: 0, key_index: 0 },
             level: DEFAULT_LEVEL,
@@ -102,6 +115,7 @@ impl Publisher {
     /// Changes what is sent; numbers go on.
     pub(crate) fn change(&mut self, operation: &Publish) -> Result<(), String> {
         self.content = Content::new(operation)?;
+        self.part = 0;
         self.key_frame_wanted = true;
         self.set_rate(operation)?;
         self.set_level(operation.level.unwrap_or(self.level), operation.voice);
@@ -136,25 +150,28 @@ impl Publisher {
         self.key_frame_wanted = true;
     }
 
-    /// When the next frame is due.
+    /// When the next frame, or part of one, is due.
     pub(crate) fn due(&self) -> Instant {
         self.next
     }
 
-    /// Queues the frame that is due; the caller then gives the client time. Does nothing before it is due.
+    /// Queues what is due; the caller then gives the client time. Does nothing before it is due.
     pub(crate) fn send_due(&mut self, rtc: &mut Rtc, now: Instant) {
         if now < self.next {
             return;
         }
-        self.next += self.interval;
+        let parts = self.content.parts();
+        self.next += self.interval / parts as u32;
         if self.next + MAX_LAG < now {
             self.next = now;
         }
-        let payloads = self.next_frame();
-        self.timestamp = self.timestamp.wrapping_add(self.ticks);
-        self.frame = self.frame.wrapping_add(1);
+        if self.part == 0 {
+            self.begin_frame();
+        }
+        let payloads = self.next_payloads();
+        self.part = (self.part + 1) % parts;
         let is_audio = self.kind == Kind::Audio;
-        let last = payloads.len().wrapping_sub(1);
+        let last = if self.part == 0 { payloads.len().wrapping_sub(1) } else { usize::MAX };
         let mut direct = rtc.direct_api();
         let Some(stream) = direct.stream_tx_by_mid(self.mid, None) else {
             return;
@@ -172,6 +189,17 @@ impl Publisher {
         }
     }
 
+    fn begin_frame(&mut self) {
+        self.timestamp = self.timestamp.wrapping_add(self.ticks);
+        self.frame = self.frame.wrapping_add(1);
+        self.key_frame = std::mem::take(&mut self.key_frame_wanted);
+        self.vp8.picture_id = (self.vp8.picture_id + 1) & 0x7fff;
+        self.vp8.tl0_picture_index = self.vp8.tl0_picture_index.wrapping_add(1);
+        if self.key_frame {
+            self.vp8.key_index = self.vp8.key_index.wrapping_add(1) & 0x1f;
+        }
+    }
+
     fn extension_values(&self) -> ExtensionValues {
         let mut values = ExtensionValues::default();
         if self.kind == Kind::Audio {
@@ -181,35 +209,28 @@ impl Publisher {
         values
     }
 
-    fn next_frame(&mut self) -> Vec<Vec<u8>> {
+    fn next_payloads(&mut self) -> Vec<Vec<u8>> {
         let mut mark = Mark {
             publisher: self.number,
             frame: self.frame,
             sent_unix_nano: now_unix_nano(),
             every_packet: !matches!(self.content, Content::File { .. }),
         };
-        let wanted = std::mem::take(&mut self.key_frame_wanted);
-        if let Content::Audio { bytes } = self.content {
-            return vec![payload::opus(bytes, mark)];
-        }
-        self.vp8.picture_id = (self.vp8.picture_id + 1) & 0x7fff;
-        self.vp8.tl0_picture_index = self.vp8.tl0_picture_index.wrapping_add(1);
-        if wanted {
-            self.vp8.key_index = self.vp8.key_index.wrapping_add(1) & 0x1f;
-        }
-        let vp8 = self.vp8;
+        let (vp8, key_frame, part) = (self.vp8, self.key_frame, self.part);
         match &mut self.content {
-            Content::Audio { .. } => Vec::new(),
-            Content::Synthetic { packets, bytes } => (0..*packets)
-                .map(|index| {
+            Content::Audio { bytes } => vec![payload::opus(*bytes, mark)],
+            Content::Synthetic { packets, bytes, pacing } => {
+                let indices = if *pacing == Pacing::Even { part..part + 1 } else { 0..*packets };
+                let packet = |index| {
                     mark.sent_unix_nano = now_unix_nano();
-                    payload::synthetic_vp8(*bytes, vp8, index == 0, wanted, mark)
-                })
-                .collect(),
+                    payload::synthetic_vp8(*bytes, vp8, index == 0, key_frame, mark)
+                };
+                indices.map(packet).collect()
+            }
             Content::File { frames, next, bytes } => {
                 // Only the first frame is certain to be a key frame; going back to it is a jump in the picture, as a scene
                 // change is.
-                let index = if wanted { 0 } else { *next };
+                let index = if key_frame { 0 } else { *next };
                 *next = (index + 1) % frames.len();
                 payload::vp8_packets(*bytes, vp8, &frames[index], mark)
             }

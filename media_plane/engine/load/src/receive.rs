@@ -32,6 +32,8 @@ pub(crate) struct Receiver {
     key_frames: u64,
     discontinuities: u64,
     late_switches: u64,
+    first_unix_nano: Option<u64>,
+    first_key_frame_unix_nano: Option<u64>,
     latency: Histogram,
 }
 
@@ -49,6 +51,8 @@ impl Receiver {
             key_frames: 0,
             discontinuities: 0,
             late_switches: 0,
+            first_unix_nano: None,
+            first_key_frame_unix_nano: None,
             latency: Histogram::new(),
         }
     }
@@ -59,6 +63,7 @@ impl Receiver {
             // Padding, sent to probe for bandwidth.
             return None;
         }
+        self.first_unix_nano.get_or_insert(arrival_unix_nano);
         self.packets += 1;
         self.bytes += packet.payload.len() as u64;
         self.lowest = self.lowest.min(*packet.seq_no);
@@ -67,6 +72,9 @@ impl Receiver {
         self.check_continuity(packet, descriptor.as_ref());
         let starts_key_frame = descriptor.is_some_and(|descriptor| descriptor.starts_key_frame(&packet.payload));
         self.key_frames += u64::from(starts_key_frame);
+        if starts_key_frame {
+            self.first_key_frame_unix_nano.get_or_insert(arrival_unix_nano);
+        }
         let mark = Mark::find(&packet.payload)?;
         self.latency.record(arrival_unix_nano.saturating_sub(mark.sent_unix_nano) / 1000);
         if self.publisher == Some(mark.publisher) {
@@ -145,6 +153,8 @@ impl Receiver {
             "key_frames": self.key_frames,
             "discontinuities": self.discontinuities,
             "late_switches": self.late_switches,
+            "first_unix_nano": self.first_unix_nano,
+            "first_key_frame_unix_nano": self.first_key_frame_unix_nano,
         })
     }
 }

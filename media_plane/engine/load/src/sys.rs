@@ -74,6 +74,39 @@ pub(crate) fn coalesce_received(socket: &UdpSocket, coalesce: bool) -> io::Resul
     set_option(socket, libc::SOL_UDP, libc::UDP_GRO, i32::from(coalesce))
 }
 
+/// Lets the kernel drop RTP and RTCP (RFC 7983: first byte 128 to 191) before it reaches the socket's queue.
+pub(crate) fn drop_media(socket: &UdpSocket) -> io::Result<()> {
+    const FIRST_BYTE: u32 = 8; // behind the UDP header, at which a socket's filter begins
+    let step = |code: u32, jump_true: u8, jump_false: u8, operand: u32| libc::sock_filter {
+        code: code as u16,
+        jt: jump_true,
+        jf: jump_false,
+        k: operand,
+    };
+    let steps = [
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, FIRST_BYTE),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 2, 128),
+        step(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, 1, 0, 191),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+    ];
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_ptr().cast_mut() };
+    set_struct(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+}
+
+/// How many datagrams the kernel has dropped at this socket: by a filter, or because its queue was full.
+pub(crate) fn dropped(socket: &UdpSocket) -> io::Result<u32> {
+    const DROPS: usize = 8; // SK_MEMINFO_DROPS
+    let mut figures = [0_u32; DROPS + 1];
+    let mut len = size_of_val(&figures) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes, which is the array's size.
+    let result = unsafe {
+        let figures = (&raw mut figures).cast();
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO, figures, &raw mut len)
+    };
+    checked(result).map(|_| figures[DROPS])
+}
+
 /// Datagrams that were received at once.
 pub(crate) struct Received {
     /// Of all of them.
@@ -230,14 +263,37 @@ pub(crate) fn thread_cpu_time() -> CpuTime {
 }
 
 fn set_option(socket: &UdpSocket, level: i32, name: i32, value: i32) -> io::Result<()> {
-    // SAFETY: the kernel reads one int from `value`, which lives during the call.
+    set_struct(socket, level, name, &value)
+}
+
+fn set_struct<T>(socket: &UdpSocket, level: i32, name: i32, value: &T) -> io::Result<()> {
+    // SAFETY: the kernel reads `value`, and memory that it points to, during the call.
     let result = unsafe {
-        let value = &raw const value;
-        libc::setsockopt(socket.as_raw_fd(), level, name, value.cast(), size_of::<i32>() as u32)
+        let value = std::ptr::from_ref(value).cast();
+        libc::setsockopt(socket.as_raw_fd(), level, name, value, size_of::<T>() as u32)
     };
     checked(result).map(|_| ())
 }
 
 fn checked(result: i32) -> io::Result<i32> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropped_media_is_counted_and_the_rest_is_read() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        drop_media(&receiver).unwrap();
+        for first_byte in [0, 127, 128, 144, 191, 192] {
+            sender.send_to(&[first_byte; 20], receiver.local_addr().unwrap()).unwrap();
+        }
+        let mut buffer = [0; 64];
+        let read: Vec<u8> = (0..3).map(|_| receive(&receiver, &mut buffer).map(|_| buffer[0]).unwrap()).collect();
+        assert_eq!(read, [0, 127, 192]);
+        assert_eq!(dropped(&receiver).unwrap(), 3);
+    }
 }
