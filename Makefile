@@ -86,6 +86,26 @@ $(STAMPS)/browser: | $(STAMPS)/venv
 up: setup ## Start the whole product on this machine
 	@exec $(BIN)/parley up $(ARGS)
 
+# ---------------------------------------------------------------- measuring
+
+# Other servers to compare with: Janus from Debian, LiveKit built by the Go toolchain. Without one of them the rest is measured.
+LIVEKIT_VERSION := v1.13.5
+LIVEKIT := $(VENV)/peers/livekit/server
+
+$(LIVEKIT): | $(STAMPS)/venv
+	@mkdir -p $(@D)
+	@if command -v go >/dev/null; then echo "parley: building LiveKit $(LIVEKIT_VERSION)" && \
+	  GOBIN=$(@D) GOFLAGS=-buildvcs=false go install github.com/livekit/livekit-server/cmd/server@$(LIVEKIT_VERSION); \
+	  else echo "parley: LiveKit needs the Go toolchain (https://go.dev/dl), which is not here"; fi
+
+.PHONY: bench-peers
+bench-peers: setup $(STAMPS)/load $(LIVEKIT) ## Compare with Janus and LiveKit on this machine (12 minutes)
+	@command -v janus >/dev/null || { echo "parley: installing Janus" && \
+	  apt-get -o DPkg::Lock::Timeout=300 -qq update && \
+	  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends janus >/dev/null; } || \
+	  echo "parley: Janus could not be installed"
+	@PYTHONPATH=gen/python:. $(BIN)/python -m benchmarks.peers $(ARGS)
+
 # ---------------------------------------------------------------- generating
 
 .PHONY: generate

@@ -50,9 +50,15 @@ class LoadClients:
 
 
 @asynccontextmanager
-async def load_clients() -> AsyncIterator[LoadClients]:
-    """A process for load clients; it ends with the context."""
-    process = await asyncio.create_subprocess_exec(_program(), "clients", stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES)
+async def load_clients(*, prefix: Sequence[str] = (), bind: str = "127.0.0.1") -> AsyncIterator[LoadClients]:
+    """A process for load clients; it ends with the context.
+
+    Args:
+        prefix: Runs the process somewhere else, such as in another network namespace.
+        bind: Address of the clients' sockets.
+    """
+    command = [*prefix, _program(), "clients", "--bind", bind]
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES)
     try:
         yield LoadClients(process)
     finally:
