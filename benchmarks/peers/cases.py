@@ -107,6 +107,12 @@ class Meeting:
                 entered = await asyncio.gather(*(self.server.enter(room, [member]) for member in group))
                 self._keep([each for one in entered for each in one])
         await self.load.wait_connected(self.senders, _CONNECT_SECONDS)
+        await self.offload(on=False)
+
+    async def offload(self, *, on: bool) -> None:
+        """Whether the receivers take runs of packets uncut, as if the sender's network card segmented by itself."""
+        for receiver in self.receivers:
+            await self.load.ask("coalesce", id=receiver, on=on)
 
     async def send(self, stream: Stream) -> None:
         """Lets all senders send this."""
@@ -116,7 +122,7 @@ class Meeting:
     async def stop_receivers(self) -> None:
         """Receivers neither read nor answer media from now on."""
         for receiver in self.receivers:
-            await self.load.ask("stop", id=receiver)
+            await self.load.ask("ignore_media", id=receiver)
 
     def _keep(self, entered: Sequence[Entered]) -> None:
         self.senders.extend(each.sender for each in entered if each.sender)
@@ -156,6 +162,9 @@ class Bench:
             figures["answering, burst"] = await self._forwarded(meeting, stopped=False)
             if rooms.stream.kind == "audio":
                 return figures
+            await meeting.offload(on=True)
+            figures["answering, burst, offloaded"] = await self._forwarded(meeting, stopped=False)
+            await meeting.offload(on=False)
             await meeting.send(replace(rooms.stream, pacing="even"))
             figures["answering, even"] = await self._forwarded(meeting, stopped=False)
             await meeting.stop_receivers()
@@ -171,7 +180,9 @@ class Bench:
             await meeting.fill()
             await meeting.send(rooms.stream)
             await load.wait_receiving(meeting.receivers, _CONNECT_SECONDS)
-            return {"answering, burst": await self._forwarded(meeting, stopped=False)}
+            figures = {"answering, burst": await self._forwarded(meeting, stopped=False)}
+            await meeting.offload(on=True)
+            return {**figures, "answering, burst, offloaded": await self._forwarded(meeting, stopped=False)}
 
     async def latency(self, peer: Peer, rooms: Rooms) -> Mapping[str, Any]:
         """From the sender's time stamp to the receiver's socket, at low load."""
