@@ -60,6 +60,7 @@ def cases(bench: Bench, joins: int) -> Sequence[Case]:
     """All cases in their order."""
     return [
         Case("video", _VIDEO_ROOMS, lambda rooms: lambda peer: bench.one_to_many(peer, rooms)),
+        Case("stopped", _VIDEO_ROOMS, lambda rooms: lambda peer: bench.stopped(peer, rooms)),
         Case("audio", _AUDIO_ROOMS, lambda rooms: lambda peer: bench.one_to_many(peer, rooms)),
         Case("rooms", _SMALL_ROOMS, lambda rooms: lambda peer: bench.many_rooms(peer, rooms)),
         Case("latency", None, lambda _: lambda peer: bench.latency(peer, _LOW_LOAD)),
@@ -120,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=_SECONDS, help="how long each figure is measured")
     parser.add_argument("--joins", type=int, default=_JOINS)
-    parser.add_argument("--cases", nargs="*", choices=["video", "audio", "rooms", "latency", "join"])
+    parser.add_argument("--cases", nargs="*", choices=["video", "stopped", "audio", "rooms", "latency", "join"])
     parser.add_argument("--peers", nargs="*", choices=["parley", "janus", "livekit"])
     parser.add_argument("--output", type=Path, help="default: benchmarks/results/<date>-peers.json")
     options = parser.parse_args()

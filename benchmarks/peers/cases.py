@@ -67,12 +67,14 @@ class Rooms:
         senders: Members of each room that send.
         receivers: Members of each room that only receive.
         stream: What each sender sends.
+        feedback: Whether those who only receive agree on transport-cc.
     """
 
     rooms: int
     senders: int
     receivers: int
     stream: Stream
+    feedback: bool = True
 
     def members(self, room: int) -> Sequence[Member]:
         """The members of one room; senders receive each other when nobody else does."""
@@ -80,10 +82,11 @@ class Rooms:
         others = self.senders - 1
         receives: Mapping[Kind, int] | None = {kind: others} if others else None
         senders = [Member(f"room{room}-sender{number}", (kind,), receives) for number in range(self.senders)]
-        return [
-            *senders,
-            *(Member(f"room{room}-receiver{number}", (), {kind: self.senders}) for number in range(self.receivers)),
+        receivers = [
+            Member(f"room{room}-receiver{number}", (), {kind: self.senders}, self.feedback)
+            for number in range(self.receivers)
         ]
+        return [*senders, *receivers]
 
 
 @dataclass
@@ -142,7 +145,7 @@ class Bench:
     seconds: float
 
     async def one_to_many(self, peer: Peer, rooms: Rooms) -> Mapping[str, Any]:
-        """One sender, many receivers that first answer and then stop, with each pacing; and memory a session."""
+        """One sender, many receivers that answer, with each pacing; and memory a session."""
         figures: dict[str, Any] = {}
         async with running_load(self.network) as load, peer.running(load, whole=False) as server:
             before = memory(server.pids)
@@ -167,11 +170,22 @@ class Bench:
             await meeting.offload(on=False)
             await meeting.send(replace(rooms.stream, pacing="even"))
             figures["answering, even"] = await self._forwarded(meeting, stopped=False)
-            await meeting.stop_receivers()
-            figures["stopped, even"] = await self._forwarded(meeting, stopped=True)
-            await meeting.send(rooms.stream)
-            figures["stopped, burst"] = await self._forwarded(meeting, stopped=True)
         return figures
+
+    async def stopped(self, peer: Peer, rooms: Rooms) -> Mapping[str, Any]:
+        """One sender, many receivers that neither read nor answer, with each pacing.
+
+        They do not agree on transport-cc: a server that is promised feedback and gets none holds back, rightly.
+        """
+        async with running_load(self.network) as load, peer.running(load, whole=False) as server:
+            meeting = Meeting(server, load, replace(rooms, feedback=False))
+            await meeting.fill()
+            await meeting.send(rooms.stream)
+            await load.wait_receiving(meeting.receivers, _CONNECT_SECONDS)
+            await meeting.stop_receivers()
+            figures = {"burst": await self._forwarded(meeting, stopped=True)}
+            await meeting.send(replace(rooms.stream, pacing="even"))
+            return {**figures, "even": await self._forwarded(meeting, stopped=True)}
 
     async def many_rooms(self, peer: Peer, rooms: Rooms) -> Mapping[str, Any]:
         """Many small rooms in which everybody sends and receives."""

@@ -161,7 +161,7 @@ class _JanusServer:
         }
         offer = await connection.message(handle, request)
         client = f"{member.id}-receiver"
-        answer = await self._load.ask("accept", id=client, sdp=offer["jsep"]["sdp"])
+        answer = await self._load.ask("accept", id=client, sdp=offer["jsep"]["sdp"], feedback=member.feedback)
         await connection.message(handle, {"request": "start"}, {"type": "answer", "sdp": answer["sdp"]})
         return client
 

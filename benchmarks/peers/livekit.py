@@ -193,7 +193,8 @@ class LiveKitConnection:
                 raise CommandError(message)
 
     async def _accept(self, offer: rtc.SessionDescription) -> None:
-        answer = await self._load.ask("accept", id=self.receiver, sdp=offer.sdp)
+        feedback = self._member.feedback
+        answer = await self._load.ask("accept", id=self.receiver, sdp=offer.sdp, feedback=feedback)
         description = rtc.SessionDescription(type="answer", sdp=answer["sdp"], id=offer.id)
         await self._send(rtc.SignalRequest(answer=description))
         for candidate in self._early:

@@ -218,7 +218,7 @@ async def make_offer(load: Load, member: Member) -> Mapping[str, Any]:
     """Makes the offer of a member: one connection both ways."""
     receives = member.receives or {}
     slots = {f"{kind}_slots": count for kind, count in receives.items()}
-    return await load.ask("offer", id=member.id, send=member.track_operations, **slots)
+    return await load.ask("offer", id=member.id, send=member.track_operations, feedback=member.feedback, **slots)
 
 
 def tracks_of(offer: Mapping[str, Any]) -> list[track_pb2.Track]:

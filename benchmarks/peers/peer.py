@@ -20,11 +20,13 @@ class Member:
         id: Unique within a measurement.
         sends: What they send.
         receives: What they receive of the others, once for each of them.
+        feedback: Whether they agree on transport-cc.
     """
 
     id: str
     sends: tuple[Kind, ...] = ()
     receives: Mapping[Kind, int] | None = None
+    feedback: bool = True
 
     @property
     def track_operations(self) -> list[Mapping[str, str]]:

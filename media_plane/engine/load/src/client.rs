@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
-use str0m::format::Codec;
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt};
+use str0m::media::{Direction, KeyframeRequestKind, Mid, Pt};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
@@ -19,6 +18,7 @@ use crate::profile;
 use crate::protocol::{Kind, Offer, Publish};
 use crate::publish::Publisher;
 use crate::receive::{Receiver, Totals};
+use crate::rtc;
 use crate::sys;
 
 /// Datagrams read before other clients get their turn.
@@ -26,22 +26,6 @@ const RECEIVE_BATCH: usize = 64;
 /// Hostile datagrams sent before the client's own work gets its turn.
 const HOSTILE_BATCH: u64 = 100;
 const IDLE: Duration = Duration::from_secs(1);
-
-impl Kind {
-    fn media(self) -> MediaKind {
-        match self {
-            Self::Audio => MediaKind::Audio,
-            Self::Video => MediaKind::Video,
-        }
-    }
-
-    fn codec(self) -> Codec {
-        match self {
-            Self::Audio => Codec::Opus,
-            Self::Video => Codec::Vp8,
-        }
-    }
-}
 
 /// A track that the offer announced.
 struct SendTrack {
@@ -99,14 +83,12 @@ pub(crate) struct Client {
 
 impl Client {
     /// Makes a client that has yet to offer or to accept.
-    pub(crate) fn new(id: &str, number: u32, bind: IpAddr, now: Instant) -> Result<Self, String> {
+    pub(crate) fn new(id: &str, number: u32, bind: IpAddr, feedback: bool, now: Instant) -> Result<Self, String> {
         let socket = UdpSocket::bind((bind, 0)).map_err(text)?;
         socket.set_nonblocking(true).map_err(text)?;
         sys::prepare_receiver(&socket).map_err(text)?;
         let address = socket.local_addr().map_err(text)?;
-        let mut rtc =
-            Rtc::builder().clear_codecs().enable_opus(true, false).enable_vp8(true).set_rtp_mode(true).build(now);
-        rtc.add_local_candidate(Candidate::host(address, "udp").map_err(text)?);
+        let rtc = rtc::connection(address, feedback, now)?;
         Ok(Self {
             id: id.to_owned(),
             number,
@@ -393,8 +375,7 @@ impl Client {
                 events.push(json!({"event": "connected", "id": self.id, "after_ms": milliseconds(self.connected)}));
             }
             Event::MediaAdded(media) if media.direction.is_receiving() => {
-                let kind = if media.kind == MediaKind::Audio { Kind::Audio } else { Kind::Video };
-                self.receivers.entry(media.mid).or_insert_with(|| Receiver::new(kind));
+                self.receivers.entry(media.mid).or_insert_with(|| Receiver::new(media.kind.into()));
             }
             Event::KeyframeRequest(request) => {
                 for publisher in self.publishers.iter_mut().filter(|publisher| publisher.mid == request.mid) {

@@ -123,7 +123,7 @@ impl Fleet {
             }
             Operation::Accept(accept) => {
                 if !self.tokens.contains_key(&accept.id) {
-                    self.add(&accept.id, accept.number, now)?;
+                    self.add(&accept.id, accept.number, accept.feedback, now)?;
                 }
                 let token = self.token(&accept.id)?;
                 let client = self.clients.get_mut(&token).ok_or("no such client")?;
@@ -179,16 +179,22 @@ impl Fleet {
         if self.tokens.contains_key(&offer.id) {
             return Err("a client with this id exists".to_owned());
         }
-        let reply = self.add(&offer.id, offer.number, now)?.offer(offer);
+        let reply = self.add(&offer.id, offer.number, offer.feedback, now)?.offer(offer);
         if reply.is_err() {
             self.remove(&offer.id);
         }
         reply
     }
 
-    fn add(&mut self, id: &str, number: Option<u32>, now: Instant) -> Result<&mut Client, String> {
+    fn add(
+        &mut self,
+        id: &str,
+        number: Option<u32>,
+        feedback: Option<bool>,
+        now: Instant,
+    ) -> Result<&mut Client, String> {
         let token = self.next_token;
-        let client = Client::new(id, number.unwrap_or(token as u32), self.bind, now)?;
+        let client = Client::new(id, number.unwrap_or(token as u32), self.bind, feedback.unwrap_or(true), now)?;
         self.epoll.add(client.socket().as_raw_fd(), token).map_err(|error| error.to_string())?;
         self.next_token += 1;
         self.tokens.insert(id.to_owned(), token);

@@ -11,6 +11,7 @@ mod profile;
 mod protocol;
 mod publish;
 mod receive;
+mod rtc;
 mod sys;
 
 use std::process::ExitCode;

@@ -82,6 +82,8 @@ pub(crate) struct Offer {
     pub(crate) video_slots: usize,
     /// What receivers will see as the publisher; counts up from 1 unless given.
     pub(crate) number: Option<u32>,
+    /// Whether to agree on transport-cc; yes unless told otherwise.
+    pub(crate) feedback: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +92,8 @@ pub(crate) struct Accept {
     pub(crate) sdp: String,
     /// As in [`Offer`].
     pub(crate) number: Option<u32>,
+    /// As in [`Offer`].
+    pub(crate) feedback: Option<bool>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
