@@ -116,7 +116,7 @@ def test_a_change_of_cost_is_counted_in_all_parts() -> None:
 
 def test_the_table_shows_what_is_known() -> None:
     figures = {"packets_out_per_cpu_second": 123_456, "delivered": 0.9}
-    results = {
+    results: dict[str, dict[str, Any]] = {
         "video": {
             "Parley": {"answering, burst": figures, "memory": {"kib_a_session": 51.24}},
             "Janus": {"error": "no"},
