@@ -100,6 +100,8 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     main(tmp_path)
 
     assert (tmp_path / "parley.toml").read_text() == first
+    shared = (tmp_path / "turn-secret").read_text()
+    assert f'turn_secret = "{shared}"' in first, "the relay takes what the control plane hands out"
     assert stat.S_IMODE((tmp_path / "parley.toml").stat().st_mode) == 0o600
     assert json.loads((tmp_path / "envoy.json").read_text())["static_resources"]
 

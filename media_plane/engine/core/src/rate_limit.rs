@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::clock::{Micros, SECOND};
 
@@ -12,6 +12,14 @@ const PLACES: usize = 4_096;
 const BURST: u32 = 200;
 /// Checks an address may make a second.
 const RATE: u32 = 100;
+
+/// Whom the traffic of an address is counted to: of IPv6 a customer has a /64, and so any number of addresses.
+pub(crate) fn source_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & (u128::MAX << 64))),
+        address @ IpAddr::V4(_) => address,
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -32,7 +40,7 @@ impl RateLimit {
     }
 
     fn bucket(&mut self, source: IpAddr) -> &mut Bucket {
-        let hash = self.hasher.hash_one(source) as usize;
+        let hash = self.hasher.hash_one(source_of(source)) as usize;
         &mut self.buckets[hash % PLACES]
     }
 
@@ -70,6 +78,18 @@ mod tests {
         assert_eq!(passed, BURST as usize);
         let passed = (0..1_000).filter(|_| limit.take(SECOND, SOURCE)).count();
         assert_eq!(passed, RATE as usize);
+    }
+
+    #[test]
+    fn addresses_of_one_customer_count_as_one() {
+        let source = |text: &str| source_of(text.parse().unwrap());
+        assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1"));
+        assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
+        assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
+        assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
+        let mut limit = RateLimit::new();
+        let addresses = (0..1_000_u16).map(|number| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, number]));
+        assert_eq!(addresses.filter(|address| limit.take(0, *address)).count(), BURST as usize);
     }
 
     #[test]

@@ -6,13 +6,14 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::epoll::{Epoll, Ready};
 use super::stream::Connection;
 use crate::clock::{Micros, SECOND};
 use crate::outbox::{Path, Transport};
+use crate::rate_limit::source_of;
 use crate::wire::framing::{MAX_FRAME, PREFIX};
 
 /// Time a connection has for its first valid connectivity check.
@@ -21,8 +22,8 @@ const PROOF_TIMEOUT: Micros = 10 * SECOND;
 const IDLE_TIMEOUT: Micros = 60 * SECOND;
 /// Time between two looks at what has timed out.
 const SWEEP: Micros = SECOND;
-/// Connections without a valid check, of one address (of IPv6: of one /64, which is what one customer gets). A whole
-/// office may come from one address, but each of its clients needs the place for a moment only.
+/// Connections without a valid check, of one source. A whole office may come from one address, but each of its clients
+/// needs the place for a moment only.
 const MAX_UNPROVEN_PER_SOURCE: usize = 32;
 /// Connections without a valid check, of all addresses.
 const MAX_UNPROVEN: usize = 1_024;
@@ -306,17 +307,6 @@ impl TcpPort {
 impl AsRawFd for TcpPort {
     fn as_raw_fd(&self) -> RawFd {
         self.epoll.as_raw_fd()
-    }
-}
-
-/// Whom connections of an address are counted to.
-fn source_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let prefix = u128::from(address) & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from(prefix))
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 
