@@ -79,8 +79,8 @@ describe("an encoding that is sent", () => {
   test.each([
     ["720p, 30 fps, 1.6 Mbit/s", encoding, true],
     ["720p, 30 fps, 1.6 Mbit/s; held back by your computer", { ...encoding, limit: "cpu" }, true],
-    ["Stopped: nobody needs it now", encoding, false],
-    ["Stopped: nobody needs it now", { ...encoding, active: false }, true],
+    ["Not needed now", encoding, false],
+    ["Not needed now", { ...encoding, active: false }, true],
     ["Paused: your connection carries too little", { ...encoding, framesPerSecond: 0, limit: "bandwidth" }, true],
     ["Not sent now", { ...encoding, framesPerSecond: 0 }, true],
   ])("%s", (words, sent, needed) => {

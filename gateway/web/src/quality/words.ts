@@ -86,7 +86,7 @@ export function pictureWords({ sent }: ExplainedSlot): string {
 /** An encoding that is sent, or why it is not. */
 export function sendingWords(encoding: SentEncoding, bitsPerSecond: number, needed: boolean): string {
   if (!needed || !encoding.active) {
-    return "Stopped: nobody needs it now";
+    return "Not needed now";
   }
   if (encoding.framesPerSecond === 0) {
     return encoding.limit === "bandwidth" ? "Paused: your connection carries too little" : "Not sent now";

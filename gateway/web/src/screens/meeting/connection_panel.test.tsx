@@ -77,7 +77,7 @@ test("says of each picture what it is and why it is not more, in the node's word
 test("says what is sent, the smallest first, and what nobody needs", () => {
   const page = html(known);
   expect(page).toContain("180p, 30 fps, 0.10 Mbit/s");
-  expect(page).toContain("Stopped: nobody needs it now");
+  expect(page).toContain("Not needed now");
   expect(page.indexOf("Camera small")).toBeLessThan(page.indexOf("Camera full"));
 });
 

@@ -61,8 +61,16 @@ export function ConnectionDetails({ connection, state, onClose }: DetailsProps) 
 
 function Head({ onClose }: { onClose: () => void }) {
   const close = useRef<HTMLButtonElement>(null);
-  // Whoever opened it by keyboard goes on from here.
-  useEffect(() => close.current?.focus(), []);
+  // Whoever opened it by keyboard goes on from here, and back to where they were.
+  useEffect(() => {
+    const before = document.activeElement;
+    close.current?.focus();
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) {
+        before.focus();
+      }
+    };
+  }, []);
   return (
     <div className="flex items-center justify-between py-2 pr-2 pl-4">
       <h2 className="font-semibold">Connection details</h2>
@@ -117,12 +125,12 @@ interface Value {
 const unknown = (words: (value: number) => string) => (value: number) => (value > 0 ? words(value) : "not known yet");
 
 const VALUES: readonly Value[] = [
-  { label: "Your connection carries", of: ({ estimated }) => estimated, words: unknown(bits), top: 500_000 },
-  { label: "Sent to you now", of: ({ sent }) => sent, words: bits, top: 500_000 },
-  { label: "Sharp pictures would take", of: ({ wanted }) => wanted, words: bits, top: 500_000 },
-  { label: "Lost on the way", of: ({ lost }) => lost, words: share, top: 0.1 },
-  { label: "There and back", of: ({ roundTripMs }) => roundTripMs, words: unknown(milliseconds), top: 100 },
-  { label: "Waiting on the way", of: ({ queueingDelayMs }) => queueingDelayMs, words: milliseconds, top: 100 },
+  { label: "Can carry", of: ({ estimated }) => estimated, words: unknown(bits), top: 500_000 },
+  { label: "Sent to you", of: ({ sent }) => sent, words: bits, top: 500_000 },
+  { label: "Wanted", of: ({ wanted }) => wanted, words: bits, top: 500_000 },
+  { label: "Lost", of: ({ lost }) => lost, words: share, top: 0.1 },
+  { label: "Round trip", of: ({ roundTripMs }) => roundTripMs, words: unknown(milliseconds), top: 100 },
+  { label: "Waiting in line", of: ({ queueingDelayMs }) => queueingDelayMs, words: milliseconds, top: 100 },
 ];
 
 function Lines({ moments }: { moments: readonly Moment[] }) {
