@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
+use crate::payload::structure::Structure;
 use crate::payload::{VideoFormat, av1, h264, red, vp8, vp9};
 use crate::srtp::{
     DtlsRole, InboundContext, InboundControl, InboundStream, MAX_OVERHEAD, OutboundContext, OutboundControl,
@@ -252,6 +253,9 @@ pub fn h264(data: &[u8]) {
 
 /// AV1 aggregation headers and dependency descriptors.
 pub fn av1(data: &[u8]) {
+    if let Some(structure) = Structure::parse(data) {
+        let _ = structure.layer(data);
+    }
     let _ = VideoFormat::Av1.starts_key_frame(data);
     let _ = av1::AggregationHeader::parse(data);
     let _ = av1::DependencyDescriptor::parse(data).map(|descriptor| descriptor.starts_key_frame());

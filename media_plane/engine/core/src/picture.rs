@@ -2,6 +2,7 @@
 
 use crate::payload::av1::DependencyDescriptor;
 use crate::payload::h264;
+use crate::payload::structure::Structure;
 use crate::payload::vp8::{self, Vp8Descriptor, Vp8Numbers};
 use crate::payload::vp9::{self, Vp9Descriptor};
 use crate::payload::{PictureId, VideoFormat};
@@ -61,18 +62,36 @@ pub(crate) struct Picture {
 }
 
 /// Reads what a payload says; nothing for sound and for malformed payloads.
-pub(crate) fn inspect(format: Option<VideoFormat>, payload: &[u8], descriptor: Option<&[u8]>) -> Picture {
+///
+/// `structure` is that of the dependency descriptor's stream, which tells the layers where the payload does not.
+pub(crate) fn inspect(
+    format: Option<VideoFormat>,
+    payload: &[u8],
+    descriptor: Option<&[u8]>,
+    structure: Option<&Structure>,
+) -> Picture {
     let mut picture = match format {
         Some(VideoFormat::Vp8) => inspect_vp8(payload),
         Some(VideoFormat::Vp9) => inspect_vp9(payload),
         Some(format) => Picture { starts_key_frame: format.starts_key_frame(payload), ..Picture::default() },
         None => return Picture::default(),
     };
+    let layer = || structure?.layer(descriptor?);
     if let Some(descriptor) = descriptor.and_then(DependencyDescriptor::parse) {
         // It also tells the truth where payloads are end-to-end encrypted.
         picture.starts_key_frame = descriptor.starts_key_frame();
         let numbers = picture.numbers.unwrap_or_default();
         picture.numbers = Some(PictureNumbers { frame_number: Some(descriptor.frame_number), ..numbers });
+        if matches!(format, Some(VideoFormat::Av1 | VideoFormat::H264))
+            && let Some(layer) = layer()
+        {
+            picture.layer = LayerMark {
+                spatial: capped(layer.spatial),
+                temporal: capped(layer.temporal),
+                switch: if layer.is_switch { SwitchPoint::ThisLayer } else { SwitchPoint::None },
+                ends_layer: descriptor.end_of_frame,
+            };
+        }
     }
     picture
 }
@@ -175,7 +194,7 @@ mod tests {
     fn numbers_read_are_those_written() {
         // VP8: X, S; I L T K; 15-bit picture ID, TL0PICIDX, TID/Y/KEYIDX; a key frame.
         let mut payload = [0x90, 0xf0, 0x81, 0x02, 7, 0x43, 0x00, 0x9d];
-        let picture = inspect(Some(VideoFormat::Vp8), &payload, None);
+        let picture = inspect(Some(VideoFormat::Vp8), &payload, None, None);
         assert!(picture.starts_key_frame);
         let numbers = PictureNumbers {
             picture_id: Some(0x7fff),
@@ -186,12 +205,12 @@ mod tests {
             contiguous: true,
         };
         numbers.write_to(Some(VideoFormat::Vp8), &mut payload);
-        assert_eq!(inspect(Some(VideoFormat::Vp8), &payload, None).numbers, Some(numbers));
+        assert_eq!(inspect(Some(VideoFormat::Vp8), &payload, None, None).numbers, Some(numbers));
     }
 
     #[test]
     fn sound_and_rubbish_say_nothing() {
-        assert_eq!(inspect(None, &[1, 2, 3], None), Picture::default());
-        assert_eq!(inspect(Some(VideoFormat::Vp8), &[0x80], None), Picture::default());
+        assert_eq!(inspect(None, &[1, 2, 3], None, None), Picture::default());
+        assert_eq!(inspect(Some(VideoFormat::Vp8), &[0x80], None, None), Picture::default());
     }
 }

@@ -7,6 +7,7 @@ use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::loss::LossTracker;
 use crate::params::{Codec, MediaKind, SendTrack};
 use crate::payload::VideoFormat;
+use crate::payload::structure::Structure;
 use crate::picture::{self, MAX_LAYERS};
 use crate::rate::RateMeter;
 use crate::reception::Reception;
@@ -136,6 +137,8 @@ pub(crate) struct Track {
     pub sizes: [(u16, u16); MAX_LAYERS],
     /// How many of them are known.
     pub spatial_layers: usize,
+    /// The layers that its dependency descriptors speak of.
+    pub structure: Option<Box<Structure>>,
     /// When its last key frame began to arrive.
     pub key_frame_at: Option<Micros>,
 }
@@ -176,6 +179,7 @@ impl Track {
             rates: RateMeter::default(),
             sizes: [(0, 0); MAX_LAYERS],
             spatial_layers: 0,
+            structure: None,
             key_frame_at: None,
         }
     }
@@ -226,6 +230,18 @@ impl Track {
     /// Height of its highest spatial layer; None until a key frame has told it.
     pub(crate) fn height(&self) -> Option<u16> {
         self.sizes[..self.spatial_layers].last().map(|size| size.1)
+    }
+
+    /// Takes note of the structure that a dependency descriptor brings.
+    pub(crate) fn note_structure(&mut self, descriptor: &[u8]) {
+        let Some(structure) = Structure::parse(descriptor) else { return };
+        if structure.sized > 0 {
+            (self.sizes, self.spatial_layers) = (structure.sizes, structure.sized);
+        }
+        match &mut self.structure {
+            Some(known) => **known = structure,
+            None => self.structure = Some(Box::new(structure)),
+        }
     }
 
     /// Takes note that a key frame begins.

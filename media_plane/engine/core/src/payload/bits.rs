@@ -41,7 +41,6 @@ impl<'a> BitReader<'a> {
     }
 
     /// A non-symmetric unsigned number below `count` (the AV1 specification, section 4.10.7).
-    #[cfg_attr(not(test), expect(dead_code, reason = "for dependency structures"))]
     pub(crate) fn non_symmetric(&mut self, count: u32) -> Option<u32> {
         let bits = u32::BITS - count.leading_zeros();
         let short = (1 << bits) - count;

@@ -5,6 +5,7 @@ pub mod av1;
 mod bits;
 pub mod h264;
 pub mod red;
+pub(crate) mod structure;
 pub mod vp8;
 pub mod vp9;
 

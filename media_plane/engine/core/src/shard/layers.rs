@@ -11,6 +11,7 @@ use crate::event::EventKind;
 use crate::layer_filter::LayerFilter;
 use crate::outbox::Transmit;
 use crate::params::MediaKind;
+use crate::picture::MAX_LAYERS;
 use crate::publication::Publication;
 use crate::rate::Rate;
 use crate::slab::{Key, Slab};
@@ -309,9 +310,11 @@ fn offered<'a>(
             let height = if size.1 == 0 { place as u16 + 1 } else { size.1 };
             let is_lowest = spatial == 0 && lowest.is_none_or(|lowest| track.height().is_none_or(|own| own <= lowest));
             let rate = move |temporal: u8| track.rates.rate(spatial as u8, temporal);
+            // The highest stands for whatever the sender may add.
+            let id = if spatial + 1 == layers { MAX_LAYERS - 1 } else { spatial } as u8;
             let has = move |temporal: u8| track.rates.has_layer(spatial, Some(temporal.into()));
             temporal_steps(rate, has, is_lowest).map(move |(temporal, rate)| Offered {
-                layer: LayerId { encoding: place as u8, spatial: spatial as u8, temporal },
+                layer: LayerId { encoding: place as u8, spatial: id, temporal },
                 height,
                 rate: if rate.bits_per_second > 0 { rate } else { unmeasured(size) },
                 usable,

@@ -6,6 +6,7 @@ use crate::clock::Micros;
 use crate::event::{Direction, EventKind};
 use crate::params::MediaKind;
 use crate::payload::VideoFormat;
+use crate::payload::av1::DependencyDescriptor;
 use crate::picture::inspect;
 use crate::publication::Publication;
 use crate::reception::Arrival;
@@ -275,7 +276,12 @@ impl Incoming<'_> {
             return None;
         }
         let format = track.codec.as_ref().map(|(_, format)| *format)?;
-        let picture = inspect(format, payload, self.values.dependency_descriptor);
+        let descriptor = self.values.dependency_descriptor;
+        let brings_layers = descriptor.and_then(DependencyDescriptor::parse).is_some_and(|it| it.starts_key_frame());
+        if let Some(descriptor) = descriptor.filter(|_| brings_layers) {
+            track.note_structure(descriptor);
+        }
+        let picture = inspect(format, payload, descriptor, track.structure.as_deref());
         track.rates.count(picture.layer, self.header.timestamp, self.len + PACKET_OVERHEAD);
         if picture.starts_key_frame {
             track.note_key_frame(self.now, payload);
