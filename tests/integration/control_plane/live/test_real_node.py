@@ -192,6 +192,21 @@ async def test_refusals_name_the_callers_own_fields(call: Call) -> None:
     assert (foreign.code, foreign.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
 
 
+async def test_a_node_explains_a_session_to_its_participant(call: Call) -> None:
+    hanna = await call.join("Hanna", call.host_token)
+    request = signaling.ExplainSessionRequest(name=hanna.participant.name)
+
+    explained = await call.signaling.ExplainSession(request, metadata=bearer(hanna.participant_token))
+
+    offered = {slot.mid for slot in hanna.answer.slots}
+    assert offered <= {slot.mid for slot in explained.explanation.slots}
+    assert "1" in {track.mid for track in explained.explanation.tracks}
+    await asyncio.to_thread(call.node.kill)
+    away = await refusal(call.signaling.ExplainSession(request, metadata=bearer(hanna.participant_token)))
+    assert (away.code, away.reason) == (grpc.StatusCode.UNAVAILABLE, "MEDIA_NODE_UNAVAILABLE")
+    assert away.retry_after
+
+
 async def test_operators_place_find_and_release_rooms(call: Call) -> None:
     placed = await call.operator.PlaceRoom(allocation.PlaceRoomRequest(room="rooms/lobby"))
     again = await call.operator.PlaceRoom(allocation.PlaceRoomRequest(room="rooms/lobby"))
