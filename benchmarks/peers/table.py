@@ -11,9 +11,8 @@ Results = Mapping[str, Mapping[str, Any]]
 
 def markdown(results: Results, peers: Sequence[str]) -> str:
     """One table: a row for each figure, a column for each server; what was not measured is a dash."""
-    rows = [("", [*peers])]
-    rows += _rates(results, peers)
-    rows += [
+    rows = [
+        *_rates(results, peers),
         (
             "memory a session, KiB (one sender, 200 receivers)",
             [_number(results, "video", peer, "memory", "kib_a_session") for peer in peers],
@@ -28,7 +27,8 @@ def markdown(results: Results, peers: Sequence[str]) -> str:
             for name in ("p50", "p90")
         ),
     ]
-    head, *body = [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]
+    known = [row for row in rows if set(row[1]) != {_UNKNOWN}]
+    head, *body = [f"| {name} | {' | '.join(cells)} |" for name, cells in [("", [*peers]), *known]]
     return "\n".join([head, "|---" * (len(peers) + 1) + "|", *body])
 
 
