@@ -33,10 +33,44 @@ impl Path {
     }
 }
 
+/// Datagrams of equal size on one path; the last may be shorter.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Where they go.
+    pub path: Path,
+    /// Size of each.
+    pub segment: usize,
+    /// Where they stand in the arena they were built in.
+    pub start: usize,
+    /// Bytes of all of them.
+    pub len: usize,
+}
+
+impl Run {
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        arena.get(self.start..self.start + self.len).unwrap_or_default()
+    }
+
+    fn datagrams(&self) -> u64 {
+        self.len.div_ceil(self.segment.max(1)) as u64
+    }
+}
+
 /// Takes datagrams out of a shard: a socket, or a simulated network.
 pub trait Transmit {
     /// Sends `bytes` as datagrams of `segment` bytes each; the last may be shorter. False when they were refused.
     fn transmit(&mut self, path: &Path, segment: usize, bytes: &[u8]) -> bool;
+
+    /// Sends runs in their order and counts them. What can send several in one call does it here.
+    fn transmit_runs(&mut self, runs: &[Run], arena: &[u8], sent: &mut Sent) {
+        for run in runs {
+            sent.calls += 1;
+            let accepted = self.transmit(&run.path, run.segment, run.bytes(arena));
+            sent.note(run, accepted);
+        }
+    }
 
     /// A session's client has proven by a connectivity check that the path is its.
     fn confirm(&mut self, _now: Micros, _path: &Path) {}
@@ -51,37 +85,56 @@ pub const MAX_DATAGRAM: usize = 1_500;
 const MAX_SEGMENTS: usize = 64;
 /// A run must fit an IP packet.
 const CAPACITY: usize = 65_000;
+/// Runs that leave together. A system call costs as much as two packets; beyond sixteen there is nothing left to save, and
+/// what was written first would leave the processor's cache before the kernel reads it.
+pub(crate) const MAX_RUNS: usize = 16;
+/// Sixteen frames of six packets. Before it is full there is always room for a whole datagram.
+const ARENA: usize = 128 << 10;
 
-/// What the outbox has sent.
+/// What has been sent.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Sent {
+pub struct Sent {
+    /// Datagrams that were accepted.
     pub packets: u64,
+    /// Bytes of them.
     pub bytes: u64,
+    /// System calls.
     pub calls: u64,
+    /// Datagrams that were refused.
     pub refused: u64,
 }
 
-/// The run under construction.
+impl Sent {
+    /// Counts a run.
+    pub fn note(&mut self, run: &Run, accepted: bool) {
+        if accepted {
+            self.packets += run.datagrams();
+            self.bytes += run.len as u64;
+        } else {
+            self.refused += run.datagrams();
+        }
+    }
+}
+
+/// Runs that are complete, and the one under construction.
 pub(crate) struct Outbox {
     arena: Box<[u8]>,
     used: usize,
-    segment: usize,
+    runs: Vec<Run>,
     segments: usize,
     /// A datagram shorter than the run's segment ends the run.
     complete: bool,
-    path: Option<Path>,
     pub sent: Sent,
 }
 
 impl Outbox {
     pub(crate) fn new() -> Self {
         Self {
-            arena: vec![0; CAPACITY + MAX_DATAGRAM].into_boxed_slice(),
+            arena: vec![0; ARENA + MAX_DATAGRAM].into_boxed_slice(),
             used: 0,
-            segment: 0,
+            runs: Vec::with_capacity(MAX_RUNS),
             segments: 0,
             complete: false,
-            path: None,
             sent: Sent::default(),
         }
     }
@@ -93,44 +146,45 @@ impl Outbox {
         network: &mut dyn Transmit,
         build: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Option<usize> {
-        if self.path.as_ref() != Some(path) || self.complete || self.segments >= MAX_SEGMENTS {
+        let goes_on = |run: &Run| run.path == *path && !self.complete && self.segments < MAX_SEGMENTS;
+        let mut goes_on = self.runs.last().is_some_and(goes_on);
+        if self.used >= ARENA || (!goes_on && self.runs.len() == MAX_RUNS) {
             self.flush(network);
+            goes_on = false;
         }
         let len = build(&mut self.arena[self.used..self.used + MAX_DATAGRAM])?;
-        if self.segments > 0 && (len > self.segment || self.used + len > CAPACITY) {
-            self.start_over_with(len, network);
+        match self.runs.last_mut() {
+            Some(run) if goes_on && len <= run.segment && run.len + len <= CAPACITY => {
+                self.complete = len < run.segment;
+                run.len += len;
+                self.segments += 1;
+            }
+            _ => self.begin(*path, len, network),
         }
-        self.path = Some(*path);
-        if self.segments == 0 {
-            self.segment = len;
-        }
-        self.complete = len < self.segment;
         self.used += len;
-        self.segments += 1;
         Some(len)
     }
 
-    /// Sends the run and moves the datagram behind it, which does not belong to it, to the front.
-    fn start_over_with(&mut self, len: usize, network: &mut dyn Transmit) {
-        let from = self.used;
-        self.flush(network);
-        self.arena.copy_within(from..from + len, 0);
+    /// Begins a run with the datagram that has just been written.
+    fn begin(&mut self, path: Path, len: usize, network: &mut dyn Transmit) {
+        if self.runs.len() == MAX_RUNS {
+            // It was to continue the last run and does not fit it.
+            let from = self.used;
+            self.flush(network);
+            self.arena.copy_within(from..from + len, 0);
+        }
+        self.runs.push(Run { path, segment: len, start: self.used, len });
+        self.segments = 1;
+        self.complete = false;
     }
 
     /// Sends what is there.
     pub(crate) fn flush(&mut self, network: &mut dyn Transmit) {
-        if let Some(path) = self.path.take().filter(|_| self.segments > 0) {
-            self.sent.calls += 1;
-            if network.transmit(&path, self.segment, &self.arena[..self.used]) {
-                self.sent.packets += self.segments as u64;
-                self.sent.bytes += self.used as u64;
-            } else {
-                self.sent.refused += self.segments as u64;
-            }
+        if !self.runs.is_empty() {
+            network.transmit_runs(&self.runs, &self.arena, &mut self.sent);
         }
+        self.runs.clear();
         self.used = 0;
-        self.segments = 0;
-        self.complete = false;
     }
 }
 
@@ -193,6 +247,55 @@ mod tests {
             log.0.iter().all(|(_, segment, bytes)| bytes.len() <= CAPACITY && bytes.len() / segment <= MAX_SEGMENTS)
         );
         assert_eq!(log.0.iter().map(|(_, segment, bytes)| bytes.len() / segment).sum::<usize>(), 400);
+    }
+
+    /// Calls, and the runs of each.
+    #[derive(Default)]
+    struct Batches(Vec<usize>, u64);
+
+    impl Transmit for Batches {
+        fn transmit(&mut self, _: &Path, _: usize, _: &[u8]) -> bool {
+            false
+        }
+
+        fn transmit_runs(&mut self, runs: &[Run], arena: &[u8], sent: &mut Sent) {
+            sent.calls += 1;
+            self.0.push(runs.len());
+            for run in runs {
+                self.1 += run.bytes(arena).iter().map(|byte| u64::from(*byte)).sum::<u64>();
+                sent.note(run, true);
+            }
+        }
+    }
+
+    #[test]
+    fn runs_to_many_leave_together_and_whole() {
+        let (mut outbox, mut batches) = (Outbox::new(), Batches::default());
+        for port in 0..200 {
+            for _ in 0..6 {
+                outbox.datagram(&path(port), &mut batches, |buffer| {
+                    buffer[..1_190].fill(1);
+                    Some(1_190)
+                });
+            }
+        }
+        outbox.flush(&mut batches);
+        assert_eq!(batches.0.iter().sum::<usize>(), 200);
+        assert!(batches.0.iter().all(|runs| *runs <= MAX_RUNS), "{:?}", batches.0);
+        assert_eq!(batches.0.len(), 200_usize.div_ceil(MAX_RUNS));
+        assert_eq!((outbox.sent.packets, batches.1), (1_200, 1_200 * 1_190));
+    }
+
+    #[test]
+    fn a_datagram_too_large_for_the_last_run_that_fits_is_sent_by_itself() {
+        let (mut outbox, mut log) = (Outbox::new(), Log::default());
+        for port in 0..MAX_RUNS as u16 {
+            send(&mut outbox, &mut log, port, b"aa");
+        }
+        send(&mut outbox, &mut log, MAX_RUNS as u16 - 1, b"bbbb");
+        outbox.flush(&mut log);
+        assert_eq!(log.0.len(), MAX_RUNS + 1);
+        assert_eq!(log.0[MAX_RUNS], (MAX_RUNS as u16 - 1, 4, b"bbbb".to_vec()));
     }
 
     #[test]

@@ -270,20 +270,15 @@ impl Client {
         &self.socket
     }
 
-    /// Stops reading and answering, as a suspended device does; its publishers go on. For good.
+    /// Stops reading and answering, as a suspended device does, for good. What it sends goes on.
     pub(crate) fn stop(&mut self) {
         self.stopped = true;
     }
 
-    /// Whether it sends anything.
-    pub(crate) fn publishes(&self) -> bool {
-        !self.publishers.is_empty()
-    }
-
     /// When the client wants to be advanced even if nothing arrives.
     pub(crate) fn deadline(&self) -> Instant {
-        if self.stopped {
-            return Instant::now() + IDLE;
+        if self.stopped && self.publishers.is_empty() {
+            return self.deadline.max(Instant::now() + IDLE);
         }
         if self.hostile_left > 0 && self.peer.is_some() {
             // At once: the past is due.

@@ -212,8 +212,7 @@ impl Fleet {
 
     fn stop(&mut self, id: Option<&str>) -> Result<Value, String> {
         let only = id.map(|id| self.token(id)).transpose()?;
-        let chosen = |token: u64, client: &Client| only.map_or(!client.publishes(), |only| only == token);
-        for (_, client) in self.clients.iter_mut().filter(|(token, client)| chosen(**token, client)) {
+        for (_, client) in self.clients.iter_mut().filter(|(token, _)| only.is_none_or(|only| only == **token)) {
             self.epoll.remove(client.socket().as_raw_fd()).map_err(|error| error.to_string())?;
             client.stop();
         }

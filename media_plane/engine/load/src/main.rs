@@ -38,7 +38,7 @@ parley-load clients [--bind 127.0.0.1]
     {\"op\":\"ignore_media\",\"id\":\"c2\"} the kernel drops and counts its media from now on; it answers only connectivity checks
     {\"op\":\"coalesce\",\"id\":\"c2\",\"on\":false}               the kernel cuts up runs of datagrams before the client reads them
     {\"op\":\"hostile\",\"id\":\"c1\",\"count\":10000}              sends mutations of its own datagrams from its own address
-    {\"op\":\"stop\"} or {\"op\":\"stop\",\"id\":\"c1\"}           neither reads nor answers any more; without id: all that send nothing
+    {\"op\":\"stop\"} or {\"op\":\"stop\",\"id\":\"c1\"}           neither reads nor answers any more; what it sends goes on
     {\"op\":\"stats\"} or {\"op\":\"stats\",\"id\":\"c1\",\"reset\":true}
     {\"op\":\"close\",\"id\":\"c1\"}
 

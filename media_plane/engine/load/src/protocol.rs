@@ -59,7 +59,7 @@ pub(crate) enum Operation {
     Coalesce { id: String, on: bool },
     /// Sends this many mutations of the client's own datagrams from its own address, beside what it sends anyway.
     Hostile { id: String, count: u64 },
-    /// Neither reads nor answers any more, as a suspended device; of all clients that send nothing without an id.
+    /// One client, or all, read and answer no more, as suspended devices; what they send goes on.
     Stop { id: Option<String> },
     /// Tells what has happened, of one client or of all.
     Stats {

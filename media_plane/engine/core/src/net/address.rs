@@ -10,10 +10,15 @@ pub(super) struct RawAddress {
 }
 
 impl RawAddress {
-    pub(super) fn empty() -> Self {
+    /// No address, and room for any.
+    pub(super) const EMPTY: Self = Self {
         // SAFETY: sockaddr_storage is plain data for which all zero bytes are a valid (unspecified) address.
-        let storage = unsafe { std::mem::zeroed() };
-        Self { storage, len: size_of::<libc::sockaddr_storage>() as libc::socklen_t }
+        storage: unsafe { std::mem::zeroed() },
+        len: size_of::<libc::sockaddr_storage>() as libc::socklen_t,
+    };
+
+    pub(super) fn empty() -> Self {
+        Self::EMPTY
     }
 
     pub(super) fn new(address: SocketAddr) -> Self {

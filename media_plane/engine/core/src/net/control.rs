@@ -22,8 +22,11 @@ pub(super) struct ControlInfo {
 }
 
 impl ControlBuffer {
+    /// Nothing yet.
+    pub(super) const EMPTY: Self = Self { bytes: [0; CAPACITY], len: 0 };
+
     pub(super) fn new() -> Self {
-        Self { bytes: [0; CAPACITY], len: 0 }
+        Self::EMPTY
     }
 
     /// Points a message header at the whole buffer, to receive.

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use super::socket::MediaSocket;
 use super::tcp::TcpPort;
 use crate::clock::Micros;
-use crate::outbox::{Path, Transmit, Transport};
+use crate::outbox::{Path, Run, Sent, Transmit, Transport};
 
 /// No descriptor: poll(2) passes over it.
 const NO_DESCRIPTOR: RawFd = -1;
@@ -48,6 +48,23 @@ impl Transmit for Network {
         match path.transport {
             Transport::Udp => self.socket.transmit(path, segment, bytes),
             Transport::Tcp(number) => self.tcp.as_mut().is_some_and(|tcp| tcp.transmit(number, segment, bytes)),
+        }
+    }
+
+    fn transmit_runs(&mut self, runs: &[Run], arena: &[u8], sent: &mut Sent) {
+        for alike in runs.chunk_by(|a, b| a.path.transport == b.path.transport) {
+            match alike {
+                [Run { path: Path { transport: Transport::Udp, .. }, .. }, ..] => {
+                    self.socket.transmit_runs(alike, arena, sent);
+                }
+                _ => {
+                    for run in alike {
+                        sent.calls += 1;
+                        let accepted = self.transmit(&run.path, run.segment, run.bytes(arena));
+                        sent.note(run, accepted);
+                    }
+                }
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use super::address::RawAddress;
 use super::control::{ControlBuffer, read_control};
-use crate::outbox::{Path, Transmit};
+use crate::outbox::{MAX_RUNS, Path, Run, Sent, Transmit};
 
 /// Room the kernel is asked for in each direction; it grants what `net.core.rmem_max` and `wmem_max` allow.
 const SOCKET_BUFFER: libc::c_int = 8 << 20;
@@ -142,6 +142,54 @@ impl Transmit for MediaSocket {
             Err(_) => false,
         }
     }
+
+    fn transmit_runs(&mut self, runs: &[Run], arena: &[u8], sent: &mut Sent) {
+        let mut left = runs;
+        while let [first, rest @ ..] = left {
+            // What one call can't take is sent by itself, which also finds out why it can't.
+            let done = if self.gso && !rest.is_empty() { self.send_together(left, arena) } else { 0 };
+            sent.calls += 1;
+            left[..done].iter().for_each(|run| sent.note(run, true));
+            left = &left[done..];
+            if done == 0 {
+                let accepted = self.transmit(&first.path, first.segment, first.bytes(arena));
+                sent.note(first, accepted);
+                left = rest;
+            }
+        }
+    }
+}
+
+impl MediaSocket {
+    /// Sends runs in one call; returns how many of them, in their order, were taken.
+    fn send_together(&self, runs: &[Run], arena: &[u8]) -> usize {
+        let mut addresses = [const { RawAddress::EMPTY }; MAX_RUNS];
+        let mut controls = [const { ControlBuffer::EMPTY }; MAX_RUNS];
+        let mut parts = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; MAX_RUNS];
+        // SAFETY: mmsghdr is plain data for which all zero bytes mean "nothing attached".
+        let mut messages: [libc::mmsghdr; MAX_RUNS] = unsafe { std::mem::zeroed() };
+        let count = runs.len().min(MAX_RUNS);
+        let places = addresses.iter_mut().zip(&mut controls).zip(&mut parts).zip(&mut messages);
+        for (run, (((address, control), part), place)) in runs.iter().zip(places) {
+            *address = RawAddress::new(self.in_own_family(run.path.remote));
+            if let (true, Ok(size)) = (run.len > run.segment, u16::try_from(run.segment)) {
+                control.push_segment(size);
+            }
+            if self.bound.ip().is_unspecified() && !run.path.local.is_unspecified() {
+                control.push_local(run.path.local);
+            }
+            let bytes = run.bytes(arena);
+            *part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+            place.msg_hdr = message(address, part);
+            control.attach_for_send(&mut place.msg_hdr);
+        }
+        // SAFETY: the first `count` headers point at addresses, iovecs and control buffers that live until the end of this
+        // function, and the iovecs at `arena`, which is only read.
+        let sent = unsafe {
+            libc::sendmmsg(self.socket.as_raw_fd(), messages.as_mut_ptr(), count as libc::c_uint, libc::MSG_NOSIGNAL)
+        };
+        usize::try_from(sent).unwrap_or(0)
+    }
 }
 
 impl AsRawFd for MediaSocket {
@@ -219,6 +267,35 @@ mod tests {
         assert!(both.transmit(&path, 4, b"answered"));
         assert_eq!(wait_readable(&[v4.as_raw_fd()], Some(2_000_000)), [true]);
         assert_eq!(v4.receive(&mut buffer).unwrap().unwrap().path.remote, node, "it leaves from where it was asked");
+    }
+
+    #[test]
+    fn runs_leave_in_one_call_and_one_that_is_refused_holds_up_none() {
+        let receivers = [(); 3].map(|()| MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap());
+        let mut sender = MediaSocket::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let run =
+            |port, start, len| Run { path: Path::udp(SocketAddr::new(local, port), local), segment: 100, start, len };
+        let [a, b, c] = [0, 1, 2].map(|place: usize| receivers[place].port());
+        // Nobody can be reached at port 0.
+        let runs = [run(a, 0, 300), run(0, 300, 200), run(b, 500, 100), run(c, 600, 250)];
+        let mut sent = Sent::default();
+        sender.transmit_runs(&runs, &[7; 1_000], &mut sent);
+        assert_eq!((sent.packets, sent.bytes, sent.refused), (7, 650, 2));
+        sent = Sent::default();
+        sender.transmit_runs(&[runs[0], runs[2], runs[3]], &[7; 1_000], &mut sent);
+        assert_eq!((sent.calls, sent.packets), (1, 7));
+        let mut buffer = vec![0; RECEIVE_BUFFER];
+        for (receiver, expected) in receivers.iter().zip([600, 200, 500]) {
+            let mut bytes = 0;
+            while bytes < expected {
+                assert_eq!(wait_readable(&[receiver.as_raw_fd()], Some(2_000_000)), [true], "datagrams arrive");
+                while let Some(received) = receiver.receive(&mut buffer).unwrap() {
+                    bytes += received.len;
+                }
+            }
+            assert_eq!(bytes, expected);
+        }
     }
 
     #[test]

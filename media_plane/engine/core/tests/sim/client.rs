@@ -105,7 +105,15 @@ impl Client {
         ids.set(ExtensionKind::RepairedRid, 14);
         Self {
             name: Self::name_of(number),
-            address: format!("10.0.1.{}:{}", number + 1, 40_000 + number).parse().unwrap(),
+            address: format!(
+                "10.{}.{}.{}:{}",
+                number / 60_000,
+                number / 250 % 240 + 1,
+                number % 250 + 1,
+                40_000 + number % 20_000
+            )
+            .parse()
+            .unwrap(),
             outgoing: Vec::new(),
             sender: Sender::new(number, ids),
             slots: HashMap::new(),

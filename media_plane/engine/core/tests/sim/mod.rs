@@ -89,7 +89,9 @@ impl Meeting {
 
     /// Carries out a command.
     pub fn command(&mut self, command: Command) {
+        IN_SHARD.set(true);
         self.shard.handle_command(self.now, command, &mut self.network.outgoing);
+        IN_SHARD.set(false);
         self.network.accept(self.now);
     }
 
