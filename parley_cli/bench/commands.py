@@ -11,6 +11,8 @@ from rich.console import Console
 app = typer.Typer(help="Measure the product on this machine; figures come with their conditions.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+_FORWARDING_SECONDS = 10.0
+_GRID_SECONDS = 3.0
 Seconds = Annotated[float, typer.Option(min=1, help="How long to measure.")]
 
 
@@ -26,13 +28,23 @@ def join(*, joins: Annotated[int, typer.Option(min=1, help="How many joins.")] =
 def forwarding(
     *,
     subscribers: Annotated[int, typer.Option(min=1, max=1000, help="Receivers of the one publisher.")] = 200,
-    seconds: Seconds = 10,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="How long to measure; 10, or 3 a cell of the grid.")
+    ] = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Over receivers, frames, rooms and shards, and latency.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure packets out per second of the media node's processor time, beside the machine's own floor."""
     from parley_cli.bench.forwarding import ForwardingLoad, bench_forwarding  # noqa: PLC0415
+    from parley_cli.bench.grid import bench_grid  # noqa: PLC0415
 
-    _run(lambda: bench_forwarding(ForwardingLoad(subscribers, seconds)), as_json=as_json)
+    if grid:
+        _run(lambda: bench_grid(seconds or _GRID_SECONDS), as_json=as_json)
+        return
+    load = ForwardingLoad(subscribers=subscribers, seconds=seconds or _FORWARDING_SECONDS)
+    _run(lambda: bench_forwarding(load), as_json=as_json)
 
 
 @app.command()

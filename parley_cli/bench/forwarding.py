@@ -1,182 +1,170 @@
 """`parley bench forwarding`: how many packets a media node sends for a second of its processor time."""
 
 import asyncio
-import secrets
-import tempfile
-import time
-import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
-import psutil
-
-from grpc_kit.channel import open_channel
-from parley.meeting.v1 import track_pb2
-from parley.sfu.v1 import sfu_control_service_pb2
-from parley.sfu.v1.sfu_control_service_pb2_grpc import SfuControlServiceStub
 from parley_cli.bench.conditions import conditions
-from parley_cli.bench.load import LoadClients, load_clients, measure_floor
-from parley_cli.errors import CommandError
-from parley_cli.parts import PythonPart
+from parley_cli.bench.fleet import Fleet, Member, Sample, open_fleet
+from parley_cli.bench.load import measure_floor
 
-_PUBLISHER = "publisher"
-_CALL_SECONDS = 30.0
-_CONNECT_SECONDS = 60.0
-_WARM_UP_SECONDS = 2.0
-_OPENED_AT_A_TIME = 16
-_TOKEN = secrets.token_urlsafe(24)
+_WARM_UP_SECONDS = 1.5
+_AUDIO_FRAMES_PER_SECOND = 50.0
+_VOICES = 3
+"""Others that a participant hears at once."""
 
 
 @dataclass(frozen=True)
 class ForwardingLoad:
-    """What the one publisher sends, and to how many.
+    """Who is there, and what is sent.
 
     Attributes:
-        subscribers: Receivers.
-        seconds: How long to measure.
-        frames_per_second: Of the publisher's video.
-        packets_per_frame: RTP packets of each frame.
+        rooms: Rooms, all alike.
+        publishers: People of a room who send; each also receives all others of them.
+        subscribers: People of a room who only receive.
+        kinds: What each publisher sends. With both, the sound keeps its usual 50 packets a second.
+        frames_per_second: Of each publisher.
+        packets_per_frame: RTP packets of each frame of video; sound has one.
         packet_bytes: Payload of each packet.
+        answering: Whether receivers read and report; otherwise they stop once the media flows, as suspended devices do.
+        probes: How many of the receivers of a room go on although the others have stopped, to measure latency.
+        shards: Threads of the node that forward.
+        seconds: How long to measure.
     """
 
+    rooms: int = 1
+    publishers: int = 1
     subscribers: int = 200
-    seconds: float = 10.0
-    frames_per_second: int = 30
+    kinds: tuple[Literal["video", "audio"], ...] = ("video",)
+    frames_per_second: float = 30
     packets_per_frame: int = 6
     packet_bytes: int = 1_150
+    answering: bool = True
+    probes: int = 0
+    shards: int = 1
+    seconds: float = 10.0
 
+    @property
+    def receivers(self) -> int:
+        """Receivers of each publisher."""
+        return self.publishers - 1 + self.subscribers
 
-@dataclass(frozen=True)
-class _Sample:
-    """Counters at one moment."""
+    @property
+    def packets_out_per_second(self) -> float:
+        """What the node shall send."""
+        video = self.frames_per_second * self.packets_per_frame * self.receivers if "video" in self.kinds else 0.0
+        sound = self.frames_per_second if len(self.kinds) == 1 else _AUDIO_FRAMES_PER_SECOND
+        heard = sound * min(self.receivers * self.publishers, self._listeners * _VOICES) if "audio" in self.kinds else 0
+        return self.rooms * (self.publishers * video + heard)
 
-    wall: float
-    user: float
-    system: float
-    softirq: float
-    packets_out: int
-    packets_in: int
+    @property
+    def _listeners(self) -> int:
+        return self.publishers + self.subscribers
 
+    def members(self) -> list[Member]:
+        """Everybody, room by room, publishers first."""
+        stopping = {member.client for member in self.stopped()}
+        return [replace(member, feedback=member.client not in stopping) for member in self._all()]
 
-@dataclass(frozen=True)
-class _Room:
-    """A room on a node, driven as the control plane drives it."""
+    def _all(self) -> list[Member]:
+        video, audio = ("video" in self.kinds), ("audio" in self.kinds)
+        everybody = []
+        for room in range(self.rooms):
+            for place in range(self.publishers + self.subscribers):
+                publishes = place < self.publishers
+                seen = self.publishers - 1 if publishes else self.publishers
+                everybody.append(
+                    Member(
+                        client=f"{'publisher' if publishes else 'subscriber'}-{room}-{place}",
+                        room=room,
+                        sends=self.kinds if publishes else (),
+                        video_slots=seen * video,
+                        audio_slots=min(seen, _VOICES) * audio,
+                    )
+                )
+        return everybody
 
-    sfu: Any
-    reference: sfu_control_service_pb2.RoomReference
-    clients: LoadClients
-    pid: int
-
-    async def open(self, client: str, offer: Mapping[str, Any]) -> None:
-        """Lets a load client in."""
-        tracks = [
-            track_pb2.Track(
-                mid=track["mid"], kind=track_pb2.TRACK_KIND_VIDEO, source=track_pb2.TRACK_SOURCE_CAMERA, muted=False
-            )
-            for track in offer["mids"]["send"]
-        ]
-        request = sfu_control_service_pb2.OpenSessionRequest(
-            room=self.reference,
-            participant_id=str(uuid.uuid4()),
-            session_id=str(uuid.uuid4()),
-            sdp_offer=offer["sdp"],
-            tracks=tracks,
-        )
-        response = await self.sfu.OpenSession(request, timeout=_CALL_SECONDS)
-        await self.clients.ask("answer", id=client, sdp=response.sdp_answer)
-
-    async def sample(self) -> _Sample:
-        """Reads all counters."""
-        request = sfu_control_service_pb2.GetStatsRequest(room=self.reference.room)
-        stats = await self.sfu.GetStats(request, timeout=_CALL_SECONDS)
-        cpu = psutil.Process(self.pid).cpu_times()
-        return _Sample(
-            wall=time.monotonic(),
-            user=cpu.user,
-            system=cpu.system,
-            softirq=psutil.cpu_times().softirq,
-            packets_out=sum(slot.packets_sent for session in stats.sessions for slot in session.slots),
-            packets_in=sum(track.packets_received for session in stats.sessions for track in session.tracks),
-        )
-
-    async def profiles(self) -> list[str]:
-        """SRTP profiles in use."""
-        request = sfu_control_service_pb2.GetStatsRequest(room=self.reference.room)
-        stats = await self.sfu.GetStats(request, timeout=_CALL_SECONDS)
-        return sorted({session.srtp_profile for session in stats.sessions})
+    def stopped(self) -> list[Member]:
+        """Those who stop reading: all, but for the probes, which are spread over the order in which a room joined."""
+        if self.answering:
+            return []
+        receivers = [member for member in self._all() if member.video_slots + member.audio_slots > 0]
+        if not self.probes:
+            return receivers
+        step = max(1, len(receivers) // (self.rooms * self.probes))
+        return [member for place, member in enumerate(receivers) if place % step != step // 2]
 
 
 async def bench_forwarding(load: ForwardingLoad) -> Mapping[str, Any]:
-    """One publisher, many subscribers: packets out per CPU-second of the node, beside the machine's own floor."""
+    """Packets out per CPU-second of the node, beside the machine's own floor."""
     before = conditions()
-    async with _node() as (pid, target), load_clients() as clients:
-        channel = open_channel(target, bearer_token=_TOKEN)
-        try:
-            room = _Room(SfuControlServiceStub(channel), _reference(), clients, pid)
-            first, last, profiles = await _measure(room, load)
-        finally:
-            await channel.close()
-        received = (await clients.ask("stats"))["totals"]
-    floor = await measure_floor(
-        receivers=load.subscribers, segments=load.packets_per_frame, packet_bytes=load.packet_bytes
-    )
+    figures = await measure(load)
+    segments = load.packets_per_frame if load.kinds == ("video",) else 1
+    floor = await measure_floor(receivers=load.receivers, segments=segments, packet_bytes=load.packet_bytes)
     return {
         "bench": "forwarding",
-        **_figures(first, last),
-        "srtp_profiles": profiles,
-        "latency_us": received["video_latency_us"],
-        "packets_lost": received["lost"],
+        **figures,
+        "share_of_floor": share_of_floor(figures, floor),
         "floor": floor,
-        "load": {"publishers": 1, **asdict(load)},
         "conditions": before,
     }
 
 
-async def _measure(room: _Room, load: ForwardingLoad) -> tuple[_Sample, _Sample, list[str]]:
-    offer = await room.clients.ask("offer", id=_PUBLISHER, send=[{"kind": "video", "source": "camera"}])
-    await room.open(_PUBLISHER, offer)
-    turn = asyncio.Semaphore(_OPENED_AT_A_TIME)
-    async with asyncio.TaskGroup() as group:
-        for number in range(load.subscribers):
-            group.create_task(_subscribe(room, f"subscriber-{number}", turn))
-    await _connected(room.clients)
-    await room.clients.ask(
-        "publish",
-        id=_PUBLISHER,
-        kind="video",
-        frames_per_second=load.frames_per_second,
-        packets_per_frame=load.packets_per_frame,
-        packet_bytes=load.packet_bytes,
-    )
-    await asyncio.sleep(_WARM_UP_SECONDS)
-    await room.clients.ask("stats", reset=True)
-    first = await room.sample()
-    await asyncio.sleep(load.seconds)
-    return first, await room.sample(), await room.profiles()
+def share_of_floor(figures: Mapping[str, Any], floor: Sequence[Mapping[str, Any]]) -> float | None:
+    """What the node reaches of the barest loop that sends the same sealed packets to receivers of the same kind."""
+    same = [
+        row["packets_per_cpu_second"]
+        for row in floor
+        if row["sending"] == "udp_segment_offloaded" and f"SRTP_{row['srtp_profile']}" in figures["srtp_profiles"]
+    ]
+    reached = figures["packets_out_per_cpu_second"]
+    return round(reached / same[0], 2) if same and reached else None
 
 
-async def _subscribe(room: _Room, client: str, turn: asyncio.Semaphore) -> None:
-    async with turn:
-        offer = await room.clients.ask("offer", id=client, send=[], video_slots=1)
-        await room.open(client, offer)
+async def measure(load: ForwardingLoad) -> Mapping[str, Any]:
+    """Runs one load against a node of its own."""
+    async with open_fleet(rooms=load.rooms, shards=load.shards) as fleet:
+        members = load.members()
+        await fleet.join(members)
+        await _publish(fleet, load, members)
+        for member in load.stopped():
+            await fleet.clients.ask("stop", id=member.client)
+        await asyncio.sleep(_WARM_UP_SECONDS)
+        before = await fleet.clients.ask("stats", reset=True)
+        first = await fleet.sample()
+        await asyncio.sleep(load.seconds)
+        last = await fleet.sample()
+        received = await fleet.clients.ask("stats")
+        profiles = await fleet.profiles()
+    reads = load.answering or load.probes > 0
+    return {
+        **_figures(first, last),
+        "load_client_cpu_seconds": round(received["cpu_seconds"] - before["cpu_seconds"], 2),
+        "srtp_profiles": profiles,
+        "video_latency_us": received["totals"]["video_latency_us"] if reads else None,
+        "audio_latency_us": received["totals"]["audio_latency_us"] if reads else None,
+        "packets_lost": received["totals"]["lost"] - before["totals"]["lost"] if load.answering else None,
+        "load": {**asdict(load), "packets_out_per_second": round(load.packets_out_per_second)},
+    }
 
 
-async def _connected(clients: LoadClients) -> None:
-    deadline = time.monotonic() + _CONNECT_SECONDS
-    while True:
-        states = [client["state"] for client in (await clients.ask("stats"))["clients"]]
-        if all(state == "connected" for state in states):
-            return
-        if time.monotonic() > deadline:
-            message = f"Only {states.count('connected')} of {len(states)} load clients connected."
-            raise CommandError(message)
-        await asyncio.sleep(0.1)
+async def _publish(fleet: Fleet, load: ForwardingLoad, members: Sequence[Member]) -> None:
+    """Begins at the usual rate, so that everybody gets a key frame, and then goes to the load's rate."""
+    for frames_per_second in (min(load.frames_per_second, 10.0), load.frames_per_second):
+        for member in members:
+            for kind in member.sends:
+                alone = len(load.kinds) == 1
+                audio = {} if alone else {"frames_per_second": _AUDIO_FRAMES_PER_SECOND, "packet_bytes": 100}
+                video = {"frames_per_second": frames_per_second, "packet_bytes": load.packet_bytes}
+                rate = audio if kind == "audio" and not alone else video
+                await fleet.clients.ask(
+                    "publish", id=member.client, kind=kind, packets_per_frame=load.packets_per_frame, **rate
+                )
+        await asyncio.sleep(_WARM_UP_SECONDS)
 
 
-def _figures(first: _Sample, last: _Sample) -> Mapping[str, Any]:
+def _figures(first: Sample, last: Sample) -> Mapping[str, Any]:
     packets = last.packets_out - first.packets_out
     user, system = last.user - first.user, last.system - first.system
     wall = last.wall - first.wall
@@ -184,6 +172,7 @@ def _figures(first: _Sample, last: _Sample) -> Mapping[str, Any]:
         "packets_out": packets,
         "packets_in": last.packets_in - first.packets_in,
         "packets_out_per_cpu_second": round(packets / (user + system)) if user + system else None,
+        "packets_out_per_engine_cpu_second": round(packets / (last.engine - first.engine)),
         "node_user_seconds": round(user, 2),
         "node_system_seconds": round(system, 2),
         "machine_softirq_seconds": round(last.softirq - first.softirq, 2),
@@ -191,26 +180,3 @@ def _figures(first: _Sample, last: _Sample) -> Mapping[str, Any]:
         "packets_out_per_second": round(packets / wall),
         "node_cpu_percent_of_a_core": round(100 * (user + system) / wall, 1),
     }
-
-
-def _reference() -> sfu_control_service_pb2.RoomReference:
-    return sfu_control_service_pb2.RoomReference(room="rooms/10000000001", epoch=1)
-
-
-@asynccontextmanager
-async def _node() -> AsyncIterator[tuple[int, str]]:
-    """A media node of its own, without a control plane: what is measured is the node alone."""
-    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        environment = {
-            "PARLEY_DATA_DIR": str(Path(folder)),
-            "PARLEY_NODE_TOKEN": _TOKEN,
-            "PARLEY_NODE_CONTROL_ADDRESS": "127.0.0.1:0",
-            "PARLEY_CONTROL_PLANE_TARGET": "127.0.0.1:1",
-            "PARLEY_LOG_LEVEL": "WARNING",
-        }
-        node = PythonPart("node", "media_plane.node", environment)
-        node.start()
-        try:
-            yield node.pid, str(node.ready["control_address"])
-        finally:
-            await asyncio.to_thread(node.stop)

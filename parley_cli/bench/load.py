@@ -69,7 +69,7 @@ async def load_clients(*, prefix: Sequence[str] = (), bind: str = "127.0.0.1") -
 
 async def measure_floor(*, receivers: int, segments: int, packet_bytes: int) -> Sequence[Mapping[str, Any]]:
     """What this machine can send at best: the same packets without an engine, one entry a way of sending."""
-    options = {"--receivers": receivers, "--segments": segments, "--bytes": packet_bytes, "--seconds": 2}
+    options = {"--receivers": receivers, "--segments": segments, "--bytes": packet_bytes, "--seconds": 0.5}
     arguments = [str(word) for option in options.items() for word in option]
     process = await asyncio.create_subprocess_exec(_program(), "floor", *arguments, stdout=PIPE)
     output, _ = await process.communicate()
