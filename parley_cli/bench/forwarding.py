@@ -169,8 +169,8 @@ def _figures(first: Sample, last: Sample) -> Mapping[str, Any]:
     user, system = last.user - first.user, last.system - first.system
     wall = last.wall - first.wall
     return {
-        "packets_out": packets,
-        "packets_in": last.packets_in - first.packets_in,
+        "datagrams_out": packets,
+        "datagrams_in": last.packets_in - first.packets_in,
         "packets_out_per_cpu_second": round(packets / (user + system)) if user + system else None,
         "packets_out_per_engine_cpu_second": round(packets / (last.engine - first.engine)),
         "node_user_seconds": round(user, 2),
