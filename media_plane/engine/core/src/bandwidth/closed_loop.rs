@@ -155,8 +155,8 @@ impl Simulation {
                 allowed = allowed.saturating_sub(size);
                 self.send(size.max(60));
             }
-            while self.estimator.padding_due(now) > 0 {
-                self.send(600);
+            while let due @ 1.. = self.estimator.padding_due(now) {
+                self.send(if due >= 800 { 1_200 } else { 300 });
             }
         }
         self.deliver();

@@ -27,8 +27,12 @@ const CALM: Micros = 40 * MILLISECOND;
 /// How much more is known to pass than what flows without a queue: streams vary by so much from one second to the next, and a
 /// limit that follows them exactly would cut them.
 const ABOVE_FLOWING: f64 = 1.1;
+/// So much more than what is wanted has to pass: streams vary, and a better layer is only taken with a margin.
+const HEADROOM: f64 = 1.1;
 /// A slope of the delay is believed once even the least delayed packet of a report waits for so long.
 const SOME_QUEUE: Micros = 10 * MILLISECOND;
+/// And for so many bits at the present rate, two large packets: on a narrow way everything waits for one that leaves.
+const SOME_PACKETS: f64 = 2.0 * 1_200.0 * 8.0;
 /// A queue that is longer after a decrease is emptied by sending less than passes, for so long at most: the way may simply have
 /// become longer. GCC leaves this to the next decreases, which takes seconds.
 const LONG_QUEUE: Micros = 80 * MILLISECOND;
@@ -44,6 +48,8 @@ const SILENCE_FACTOR: f64 = 0.8;
 /// How much faster than the estimate video leaves where it is paced (libwebrtc: 2.5): a picture takes two thirds of its time, a
 /// key frame does not fill the queue of a narrow link.
 const PACING: f64 = 1.5;
+/// The longest time between two reports of a browser.
+const FEEDBACK_INTERVAL: Micros = 100 * MILLISECOND;
 /// A share of losses from which on no probe is sent: it would only add to them.
 const LOSSY: f64 = 0.3;
 
@@ -103,6 +109,30 @@ pub(crate) struct Estimator {
     /// When the first packet after the latest feedback was sent.
     unanswered_since: Option<Micros>,
     silence_punished: Micros,
+    /// What waited when the rate was lowered, nearly: less than that says that the queue empties itself.
+    longest_queue: Micros,
+    arriving: Arriving,
+}
+
+/// What arrived lately, and until when a lost report makes that look less than it is.
+#[derive(Debug, Default)]
+struct Arriving {
+    rate: f64,
+    hidden_until: Micros,
+}
+
+impl Arriving {
+    /// What arrives now; while a lost report hides some of it, no less than before.
+    fn note(&mut self, now: Micros, measured: f64, has_gap: bool) -> f64 {
+        if has_gap {
+            self.hidden_until = now + QUICK.cast_unsigned() + FEEDBACK_INTERVAL;
+        }
+        if now < self.hidden_until {
+            return measured.max(self.rate);
+        }
+        self.rate = measured;
+        measured
+    }
 }
 
 impl Default for Estimator {
@@ -124,6 +154,8 @@ impl Default for Estimator {
             first_feedback: None,
             unanswered_since: None,
             silence_punished: 0,
+            longest_queue: 0,
+            arriving: Arriving::default(),
         }
     }
 }
@@ -140,8 +172,8 @@ impl Estimator {
 
     /// Takes a receiver's feedback.
     pub(crate) fn on_feedback(&mut self, now: Micros, report: &TransportFeedback<'_>) {
-        let tolerated = self.tolerated(now);
-        let packets = self.reader.read(now, &mut self.history, report);
+        let (tolerated, empties) = (self.tolerated(now), self.recently_lowered(now));
+        let (packets, has_gap) = self.reader.read(now, &mut self.history, report);
         if packets.is_empty() {
             return;
         }
@@ -161,6 +193,7 @@ impl Estimator {
         }
         self.queueing.update(now, packets);
         let (quick, steady) = (self.acknowledged.rate(QUICK), self.acknowledged.rate(STEADY));
+        let quick = quick.map(|quick| self.arriving.note(now, quick, has_gap));
         if self.queueing.surges() {
             // Seen before the slope, which many groups have to agree on.
             usage = Some(Usage::Over);
@@ -168,8 +201,14 @@ impl Estimator {
         match usage {
             // Jitter, or the packets of a picture behind each other: nothing waits for long. Or a burst, whose queue is its
             // own and is measured by it.
-            Some(Usage::Over) if self.queueing.standing() < tolerated => {}
-            Some(Usage::Over) => self.aimd.update(now, Usage::Over, quick, self.round_trip),
+            Some(Usage::Over) if self.queueing.standing() < tolerated && !self.queueing.surges() => {}
+            // The slope lags behind: the queue is emptying itself already, and what arrives is only what is sent.
+            Some(Usage::Over)
+                if self.queueing.falls() || (empties && self.queueing.standing() < self.longest_queue) => {}
+            Some(Usage::Over) => {
+                self.longest_queue = self.queueing.standing() * 9 / 10;
+                self.aimd.update(now, Usage::Over, quick, self.round_trip);
+            }
             // A queue that stands still is no reason to lower the rate, and none to raise it.
             Some(Usage::Normal) if self.queueing.standing() >= CALM => {
                 self.aimd.update(now, Usage::Under, steady, self.round_trip);
@@ -208,7 +247,7 @@ impl Estimator {
 
     /// What everything that the receiver could use would take, in bits a second: more than the estimate is probed for.
     pub(crate) fn set_wanted(&mut self, bits_per_second: u64) {
-        self.wanted = bits_per_second as f64;
+        self.wanted = HEADROOM * bits_per_second as f64;
     }
 
     /// Does what time asks for; to be called every 20 ms or so.
@@ -305,7 +344,11 @@ impl Estimator {
 
     /// How long packets may wait without the rate being to blame.
     fn tolerated(&self, now: Micros) -> Micros {
-        if self.prober.disturbs(now, self.round_trip) { LONG_QUEUE } else { SOME_QUEUE }
+        if self.prober.disturbs(now, self.round_trip) {
+            return CALM;
+        }
+        let packets = SOME_PACKETS * SECOND as f64 / self.aimd.rate();
+        SOME_QUEUE.max(packets as Micros).min(CALM)
     }
 
     fn recently_lowered(&self, now: Micros) -> bool {

@@ -30,20 +30,25 @@ pub(super) struct FeedbackReader {
     results: Vec<PacketResult>,
     /// Reference time of the previous report and the laps of the clock before it, in microseconds.
     previous: Option<(i32, i64)>,
+    /// Number of the previous report.
+    count: Option<u8>,
 }
 
 impl FeedbackReader {
-    /// The packets that the report says something new about, in the order of their arrival, the lost ones first.
+    /// The packets that the report says something new about, in the order of their arrival, the lost ones first; and whether a
+    /// report before this one has not come.
     pub(super) fn read(
         &mut self,
         now: Micros,
         history: &mut SentHistory,
         report: &TransportFeedback<'_>,
-    ) -> &[PacketResult] {
+    ) -> (&[PacketResult], bool) {
         self.results.clear();
         if self.results.capacity() < MAX_PACKETS {
             self.results.reserve_exact(MAX_PACKETS);
         }
+        let count = self.count.replace(report.feedback_count);
+        let has_gap = count.is_some_and(|count| count.wrapping_add(1) != report.feedback_count);
         let lap = self.lap(report.reference_time);
         for packet in report.packets().take(MAX_PACKETS) {
             let Some(known) = history.resolve(now, packet.sequence_number, packet.arrival_us.is_some()) else {
@@ -58,7 +63,7 @@ impl FeedbackReader {
             });
         }
         self.results.sort_unstable_by_key(|packet| (packet.arrival, packet.sent));
-        &self.results
+        (&self.results, has_gap)
     }
 
     /// Microseconds to add to the times of a report with this reference time.
@@ -91,7 +96,7 @@ mod tests {
         let mut writer = RtcpWriter::new(&mut buffer);
         recorder.write_report(&mut writer, 1, 2, 0).unwrap();
         let Some(Ok(RtcpPacket::TransportFeedback(report))) = packets(writer.written()).next() else { panic!() };
-        reader.read(1_000_000, history, &report).to_vec()
+        reader.read(1_000_000, history, &report).0.to_vec()
     }
 
     #[test]

@@ -13,6 +13,9 @@ const ABOVE_WANTED: f64 = 1.2;
 /// A burst lasts at least so long and so many packets (`min_probe_duration` is 15 ms, which jitter of 10 ms makes worthless;
 /// `min_probe_packets_sent`), and never longer than the third figure: with large packets it would be no burst.
 const LEAST_DURATION: Micros = 25 * MILLISECOND;
+/// Below so many bits a second it lasts longer, since it has fewer packets to measure by.
+const SLOW: f64 = 2e6;
+const SLOW_DURATION: Micros = 40 * MILLISECOND;
 const LEAST_PACKETS: u32 = 5;
 const MOST_DURATION: Micros = 100 * MILLISECOND;
 /// The steps in which a burst is sent; its beginning counts as one.
@@ -37,7 +40,7 @@ const LONGEST_WAIT: Micros = 4 * SECOND;
 const PATIENCE: Micros = 500 * MILLISECOND;
 
 /// The queue of a burst is empty and reported on after so long beyond the round trip.
-const DISTURBANCE: Micros = 300 * MILLISECOND;
+const DISTURBANCE: Micros = 150 * MILLISECOND;
 
 /// Names a burst among those of a receiver; never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,7 +213,8 @@ impl Prober {
     pub(super) fn padding_due(&mut self, now: Micros) -> usize {
         let Some(cluster) = self.cluster.as_mut().filter(|cluster| cluster.ended.is_none()) else { return 0 };
         let elapsed = now.saturating_sub(cluster.began);
-        if (elapsed >= LEAST_DURATION && cluster.sent >= LEAST_PACKETS) || elapsed >= MOST_DURATION {
+        let least = if cluster.rate < SLOW { SLOW_DURATION } else { LEAST_DURATION };
+        if (elapsed >= least && cluster.sent >= LEAST_PACKETS) || elapsed >= MOST_DURATION {
             cluster.ended = Some(now);
             self.ended = now;
             return 0;

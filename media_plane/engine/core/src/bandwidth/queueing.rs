@@ -19,13 +19,14 @@ pub(super) struct QueueingDelay {
     began: Micros,
     least: i64,
     mean: i64,
+    falls: bool,
     /// Reports in a row in which the least delay rose.
     rises: u32,
 }
 
 impl Default for QueueingDelay {
     fn default() -> Self {
-        Self { floors: [i64::MAX; 2], began: 0, least: 0, mean: 0, rises: 0 }
+        Self { floors: [i64::MAX; 2], began: 0, least: 0, mean: 0, falls: false, rises: 0 }
     }
 }
 
@@ -51,6 +52,7 @@ impl QueueingDelay {
         let floor = self.floors[0].min(self.floors[1]);
         let standing = least - floor;
         self.rises = if standing > self.least { self.rises.saturating_add(1) } else { 0 };
+        self.falls = standing < self.least;
         self.least = standing;
         self.mean = sum / count - floor;
     }
@@ -58,6 +60,11 @@ impl QueueingDelay {
     /// Whether a queue grows so fast that waiting for its slope would be too late.
     pub(super) fn surges(&self) -> bool {
         self.least > SURGE && self.rises >= SURGE_REPORTS
+    }
+
+    /// Whether less waits than at the report before.
+    pub(super) fn falls(&self) -> bool {
+        self.falls
     }
 
     /// Mean of the latest report.

@@ -289,6 +289,7 @@ impl Session {
         if packet.info.picture.starts_key_frame && slot.needs_key_frame_of(key) {
             // The slot is about to start with this picture: what waits of its present source would only hold it up.
             self.pacer.drop_slot(place, slot.source.filter(|source| *source != key).or(Some(key)));
+            self.pacer.drop_repairs(place);
         }
         if !self.pacer.push(Waiting { slot: place, track: key, sequence, since: now }) {
             slot.resynchronize();

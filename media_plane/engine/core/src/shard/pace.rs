@@ -12,6 +12,8 @@ use crate::wire::rtp::OutgoingHeader;
 const STEP: Micros = 5 * MILLISECOND;
 /// Packets of a slot that are sent again as padding, the newest first: if one of them was lost, the padding repairs it.
 const RECENT: u16 = 32;
+/// Bytes due from which on a repeated packet is sent rather than an empty one.
+const LARGE: usize = 800;
 /// The most packets of padding in a step: ten times what 10 Mbit/s need.
 const MAX_PADDING: usize = 64;
 
@@ -69,11 +71,13 @@ impl Shard {
         let mut recent = 0;
         for _ in 0..MAX_PADDING {
             let Some(session) = self.session_mut(index) else { return };
-            if session.bandwidth.padding_due(now) == 0 {
+            let due = session.bandwidth.padding_due(now);
+            if due == 0 {
                 break;
             }
-            let sent =
-                self.repeat_recent(now, index, recent, network).or_else(|| self.send_padding(now, index, network));
+            // A large packet of a slow burst would be all of it.
+            let repeated = if due >= LARGE { self.repeat_recent(now, index, recent, network) } else { None };
+            let sent = repeated.or_else(|| self.send_padding(now, index, network));
             recent = (recent + 1) % RECENT;
             if sent.is_none() {
                 break;

@@ -35,7 +35,10 @@ impl Shard {
                 slot.figures.nacks += 1;
             }
             if let Some(session) = self.session_mut(index).filter(|session| session.pacer.is_active()) {
-                session.pacer.push_repair(Repair { slot: receiver.slot, sequence, since: now });
+                // Pictures that are about to be left are not worth the time that their repair would take from the next.
+                if session.slots.get(usize::from(receiver.slot)).is_some_and(|slot| slot.target.is_none()) {
+                    session.pacer.push_repair(Repair { slot: receiver.slot, sequence, since: now });
+                }
                 continue;
             }
             let sent = self.repeat(now, receiver, sequence, limit, network);

@@ -435,7 +435,7 @@ impl Client {
         let header = RtpHeader::parse(packet).unwrap();
         let values = ExtensionValues::read(&header, packet, &self.sender.ids);
         let payload = header.payload(packet).unwrap();
-        if let Some(number) = values.transport_sequence_number {
+        if let Some(number) = values.transport_sequence_number.filter(|_| self.reports_arrivals) {
             self.arrivals.record(number, now);
         }
         let mids = AUDIO_SLOTS.iter().chain(&VIDEO_SLOTS);
