@@ -45,8 +45,7 @@ impl Run {
         meeting.connect();
         let delay = [5, 10, 20, 40][(seed % 4) as usize] * MILLISECOND;
         let jitter = [0, 1, 3, 5, 8][(seed % 5) as usize] * MILLISECOND;
-        let loss = [0, 0, 5][(seed % 3) as usize];
-        meeting.network.conditions = Conditions { loss, delay, jitter };
+        meeting.network.conditions = Conditions { loss: 0, delay, jitter };
         meeting.network.down.insert(meeting.clients[VIEWER].address, Link::limited(&[(0, WIDE)]));
         // Only now: a way that becomes longer while it is measured is another story.
         meeting.clients[VIEWER].reports_arrivals = true;
@@ -102,8 +101,8 @@ impl Run {
             let [Sample { at, queued, carried, estimate, state }, _] = pair else { continue };
             let height = self.meeting.clients[VIEWER].slot(SLOT).height_at(*at);
             println!(
-                "{:6.2} s queue {:3} ms carried {:4} estimate {:4} kbit/s {height}p {state:?}",
-                *at as f64 / 1e6,
+                "{:5} ms queue {:3} ms carried {:4} estimate {:4} kbit/s {height}p {state:?}",
+                at / MILLISECOND,
                 queued / 1_000,
                 carried / 1_000,
                 estimate / 1_000
@@ -127,9 +126,7 @@ fn steps(seed: u64) {
     let used = run.carried(fall - SECOND, fall);
     run.demand(used >= WIDE * 8 / 10, &format!("{used} bit/s before the fall"));
     let freeze = run.meeting.clients[VIEWER].slot(SLOT).longest_freeze(fall, rise);
-    // Where packets are lost by chance too, the request for the smaller picture or that picture may be among them.
-    let longest = if run.meeting.network.conditions.loss > 0 { 3 * SECOND / 2 } else { SECOND };
-    run.demand(freeze <= longest, &format!("frozen for {} ms", freeze / MILLISECOND));
+    run.demand(freeze <= SECOND, &format!("frozen for {} ms", freeze / MILLISECOND));
     let queued = run.between(fall + SECOND, fall + 3 * SECOND).map(|sample| sample.queued).min();
     run.demand(queued < Some(100 * MILLISECOND), &format!("{queued:?} us queued 3 s after the fall"));
     // Bursts and better layers that did not fit after all fill it for a moment.
@@ -146,9 +143,7 @@ fn steps(seed: u64) {
     let heard = AUDIO_SLOTS.iter().filter_map(|mid| run.meeting.clients[VIEWER].slots.get(*mid));
     let heard: usize = heard.map(|slot| slot.count_between(fall, end)).sum();
     let sent = ((end - fall) / (20 * MILLISECOND)) as usize;
-    // A few are on their way, and some are lost by chance on either way.
-    let chance = sent * 5 * run.meeting.network.conditions.loss as usize / 1_000;
-    run.demand(heard + lost.len() + chance + 5 >= sent, &format!("{heard} of {sent} packets of sound"));
+    run.demand(heard + lost.len() + 5 >= sent, &format!("{heard} of {sent} packets of sound"));
 }
 
 /// All seeds of one half, so that two threads share the work; every one that fails is named.
@@ -185,9 +180,4 @@ fn a_layer_that_pauses_is_probed_for_at_its_full_rate() {
 #[test]
 fn a_step_down_right_after_the_way_became_wide_does_not_last() {
     [198, 138].into_iter().for_each(steps);
-}
-
-#[test]
-fn a_lost_report_is_not_less_that_arrives() {
-    [125, 143].into_iter().for_each(steps);
 }
