@@ -191,9 +191,9 @@ fn little_bandwidth_means_small_pictures_then_fewer_of_them_and_no_gaps() {
         assert!((160_000..300_000).contains(&bits), "seed {seed}: {bits} bit/s");
 
         meeting.clients[0].limit(10_000_000);
-        meeting.run(5 * SECOND);
+        meeting.run(2 * SECOND);
         let held = check(&meeting.clients[0], SLOT, meeting.now - SECOND).heights();
-        assert_eq!(held, fallen, "seed {seed}: no step up for ten seconds");
+        assert_eq!(held, fallen, "seed {seed}: no step up for eight seconds");
         meeting.run(8 * SECOND);
         let risen = check(&meeting.clients[0], SLOT, meeting.now - SECOND).heights();
         assert!(risen.starts_with(&fallen) && risen[fallen.len()..] == [720], "seed {seed}: {risen:?}");
@@ -289,7 +289,7 @@ fn a_session_can_say_why_its_pictures_are_as_they_are() {
     assert!((200_000..1_500_000).contains(&large.missing_bits_per_second), "{large:?}");
 
     meeting.clients[0].limit(90_000_000);
-    meeting.run(5 * SECOND);
+    meeting.run(2 * SECOND);
     assert_eq!(meeting.explain(0).slots[4].reason, LayerReason::Policy, "held back");
     meeting.mute(1, sim::CAMERA, true);
     assert_eq!(meeting.explain(0).slots[4].reason, LayerReason::Sender);
