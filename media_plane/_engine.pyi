@@ -349,7 +349,7 @@ class Engine:
 
         Keys: packets_received, bytes_received, packets_sent, bytes_sent, packets_lost, packets_recovered,
         nacks_received, nacks_sent, key_frame_requests_sent, key_frame_requests_received, transport_feedback_received,
-        retransmissions_sent, paced_out (times that waiting pictures of a slot were dropped), send_calls,
+        retransmissions_sent, paced_out (times that waiting pictures of a slot were dropped), send_runs, send_calls,
         receive_calls, cpu_nanoseconds (of the shard threads), sessions_opened, sessions_closed, and `dropped_<kind>`
         for each kind of refused datagram: dropped_stun, dropped_dtls, dropped_srtp_auth, dropped_srtp_replay,
         dropped_rtp, dropped_rtcp, dropped_unknown_ssrc, dropped_unknown_source, dropped_noise, dropped_rate,

@@ -89,6 +89,7 @@ def _traffic(counters: Mapping[str, int]) -> Iterator[Metric]:
     plain = {
         "packets_lost": "RTP packets missing from senders after all retries.",
         "packets_recovered": "RTP packets that came after a retry.",
+        "send_runs": "Runs of datagrams of equal size to one address, which the kernel or the network card cuts up.",
         "nacks_received": "Packets that receivers asked for again.",
         "nacks_sent": "Packets that the node asked senders for again.",
         "key_frame_requests_received": "Key frames that receivers asked for.",

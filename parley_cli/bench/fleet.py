@@ -66,6 +66,7 @@ class Sample:
     softirq: float
     packets_out: int
     packets_in: int
+    runs_out: int
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ class Fleet:
             softirq=psutil.cpu_times().softirq,
             packets_out=round(float(values['parley_node_packets_total{direction="out"}'])),
             packets_in=round(float(values['parley_node_packets_total{direction="in"}'])),
+            runs_out=round(float(values["parley_node_send_runs_total"])),
         )
 
     async def profiles(self) -> list[str]:

@@ -166,11 +166,13 @@ async def _publish(fleet: Fleet, load: ForwardingLoad, members: Sequence[Member]
 
 def _figures(first: Sample, last: Sample) -> Mapping[str, Any]:
     packets = last.packets_out - first.packets_out
+    runs = last.runs_out - first.runs_out
     user, system = last.user - first.user, last.system - first.system
     wall = last.wall - first.wall
     return {
         "datagrams_out": packets,
         "datagrams_in": last.packets_in - first.packets_in,
+        "packets_per_run": round(packets / runs, 1) if runs else None,
         "packets_out_per_cpu_second": round(packets / (user + system)) if user + system else None,
         "packets_out_per_engine_cpu_second": round(packets / (last.engine - first.engine)),
         "node_user_seconds": round(user, 2),

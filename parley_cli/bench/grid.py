@@ -8,7 +8,7 @@ from parley_cli.bench.conditions import conditions
 from parley_cli.bench.forwarding import ForwardingLoad, measure, share_of_floor
 from parley_cli.bench.load import measure_floor
 
-_OFFERED = 900_000.0
+_OFFERED = 1_500_000.0
 """Packets a second offered to receivers that are stopped: more than a core forwards, so that it is busy."""
 _ANSWERED = 100_000.0
 """The same where the load client reads everything, which costs it several times what it costs the node."""
@@ -17,6 +17,8 @@ _PEOPLE_FRAMES = 60_000.0
 """Packets a second that the load client can send, where everybody sends."""
 _CAPACITY_SHARE = 0.7
 _AUDIO_BYTES = 100
+_LATENCY_CELL = "rooms 40x25, two cameras"
+"""Where latency is measured: the load client has time left, so that what it measures is not its own delay."""
 _BASE = ForwardingLoad(answering=False)
 
 
@@ -34,7 +36,7 @@ async def bench_grid(seconds: float) -> Mapping[str, Any]:
             floors[shape] = await measure_floor(receivers=shape[0], segments=shape[1], packet_bytes=shape[2])
         figures = await measure(replace(load, seconds=seconds))
         cells.append({"cell": name, **figures, "share_of_floor": share_of_floor(figures, floors[shape])})
-    capacity = next(cell for cell in cells if cell["cell"] == "rooms 20x10")["packets_out_per_cpu_second"]
+    capacity = next(cell for cell in cells if cell["cell"] == _LATENCY_CELL)["packets_out_per_cpu_second"]
     latency = await _latency(seconds, capacity)
     return {
         "bench": "forwarding grid",
@@ -57,6 +59,7 @@ def _loads() -> Iterator[tuple[str, ForwardingLoad]]:
     yield "audio, 100 bytes", _offering(audio, _OFFERED / 2)
     yield "rooms 20x10", _offering(_people(20, 10), _OFFERED)
     yield "rooms 100x4", _offering(_people(100, 4), _OFFERED)
+    yield _LATENCY_CELL, _offering(_stages(), _OFFERED)
     yield "rooms 20x10, two shards", _offering(replace(_people(20, 10), shards=2), _OFFERED)
     yield "answering, 30 frames a second", replace(_BASE, answering=True)
     yield "answering", _offering(replace(_BASE, answering=True), _ANSWERED)
@@ -64,6 +67,10 @@ def _loads() -> Iterator[tuple[str, ForwardingLoad]]:
 
 def _people(rooms: int, people: int) -> ForwardingLoad:
     return replace(_BASE, rooms=rooms, publishers=people, subscribers=0)
+
+
+def _stages() -> ForwardingLoad:
+    return replace(_BASE, rooms=40, publishers=2, subscribers=23)
 
 
 def _offering(load: ForwardingLoad, packets_per_second: float) -> ForwardingLoad:
@@ -75,9 +82,9 @@ def _offering(load: ForwardingLoad, packets_per_second: float) -> ForwardingLoad
 
 
 async def _latency(seconds: float, capacity: float) -> Mapping[str, Any]:
-    """Video and sound together at 70 % of what a core forwards, seen by one receiver in each of 20 rooms of ten."""
-    load = replace(_people(20, 10), kinds=("video", "audio"), probes=1, seconds=seconds)
+    """Video and sound together at 70 % of what a core forwards, seen by one receiver of each room."""
+    load = replace(_stages(), kinds=("video", "audio"), probes=1, seconds=seconds)
     sound = replace(load, frames_per_second=0.0).packets_out_per_second
-    video = replace(_people(20, 10), frames_per_second=1.0).packets_out_per_second
+    video = replace(_stages(), frames_per_second=1.0).packets_out_per_second
     rate = max((_CAPACITY_SHARE * capacity - sound) / video, 1.0)
     return await measure(replace(load, frames_per_second=rate))

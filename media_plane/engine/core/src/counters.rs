@@ -50,6 +50,8 @@ counters! {
     retransmissions_sent,
     /// Times that a slot's waiting pictures were dropped, because the way to its receiver was too narrow for them.
     paced_out,
+    /// Runs of datagrams of equal size to one address; the kernel or the network card cuts each up.
+    send_runs,
     /// System calls that sent.
     send_calls,
     /// System calls that received.

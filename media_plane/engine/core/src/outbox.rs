@@ -98,6 +98,8 @@ pub struct Sent {
     pub packets: u64,
     /// Bytes of them.
     pub bytes: u64,
+    /// Runs that were accepted, each a datagram or several of equal size to one address.
+    pub runs: u64,
     /// System calls.
     pub calls: u64,
     /// Datagrams that were refused.
@@ -109,6 +111,7 @@ impl Sent {
     pub fn note(&mut self, run: &Run, accepted: bool) {
         if accepted {
             self.packets += run.datagrams();
+            self.runs += 1;
             self.bytes += run.len as u64;
         } else {
             self.refused += run.datagrams();

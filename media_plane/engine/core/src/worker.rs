@@ -7,7 +7,7 @@ use crate::clock::{Clock, MILLISECOND, Micros};
 use crate::command::Command;
 use crate::counters::SharedCounters;
 use crate::directory::Directory;
-use crate::net::{Network, RECEIVE_BUFFER, TcpPort, pin_to_core, thread_cpu_nanoseconds, wait_readable};
+use crate::net::{Inbox, Network, TcpPort, pin_to_core, thread_cpu_nanoseconds, wait_readable};
 use crate::queue::{CommandQueue, EventQueue};
 use crate::shard::Shard;
 use crate::wire::framing::Frames;
@@ -44,7 +44,7 @@ impl Worker {
         if let Some(core) = self.core {
             pin_to_core(core);
         }
-        let mut buffer = vec![0; RECEIVE_BUFFER];
+        let mut inbox = Inbox::new();
         let mut cpu_read_at = 0;
         let mut running = true;
         while running {
@@ -58,10 +58,10 @@ impl Worker {
                 running = self.carry_out_commands();
             }
             if datagrams {
-                self.receive(&mut buffer);
+                self.receive(&mut inbox);
             }
             if connections {
-                self.receive_streams(&mut buffer);
+                self.receive_streams(inbox.scratch());
             }
             let now = self.clock.now();
             self.shard.handle_timeout(now, &mut self.network);
@@ -88,13 +88,13 @@ impl Worker {
     }
 
     /// Takes what has arrived and forwards it, a batch at a time; commands and timers get their turn between two batches.
-    fn receive(&mut self, buffer: &mut [u8]) {
+    fn receive(&mut self, inbox: &mut Inbox) {
         let began = self.clock.now();
         let mut now = began;
-        let mut taken = self.take(now, BATCH, buffer);
+        let mut taken = self.take(now, BATCH, inbox);
         while taken < BATCH && self.shard.expects_more() && now < began + GATHER {
             if wait_readable(&[self.network.socket.as_raw_fd()], Some(began + GATHER - now)) == [true] {
-                taken += self.take(self.clock.now(), BATCH - taken, buffer);
+                taken += self.take(self.clock.now(), BATCH - taken, inbox);
             }
             now = self.clock.now();
         }
@@ -102,15 +102,18 @@ impl Worker {
     }
 
     /// Takes datagrams until there are no more, or so many; returns how many.
-    fn take(&mut self, now: Micros, limit: usize, buffer: &mut [u8]) -> usize {
+    fn take(&mut self, now: Micros, limit: usize, inbox: &mut Inbox) -> usize {
         let mut taken = 0;
-        while taken < limit {
+        let mut any = true;
+        while any && taken < limit {
             self.shard.counters().receive_calls += 1;
             // An error of the socket itself would return at once each time; the next wait is as good a moment to try again.
-            let Ok(Some(received)) = self.network.socket.receive(buffer) else { break };
-            for datagram in buffer[..received.len].chunks_mut(received.segment) {
-                self.shard.handle_datagram(now, &received.path, datagram, &mut self.network);
-                taken += 1;
+            any = inbox.fill(&self.network.socket, limit - taken).unwrap_or(false);
+            for received in inbox.runs() {
+                for datagram in received.bytes.chunks_mut(received.segment) {
+                    self.shard.handle_datagram(now, &received.path, datagram, &mut self.network);
+                    taken += 1;
+                }
             }
         }
         taken

@@ -100,7 +100,8 @@ fn a_call_over_real_sockets() {
     assert_eq!(stats.remote_address, Some(peers[0].socket.local_addr().unwrap()));
     assert!(stats.tracks.iter().all(|track| track.packets > 0) && stats.slots[3].packets > 60);
     let counter = |name: &str| engine.counters().iter().find(|(known, _)| *known == name).unwrap().1;
-    assert!(counter("packets_sent") >= counter("send_calls") && counter("send_calls") > 0);
+    assert!(counter("packets_sent") >= counter("send_runs") && counter("send_runs") >= counter("send_calls"));
+    assert!(counter("send_calls") > 0);
     assert_eq!((counter("sessions_opened"), counter("dropped_srtp_auth"), counter("dropped_noise")), (2, 0, 0));
 
     engine.stop();

@@ -271,8 +271,9 @@ impl Client {
     }
 
     /// Stops reading and answering, as a suspended device does, for good. What it sends goes on.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) -> Result<(), String> {
         self.stopped = true;
+        sys::keep_nothing(&self.socket).map_err(text)
     }
 
     /// When the client wants to be advanced even if nothing arrives.

@@ -214,7 +214,7 @@ impl Fleet {
         let only = id.map(|id| self.token(id)).transpose()?;
         for (_, client) in self.clients.iter_mut().filter(|(token, _)| only.is_none_or(|only| only == **token)) {
             self.epoll.remove(client.socket().as_raw_fd()).map_err(|error| error.to_string())?;
-            client.stop();
+            client.stop()?;
         }
         Ok(json!({"op": "stop", "id": id}))
     }

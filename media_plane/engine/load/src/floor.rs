@@ -8,7 +8,7 @@ use parley_engine_core::wire::extension::{ExtensionIds, ExtensionKind, Extension
 use parley_engine_core::wire::rtp::{OutgoingHeader, write_header};
 use serde_json::json;
 
-use crate::sys::{CpuTime, coalesce_received, send_segments, thread_cpu_time};
+use crate::sys::{CpuTime, coalesce_received, keep_nothing, send_segments, thread_cpu_time};
 
 struct Options {
     receivers: usize,
@@ -84,7 +84,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 fn bind_all(count: usize) -> Result<Vec<UdpSocket>, String> {
-    (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())).collect()
+    let bind = |_| {
+        let sink = UdpSocket::bind("127.0.0.1:0")?;
+        keep_nothing(&sink).map(|()| sink)
+    };
+    (0..count).map(bind).collect::<std::io::Result<_>>().map_err(|error| error.to_string())
 }
 
 fn connect_all(sinks: &[UdpSocket]) -> Result<Vec<UdpSocket>, String> {

@@ -74,6 +74,12 @@ pub(crate) fn coalesce_received(socket: &UdpSocket, coalesce: bool) -> io::Resul
     set_option(socket, libc::SOL_UDP, libc::UDP_GRO, i32::from(coalesce))
 }
 
+/// Lets the kernel keep no more datagrams for this socket than it must, one or two. A queue of megabytes that nobody reads would
+/// make the sender fill so much memory that has not been touched for long, if ever: the sender's time, but not its work.
+pub(crate) fn keep_nothing(socket: &UdpSocket) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, 0)
+}
+
 /// Lets the kernel drop RTP and RTCP (RFC 7983: first byte 128 to 191) before it reaches the socket's queue.
 pub(crate) fn drop_media(socket: &UdpSocket) -> io::Result<()> {
     const FIRST_BYTE: u32 = 8; // behind the UDP header, at which a socket's filter begins

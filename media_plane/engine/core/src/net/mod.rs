@@ -8,14 +8,16 @@
 mod address;
 mod control;
 mod epoll;
+mod inbox;
 mod network;
 mod socket;
 mod stream;
 mod system;
 mod tcp;
 
+pub(crate) use inbox::Inbox;
 pub(crate) use network::Network;
-pub(crate) use socket::{MediaSocket, RECEIVE_BUFFER};
+pub(crate) use socket::MediaSocket;
 pub(crate) use system::{WakeFd, pin_to_core, thread_cpu_nanoseconds, wait_readable};
 pub(crate) use tcp::TcpPort;
 

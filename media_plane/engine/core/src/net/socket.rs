@@ -5,21 +5,11 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::address::RawAddress;
-use super::control::{ControlBuffer, read_control};
+use super::control::ControlBuffer;
 use crate::outbox::{MAX_RUNS, Path, Run, Sent, Transmit};
 
 /// Room the kernel is asked for in each direction; it grants what `net.core.rmem_max` and `wmem_max` allow.
 const SOCKET_BUFFER: libc::c_int = 8 << 20;
-/// The largest run of coalesced datagrams.
-pub(crate) const RECEIVE_BUFFER: usize = 65_536;
-
-/// Datagrams of one sender: `len` bytes, cut every `segment` bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Received {
-    pub path: Path,
-    pub len: usize,
-    pub segment: usize,
-}
 
 /// A non-blocking UDP socket that sends and receives runs of datagrams.
 #[derive(Debug)]
@@ -64,32 +54,8 @@ impl MediaSocket {
         self.gro
     }
 
-    /// Takes the next run of datagrams; None when there is none.
-    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-        let mut address = RawAddress::empty();
-        let mut control = ControlBuffer::new();
-        let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-        let mut message = message(&mut address, &mut part);
-        control.attach_for_receive(&mut message);
-        // SAFETY: the header points at a live address, iovec and control buffer with their true lengths; the iovec points at
-        // `buffer`, which is borrowed mutably during the call.
-        let received = unsafe { libc::recvmsg(self.socket.as_raw_fd(), &raw mut message, 0) };
-        let Ok(len) = usize::try_from(received) else {
-            let error = io::Error::last_os_error();
-            // An ICMP error about an earlier datagram surfaces here; it concerns one peer and not the socket.
-            return match error.kind() {
-                io::ErrorKind::WouldBlock => Ok(None),
-                io::ErrorKind::ConnectionRefused | io::ErrorKind::Interrupted => self.receive(buffer),
-                _ => Err(error),
-            };
-        };
-        let info = read_control(&message);
-        // A socket of both families shows IPv4 addresses in IPv6's form; everything else knows them as what they are.
-        let local = info.local.unwrap_or(self.bound.ip()).to_canonical();
-        let Some(remote) = address.get() else { return Ok(None) };
-        let remote =
-            if self.bound.is_ipv6() { SocketAddr::new(remote.ip().to_canonical(), remote.port()) } else { remote };
-        Ok(Some(Received { path: Path::udp(remote, local), len, segment: info.segment.unwrap_or(len).max(1) }))
+    pub(crate) fn bound(&self) -> SocketAddr {
+        self.bound
     }
 
     fn send(&self, path: &Path, segment: Option<u16>, bytes: &[u8]) -> io::Result<()> {
@@ -104,7 +70,8 @@ impl MediaSocket {
         let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
         let mut message = message(&mut address, &mut part);
         control.attach_for_send(&mut message);
-        // SAFETY: as in `receive`; sendmsg only reads through the iovec, so the cast from a shared borrow is sound.
+        // SAFETY: the header points at a live address, iovec and control buffer with their true lengths; sendmsg only reads through
+        // the iovec, so the cast from a shared borrow is sound.
         let sent = unsafe { libc::sendmsg(self.socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
@@ -198,7 +165,8 @@ impl AsRawFd for MediaSocket {
     }
 }
 
-fn message(address: &mut RawAddress, part: &mut libc::iovec) -> libc::msghdr {
+/// The header of a message with one part.
+pub(super) fn message(address: &mut RawAddress, part: &mut libc::iovec) -> libc::msghdr {
     // SAFETY: msghdr is plain data for which all zero bytes mean "nothing attached".
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_name = std::ptr::from_mut(&mut address.storage).cast();
@@ -218,7 +186,7 @@ pub(super) fn set_option(fd: RawFd, level: libc::c_int, option: libc::c_int, val
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::wait_readable;
+    use crate::net::{Inbox, wait_readable};
 
     fn exchange(bind: &str, to: &str) -> (Vec<Vec<u8>>, IpAddr) {
         let receiver = MediaSocket::bind(bind.parse().unwrap()).unwrap();
@@ -227,11 +195,12 @@ mod tests {
         assert!(sender.transmit(&path, 100, &[7; 250]));
         let mut datagrams = Vec::new();
         let mut local = IpAddr::from([0, 0, 0, 0]);
-        let mut buffer = vec![0; RECEIVE_BUFFER];
+        let mut inbox = Inbox::new();
         while datagrams.len() < 3 {
             assert_eq!(wait_readable(&[receiver.as_raw_fd()], Some(2_000_000)), [true], "datagrams arrive");
-            while let Some(received) = receiver.receive(&mut buffer).unwrap() {
-                datagrams.extend(buffer[..received.len].chunks(received.segment).map(<[u8]>::to_vec));
+            inbox.fill(&receiver, 3).unwrap();
+            for received in inbox.runs() {
+                datagrams.extend(received.bytes.chunks(received.segment).map(<[u8]>::to_vec));
                 local = received.path.local;
             }
         }
@@ -260,13 +229,40 @@ mod tests {
         let node = SocketAddr::new([127, 0, 0, 3].into(), both.port());
         assert!(v4.transmit(&Path::udp(node, [127, 0, 0, 3].into()), 10, b"question"));
         assert_eq!(wait_readable(&[both.as_raw_fd()], Some(2_000_000)), [true]);
-        let mut buffer = vec![0; RECEIVE_BUFFER];
-        let path = both.receive(&mut buffer).unwrap().unwrap().path;
+        let path = path_of_next(&both);
         assert_eq!(path, Path::udp(SocketAddr::new([127, 0, 0, 3].into(), v4.port()), [127, 0, 0, 3].into()));
         let mut both = both;
         assert!(both.transmit(&path, 4, b"answered"));
         assert_eq!(wait_readable(&[v4.as_raw_fd()], Some(2_000_000)), [true]);
-        assert_eq!(v4.receive(&mut buffer).unwrap().unwrap().path.remote, node, "it leaves from where it was asked");
+        assert_eq!(path_of_next(&v4).remote, node, "it leaves from where it was asked");
+    }
+
+    fn path_of_next(socket: &MediaSocket) -> Path {
+        let mut inbox = Inbox::new();
+        inbox.fill(socket, 1).unwrap();
+        inbox.runs().next().unwrap().path
+    }
+
+    #[test]
+    fn what_several_have_sent_is_taken_in_one_call_in_its_order() {
+        let receiver = MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let path = Path::udp(SocketAddr::new(local, receiver.port()), local);
+        let mut senders = [(); 20].map(|()| MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap());
+        for (number, sender) in senders.iter_mut().enumerate() {
+            assert!(sender.transmit(&path, 10, &[number as u8; 25]));
+        }
+        let mut inbox = Inbox::new();
+        let mut seen = Vec::new();
+        for (limit, any) in [(3, true), (16, true), (16, true), (16, false)] {
+            assert_eq!(inbox.fill(&receiver, limit).unwrap(), any);
+            for received in inbox.runs() {
+                assert_eq!((received.bytes.len(), received.segment), (25, 10));
+                assert_eq!(received.path.remote.port(), senders[usize::from(received.bytes[0])].port());
+                seen.push(received.bytes[0]);
+            }
+        }
+        assert_eq!(seen, (0..20).collect::<Vec<u8>>());
     }
 
     #[test]
@@ -285,14 +281,13 @@ mod tests {
         sent = Sent::default();
         sender.transmit_runs(&[runs[0], runs[2], runs[3]], &[7; 1_000], &mut sent);
         assert_eq!((sent.calls, sent.packets), (1, 7));
-        let mut buffer = vec![0; RECEIVE_BUFFER];
+        let mut inbox = Inbox::new();
         for (receiver, expected) in receivers.iter().zip([600, 200, 500]) {
             let mut bytes = 0;
             while bytes < expected {
                 assert_eq!(wait_readable(&[receiver.as_raw_fd()], Some(2_000_000)), [true], "datagrams arrive");
-                while let Some(received) = receiver.receive(&mut buffer).unwrap() {
-                    bytes += received.len;
-                }
+                inbox.fill(receiver, 16).unwrap();
+                bytes += inbox.runs().map(|received| received.bytes.len()).sum::<usize>();
             }
             assert_eq!(bytes, expected);
         }
@@ -301,6 +296,8 @@ mod tests {
     #[test]
     fn an_empty_socket_gives_nothing() {
         let socket = MediaSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        assert!(socket.receive(&mut [0; 100]).unwrap().is_none());
+        let mut inbox = Inbox::new();
+        assert!(!inbox.fill(&socket, 16).unwrap());
+        assert!(inbox.runs().next().is_none());
     }
 }

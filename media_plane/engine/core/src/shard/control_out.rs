@@ -37,7 +37,11 @@ impl Shard {
         }
         self.next_nack = Micros::MAX;
         for place in 0..self.losing.len() {
-            self.send_nacks(now, self.losing[place], network);
+            let key = self.losing[place];
+            match self.tracks.get(key).and_then(|track| track.loss.next_due()) {
+                Some(due) if now < due => self.next_nack = due.min(self.next_nack),
+                _ => self.send_nacks(now, key, network),
+            }
         }
         let tracks = &self.tracks;
         self.losing.retain(|key| tracks.get(*key).is_some_and(|track| !track.loss.is_empty()));

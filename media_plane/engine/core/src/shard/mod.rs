@@ -161,6 +161,7 @@ impl Shard {
         let sent = std::mem::take(&mut self.outbox.sent);
         self.counters.packets_sent += sent.packets;
         self.counters.bytes_sent += sent.bytes;
+        self.counters.send_runs += sent.runs;
         self.counters.send_calls += sent.calls;
         self.counters.dropped_send_buffer += sent.refused;
     }
