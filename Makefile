@@ -168,6 +168,13 @@ check-web: $(STAMPS)/npm
 test-engine: $(STAMPS)/rust
 	@cd media_plane/engine && cargo test --quiet -p parley-engine-core
 
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
+
+.PHONY: fuzz
+fuzz: $(STAMPS)/engine ## Give hostile input to every parser (FUZZ_SECONDS of CPU time each, FUZZ_TARGETS="stun sdp")
+	@$(BIN)/python media_plane/engine/fuzz/run.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 .PHONY: test-web
 test-web: $(STAMPS)/npm
 	@cd $(WEB) && $(NPM) run --silent test

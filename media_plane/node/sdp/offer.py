@@ -198,7 +198,8 @@ def _read_ssrcs(section: Section) -> tuple[int | None, int | None]:
         if len(numbers) != 2 or numbers[0] == numbers[1]:  # noqa: PLR2004 - a stream and its repair
             raise SdpInvalidError("an FID group names two SSRCs", attribute.line)
         repairs.setdefault(numbers[0], numbers[1])
-    primary = next((ssrc for ssrc in declared if ssrc not in repairs.values()), None)
+    repaired = set(repairs.values())
+    primary = next((ssrc for ssrc in declared if ssrc not in repaired), None)
     return primary, repairs.get(primary) if primary is not None else None
 
 

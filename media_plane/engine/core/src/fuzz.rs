@@ -4,10 +4,13 @@
 //! parsed can be written and is then read back the same. A failed assertion is a bug in the parser or in its writer.
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a fuzz target tells of a bug")]
 
+mod sequences;
+
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
-use crate::payload::structure::Structure;
+pub use sequences::{dependency_descriptor, srtp_order};
+
 use crate::payload::{VideoFormat, av1, h264, red, vp8, vp9};
 use crate::srtp::{
     DtlsRole, InboundContext, InboundControl, InboundStream, MAX_OVERHEAD, OutboundContext, OutboundControl,
@@ -15,7 +18,7 @@ use crate::srtp::{
 };
 use crate::twcc::FeedbackRecorder;
 use crate::wire::demux::{DatagramKind, classify};
-use crate::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues};
+use crate::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues, KINDS};
 use crate::wire::framing::{self, Frames};
 use crate::wire::rtcp::{self, RtcpPacket, RtcpWriter};
 use crate::wire::rtp::{OutgoingHeader, RtpHeader, RtpHeaderMut, write_header};
@@ -91,8 +94,20 @@ fn split_stream(data: &[u8], step: usize) -> (Vec<Vec<u8>>, Option<Vec<u8>>) {
     (found, Some(kept))
 }
 
-/// STUN: parsing, integrity, and responses to whatever request it is.
+/// STUN: parsing, integrity, and responses to whatever request it is; also with a header that is right, so that mutated
+/// attributes are looked at.
 pub fn stun(data: &[u8]) {
+    stun_message(data);
+    let mut framed = data[..data.len() & !3].to_vec();
+    if let Some(header) = framed.first_chunk_mut::<8>().filter(|_| data.len() >= stun::HEADER_LEN) {
+        header[0] &= 0x3f;
+        header[2..4].copy_from_slice(&((data.len() & !3) - stun::HEADER_LEN).to_be_bytes()[6..]);
+        header[4..].copy_from_slice(&stun::MAGIC_COOKIE.to_be_bytes());
+        stun_message(&framed);
+    }
+}
+
+fn stun_message(data: &[u8]) {
     let _ = classify(data);
     let Ok(message) = stun::Message::parse(data) else {
         return;
@@ -148,8 +163,82 @@ fn rewrite_header(header: &RtpHeader, data: &[u8]) {
     }));
 }
 
-/// RTCP: walking a compound packet and everything in it.
+/// Header extensions: what one session's numbering reads, another's writes, in either form.
+///
+/// The first byte tells the form, the next nine the sender's identifiers, the next nine the receiver's; the block follows.
+pub fn extensions(data: &[u8]) {
+    let Some((form, rest)) = data.split_first() else { return };
+    let Some((theirs, rest)) = rest.split_at_checked(KINDS.len()) else { return };
+    let Some((ours, block)) = rest.split_at_checked(KINDS.len()) else { return };
+    let (theirs, ours) = (numbering(theirs), numbering(ours));
+    let block = &block[..block.len() & !3];
+    let profile: u16 = if form & 1 == 0 { 0xbede } else { 0x1000 | u16::from(form >> 4) };
+    let mut packet = vec![0x90, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
+    packet.extend(profile.to_be_bytes());
+    packet.extend(((block.len() / 4) as u16).to_be_bytes());
+    packet.extend(block);
+    let header = RtpHeader::parse(&packet);
+    let Some(header) = header else { panic!("a whole packet: {packet:02x?}") };
+    let mut values = ExtensionValues::read(&header, &packet, &theirs);
+    // What the receiver has not agreed on is left out.
+    let fields = OutgoingHeader { marker: false, payload_type: 96, sequence_number: 1, timestamp: 2, ssrc: 3 };
+    let mut out = [0xff; 4096];
+    let len = write_header(&mut out, &fields, &ours, &values).unwrap_or_default();
+    let written = RtpHeader::parse(&out[..len]);
+    let Some(written) = written else { panic!("not readable: {values:?} {:02x?}", &out[..len]) };
+    leave_out_unknown(&mut values, &ours);
+    assert_eq!(ExtensionValues::read(&written, &out[..len], &ours), values);
+    assert_eq!(written.len, len);
+}
+
+/// A session's identifiers; those that are not valid or taken are not agreed on.
+fn numbering(bytes: &[u8]) -> ExtensionIds {
+    let mut ids = ExtensionIds::default();
+    for (kind, id) in KINDS.into_iter().zip(bytes) {
+        let _ = ids.set(kind, id & 15);
+    }
+    ids
+}
+
+fn leave_out_unknown(values: &mut ExtensionValues<'_>, ids: &ExtensionIds) {
+    for kind in KINDS.into_iter().filter(|kind| ids.id(*kind).is_none()) {
+        match kind {
+            ExtensionKind::Mid => values.mid = None,
+            ExtensionKind::Rid => values.rid = None,
+            ExtensionKind::RepairedRid => values.repaired_rid = None,
+            ExtensionKind::AudioLevel => values.audio_level = None,
+            ExtensionKind::TransportCc => values.transport_sequence_number = None,
+            ExtensionKind::AbsSendTime => values.abs_send_time = None,
+            ExtensionKind::DependencyDescriptor => values.dependency_descriptor = None,
+            ExtensionKind::VideoOrientation => values.video_orientation = None,
+            ExtensionKind::PlayoutDelay => values.playout_delay = None,
+        }
+    }
+}
+
+/// RTCP: walking a compound packet and everything in it; also with headers that are right, so that mutated bodies are
+/// looked at.
 pub fn rtcp(data: &[u8]) {
+    rtcp_compound(data);
+    rtcp_compound(&framed_rtcp(data));
+}
+
+/// Packets whose version and length are right: of each, the first byte tells the count, the second the type, the third the
+/// length in words.
+#[must_use]
+pub fn framed_rtcp(mut data: &[u8]) -> Vec<u8> {
+    let mut compound = Vec::new();
+    while let &[count, packet_type, words, ref rest @ ..] = data {
+        let (body, after) = rest.split_at(rest.len().min(4 * usize::from(words)));
+        let body = &body[..body.len() & !3];
+        compound.extend([0x80 | count & 0x3f, 200 + packet_type % 8, 0, (body.len() / 4) as u8]);
+        compound.extend(body);
+        data = after;
+    }
+    compound
+}
+
+fn rtcp_compound(data: &[u8]) {
     let mut count = 0;
     for packet in rtcp::packets(data) {
         count += 1;
@@ -173,9 +262,20 @@ fn walk_rtcp(packet: RtcpPacket<'_>, limit: usize) {
             assert_eq!(writer.receiver_report(sender_ssrc, &blocks), Some(()));
         }
         RtcpPacket::SourceDescription(chunks) => assert!(chunks.count() <= rtcp::MAX_COUNT),
-        RtcpPacket::Bye(ssrcs) => assert!(ssrcs.count() <= rtcp::MAX_COUNT),
-        RtcpPacket::Nack { lost, .. } => assert!(lost.count() <= limit / 4 * 17),
-        RtcpPacket::FullIntraRequest { requests, .. } => assert!(requests.count() <= limit / 8),
+        RtcpPacket::Bye(ssrcs) => {
+            let ssrcs: Vec<_> = ssrcs.collect();
+            assert_eq!(writer.bye(&ssrcs), Some(()));
+        }
+        RtcpPacket::Nack { sender_ssrc, media_ssrc, lost } => {
+            let lost: Vec<_> = lost.collect();
+            assert!(lost.len() <= limit / 4 * 17);
+            nack_again(sender_ssrc, media_ssrc, lost);
+        }
+        RtcpPacket::FullIntraRequest { sender_ssrc, requests } => {
+            let requests: Vec<_> = requests.collect();
+            assert!(requests.len() <= limit / 8);
+            assert_eq!(writer.full_intra_request(sender_ssrc, &requests), Some(()));
+        }
         RtcpPacket::ReceiverEstimatedMaxBitrate { sender_ssrc, bitrate, ssrcs } => {
             let ssrcs: Vec<_> = ssrcs.collect();
             assert_eq!(writer.receiver_estimated_max_bitrate(sender_ssrc, bitrate, &ssrcs), Some(()));
@@ -186,6 +286,18 @@ fn walk_rtcp(packet: RtcpPacket<'_>, limit: usize) {
         RtcpPacket::PictureLossIndication { .. } | RtcpPacket::Other { .. } => {}
     }
     assert!(rtcp::packets(writer.written()).all(|packet| packet.is_ok()));
+}
+
+/// What was asked for is asked for again with the same numbers.
+fn nack_again(sender_ssrc: u32, media_ssrc: u32, mut lost: Vec<u16>) {
+    lost.sort_unstable();
+    lost.dedup();
+    let mut out = vec![0; 64 + 4 * lost.len()];
+    let mut writer = RtcpWriter::new(&mut out);
+    assert_eq!(writer.nack(sender_ssrc, media_ssrc, lost.iter().copied()), Some(()));
+    let written = rtcp::packets(writer.written()).next();
+    let Some(Ok(RtcpPacket::Nack { lost: again, .. })) = written else { panic!("no NACK: {written:?}") };
+    assert!(again.eq(lost));
 }
 
 /// SRTP and SRTCP: forgeries never pass, and what is protected is unprotected to the same.
@@ -251,11 +363,8 @@ pub fn h264(data: &[u8]) {
     assert!(h264::nal_types(data).count() <= data.len());
 }
 
-/// AV1 aggregation headers and dependency descriptors.
+/// AV1 aggregation headers, and the part of dependency descriptors that every packet has.
 pub fn av1(data: &[u8]) {
-    if let Some(structure) = Structure::parse(data) {
-        let _ = structure.layer(data);
-    }
     let _ = VideoFormat::Av1.starts_key_frame(data);
     let _ = av1::AggregationHeader::parse(data);
     let _ = av1::DependencyDescriptor::parse(data).map(|descriptor| descriptor.starts_key_frame());

@@ -2,6 +2,8 @@
 //!
 //! `PARLEY_FUZZ_ROUNDS=<n>` makes it n times as long. The same functions run under libFuzzer in `../fuzz`.
 
+mod sim;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use parley_engine_core::fuzz;
@@ -10,10 +12,12 @@ use parley_engine_core::wire::rtcp::{ReportBlock, RtcpWriter, SenderInfo};
 use parley_engine_core::wire::rtp::{OutgoingHeader, write_header};
 use parley_engine_core::wire::stun::{self, BindingRequest, ErrorCode, IntegrityKey};
 
-/// Inputs for a parser that takes well under a microsecond, and for the targets that encrypt or keep state. Each runs about a second.
+/// Inputs for a parser that takes well under a microsecond, for the targets that encrypt or keep state, and for whole calls. Each
+/// runs about a second.
 const QUICK: u32 = 2_000_000;
 const ENCRYPTING: u32 = 250_000;
 const STATEFUL: u32 = 40_000;
+const WHOLE_CALLS: u32 = 60;
 const MAX_LEN: usize = 1500;
 /// Values at which parsers change their mind.
 const INTERESTING: [u8; 16] = [0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 0x3f, 0x7f, 0x80, 0xc0, 0xfe, 0xff];
@@ -65,7 +69,16 @@ fn mutate(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
     data
 }
 
-fn run(seed: u64, inputs: u32, corpus: &[Vec<u8>], target: fn(&[u8])) {
+/// What long runs have found worth keeping: inputs that reach what others do not, in hexadecimal, one a line.
+fn kept(name: &str) -> Vec<Vec<u8>> {
+    let path = format!("{}/../fuzz/corpus/{name}.hex", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    text.lines().map(|line| line.as_bytes().chunks(2).map(byte).collect()).collect()
+}
+
+fn run(name: &str, seed: u64, inputs: u32, seeds: &[Vec<u8>], target: fn(&[u8])) {
+    let corpus = &[seeds, &kept(name)].concat();
     let rounds: u32 = std::env::var("PARLEY_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
     let mut random = Random(seed);
     for input in corpus {
@@ -186,22 +199,22 @@ fn framing() {
         b"\x08\x01".to_vec(),
         [b"\x02\x58".to_vec(), vec![7; 600], b"\0\x64".to_vec(), vec![9; 60]].concat(),
     ];
-    run(20, ENCRYPTING, &corpus, fuzz::framing);
+    run("framing", 20, ENCRYPTING, &corpus, fuzz::framing);
 }
 
 #[test]
 fn stun() {
-    run(1, QUICK, &stun_corpus(), fuzz::stun);
+    run("stun", 1, QUICK, &stun_corpus(), fuzz::stun);
 }
 
 #[test]
 fn rtp() {
-    run(2, QUICK, &rtp_corpus(), fuzz::rtp);
+    run("rtp", 2, QUICK, &rtp_corpus(), fuzz::rtp);
 }
 
 #[test]
 fn rtcp() {
-    run(3, QUICK, &rtcp_corpus(), fuzz::rtcp);
+    run("rtcp", 3, QUICK, &rtcp_corpus(), fuzz::rtcp);
 }
 
 #[test]
@@ -211,7 +224,7 @@ fn srtp() {
         packet
     };
     let corpus: Vec<_> = rtp_corpus().into_iter().chain(rtcp_corpus()).map(short).collect();
-    run(4, ENCRYPTING, &corpus, fuzz::srtp);
+    run("srtp", 4, ENCRYPTING, &corpus, fuzz::srtp);
 }
 
 #[test]
@@ -222,7 +235,7 @@ fn vp8() {
         b"\x10\x01data".to_vec(),
         b"\x90\x30\x5f\x01".to_vec(),
     ];
-    run(5, QUICK, &corpus, fuzz::vp8);
+    run("vp8", 5, QUICK, &corpus, fuzz::vp8);
 }
 
 #[test]
@@ -232,32 +245,121 @@ fn vp9() {
         b"\xf5\x05\x43\x03\x02data".to_vec(),
         b"\x08data".to_vec(),
     ];
-    run(6, QUICK, &corpus, fuzz::vp9);
+    run("vp9", 6, QUICK, &corpus, fuzz::vp9);
 }
 
 #[test]
 fn h264() {
     let corpus =
         [b"\x78\0\x02\x67\x42\0\x01\x68\0\x03\x65\x88\x84".to_vec(), b"\x7c\x85\x01".to_vec(), b"\x65\x88".to_vec()];
-    run(7, QUICK, &corpus, fuzz::h264);
+    run("h264", 7, QUICK, &corpus, fuzz::h264);
 }
 
 #[test]
 fn av1() {
     let corpus =
         [b"\x08\x02\x0a\xff\x01\x32".to_vec(), b"\x28\x01\x12\x0a\xff".to_vec(), b"\x85\x12\x34\x80\x01".to_vec()];
-    run(8, QUICK, &corpus, fuzz::av1);
+    run("av1", 8, QUICK, &corpus, fuzz::av1);
 }
 
 #[test]
 fn twcc() {
     let reports = rtcp_corpus().into_iter().map(|packet| packet[4.min(packet.len())..].to_vec());
     let corpus: Vec<_> = reports.chain([(0..=255).collect(), vec![3; 400]]).collect();
-    run(9, STATEFUL, &corpus, fuzz::twcc);
+    run("twcc", 9, STATEFUL, &corpus, fuzz::twcc);
+}
+
+/// A form, the sender's and the receiver's identifiers, and a block.
+fn extensions_corpus() -> Vec<Vec<u8>> {
+    let (theirs, ours) = ([4, 10, 11, 1, 3, 2, 8, 13, 12], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    let input = |form: u8, block: &[u8]| [&[form][..], &theirs, &ours, block].concat();
+    vec![
+        input(0, b"\x10\x9e\x22\x01\x02\x03\x31\0\x09\x400\xa0h\xc2\0\x10\0\x82\x85\x12\x34\0\0"),
+        input(1, b"\x01\x01\x1e\x02\x03\x01\x02\x03\x03\x02\0\x07\x04\0\x0d\x01\x03\x08\x14abcdefghijklmnopqrst\0"),
+    ]
+}
+
+#[test]
+fn extensions() {
+    run("extensions", 11, QUICK, &extensions_corpus(), fuzz::extensions);
+}
+
+/// The descriptors of a stream: a structure of two layers each way (L2T2), then frames that refer to it.
+fn descriptor_corpus() -> Vec<Vec<u8>> {
+    let structure = structure_of_two_layers();
+    let frame = |wish: u8, descriptor: &[u8]| [&[wish, descriptor.len() as u8][..], descriptor].concat();
+    let stream = [
+        frame(0x0f, &structure),
+        frame(0x0f, &[0xc6, 0, 8]),
+        frame(0x00, &[0xc7, 0, 9]),
+        frame(0x05, &[0xc8, 0, 10, 0x20, 0x20]),
+        frame(0xaf, &[0xc5, 0, 11]),
+    ];
+    vec![stream.concat(), frame(0x8f, &structure), frame(3, &[0x85, 0x12, 0x34, 0x80, 1])]
+}
+
+/// As the tests of `payload::structure` have it, with 5 as the first template.
+fn structure_of_two_layers() -> Vec<u8> {
+    let mut bits = vec![(1, 1), (0, 1), (5, 6), (7, 16), (0b1_0000, 5), (5, 6), (3, 5)];
+    bits.extend([(0, 2), (1, 2), (2, 2), (1, 2), (3, 2)]);
+    bits.extend([2, 2, 2, 2, 0, 2, 0, 2, 0, 0, 2, 2, 0, 0, 0, 1].map(|indication| (indication, 2)));
+    bits.extend([(0, 1), (1, 1), (0, 4), (0, 1), (1, 1), (1, 4), (1, 1), (3, 4), (0, 1), (0, 1)]);
+    bits.extend([(1, 2), (1, 4), (1, 4), (1, 4), (1, 4), (1, 1)]);
+    bits.extend([319, 179, 639, 359].map(|side| (side, 16)));
+    let all: Vec<u32> =
+        bits.iter().flat_map(|&(value, bits): &(u32, u32)| (0..bits).rev().map(move |bit| value >> bit & 1)).collect();
+    all.chunks(8).map(|byte| byte.iter().enumerate().fold(0, |all, (at, bit)| all | (*bit as u8) << (7 - at))).collect()
+}
+
+#[test]
+fn dependency_descriptor() {
+    run("dependency_descriptor", 12, QUICK / 2, &descriptor_corpus(), fuzz::dependency_descriptor);
+}
+
+#[test]
+fn srtp_order() {
+    // In order, then with gaps, repetitions, reordering and damage, then over several turns, with each profile.
+    let stream =
+        [[0, 0, 7, 0].repeat(4), vec![1, 9, 7, 0, 4, 1, 6, 20, 0, 0, 0, 0, 4, 1, 4, 0], [2, 255, 7, 0].repeat(9)];
+    let corpus: Vec<_> = (0..3).map(|profile| [vec![profile], stream.concat()].concat()).collect();
+    run("srtp_order", 13, STATEFUL, &corpus, fuzz::srtp_order);
+}
+
+/// What a participant may say: a frame with extensions, sound, reports, a check that is none, and changes of what is shown.
+fn participant_corpus() -> Vec<Vec<u8>> {
+    let said = |what: u8, bytes: &[u8]| [&[what, bytes.len() as u8][..], bytes].concat();
+    let key_frame = b"\x90\xf0\x92\x34\x56\xa7\x10\x00\x00\x9d\x01\x2a\x80\x42\xe0\x01rest";
+    let named = [&b"\xbe\xde\0\x02\x20\x31\xd0h\xb1\0\x09\0"[..], key_frame].concat();
+    let block = b"\0\0\x1e\xa5\0\0\0\0\0\0\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0";
+    let media = [
+        said(0x20, &[&[0xa1], &key_frame[..]].concat()),
+        vec![5, 5],
+        said(0x21, &[&[0x61], &named[..]].concat()),
+        vec![6, 2, 14, 0, 22, 90, 5, 40],
+        said(0x20, b"\x52\xff\xf0\x90\xf0rest"),
+        said(0x20, b"\x03\x6f\x00\x02\x6fab"),
+    ];
+    let control = [
+        said(3, &[&[1, 1, 7, 0, 0, 7, 0xd0], &block[..]].concat()),
+        vec![5, 30],
+        said(3, b"\x01\x05\x03\0\0\0\x01\0\x0d\xbf\xa5\xff\xdc\xff\xff\x01\x06\x02\0\0\0\x01\0\x0d\xbf\xa5"),
+        said(
+            3,
+            b"\x0f\x05\x06\0\0\0\x01\0\0\0\x02\0\x64\0\x09\0\0\x05\x01\xc9\x50\x20\x02\xff\xff\x01\x01\x01\x04\x04\0",
+        ),
+        said(3, b"\x01\x03\x01\0\0\x07\xd1"),
+        vec![4, 1, 0, 1, 0, 0, 0x21, 0x12],
+    ];
+    vec![media.concat(), control.concat(), [media.concat(), control.concat()].concat()]
+}
+
+#[test]
+fn participant() {
+    run("participant", 14, WHOLE_CALLS, &participant_corpus(), sim::participant::participant);
 }
 
 #[test]
 fn redundant_audio() {
     let corpus = [b"\xef\x0f\x00\x02\x6f\x01\x02\x07\x08".to_vec(), b"\x6f\x05".to_vec(), vec![0xff; 12]];
-    run(10, QUICK, &corpus, fuzz::redundant_audio);
+    run("redundant_audio", 10, QUICK, &corpus, fuzz::redundant_audio);
 }

@@ -41,7 +41,7 @@ pub enum ExtensionKind {
 }
 
 const KIND_COUNT: usize = 9;
-const KINDS: [ExtensionKind; KIND_COUNT] = [
+pub(crate) const KINDS: [ExtensionKind; KIND_COUNT] = [
     ExtensionKind::Mid,
     ExtensionKind::Rid,
     ExtensionKind::RepairedRid,

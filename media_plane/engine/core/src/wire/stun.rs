@@ -24,7 +24,7 @@ pub const MAX_MESSAGE_LEN: usize = 640;
 
 /// Message types below this number are what RFC 7983 lets through as STUN: methods of eight bits.
 const TYPE_END: u16 = 0x0400;
-const HEADER_LEN: usize = 20;
+pub(crate) const HEADER_LEN: usize = 20;
 const ATTRIBUTE_HEADER_LEN: usize = 4;
 const INTEGRITY_LEN: usize = 20;
 const FINGERPRINT_LEN: usize = 4;

@@ -53,6 +53,10 @@ pub struct Client {
     pub repairs: bool,
     /// Whether it reports when packets arrived, and asks for key frames, as a browser does.
     pub reports_arrivals: bool,
+    /// Whether it looks at the media that comes; without it, only at how it comes.
+    pub looks: bool,
+    /// Whether it acts on RTCP.
+    pub listens: bool,
     arrivals: FeedbackRecorder,
     next_arrival_report: Micros,
     /// Sender reports of the node by SSRC: the middle of their NTP time, and their arrival.
@@ -120,6 +124,8 @@ impl Client {
             heard: Heard::default(),
             repairs: true,
             reports_arrivals: false,
+            looks: true,
+            listens: true,
             arrivals: FeedbackRecorder::new(),
             next_arrival_report: 0,
             sender_reports: HashMap::new(),
@@ -413,16 +419,19 @@ impl Client {
     }
 
     fn write_control(&mut self, write: impl FnOnce(&mut RtcpWriter<'_>)) {
-        let Some((_, keys)) = &self.keys else { return };
-        let mut buffer = vec![0; 1_400];
-        let mut writer = RtcpWriter::new(&mut buffer[..1_200]);
+        let mut buffer = [0; 1_200];
+        let mut writer = RtcpWriter::new(&mut buffer);
         write(&mut writer);
-        let len = writer.len();
-        if len > 0 {
-            let len = keys.protect_rtcp(&mut self.control_out, &mut buffer, len).unwrap();
-            buffer.truncate(len);
-            self.outgoing.push(buffer);
-        }
+        self.send_control_packet(writer.written());
+    }
+
+    /// Encrypts and sends a compound RTCP packet; nothing when it is shorter than a header.
+    pub fn send_control_packet(&mut self, compound: &[u8]) {
+        let Some((_, keys)) = self.keys.as_ref().filter(|_| compound.len() >= 8) else { return };
+        let mut buffer = [compound, &[0; MAX_OVERHEAD]].concat();
+        let len = keys.protect_rtcp(&mut self.control_out, &mut buffer, compound.len()).unwrap();
+        buffer.truncate(len);
+        self.outgoing.push(buffer);
     }
 
     fn receive_media(&mut self, now: Micros, datagram: &mut [u8]) {
@@ -444,6 +453,9 @@ impl Client {
             .find_map(|(mid, offset)| (offset == 0 || offset == 100).then_some((mid, offset == 100)))
             .expect("an SSRC of the answer");
         assert_eq!(by_retransmission, header.payload_type == RTX_TYPE);
+        if !self.looks {
+            return;
+        }
         // On the stream itself an empty packet keeps the place of one that was left out.
         if payload.is_empty() && by_retransmission {
             self.slots.entry(mid.to_owned()).or_default().padding += 1;
@@ -470,6 +482,9 @@ impl Client {
         let Some((keys, _)) = &self.keys else { return };
         let state = self.control_in.entry(rtcp_sender_ssrc(datagram).unwrap()).or_default();
         let len = keys.unprotect_rtcp(state, datagram).expect("the node's RTCP is right");
+        if !self.listens {
+            return;
+        }
         let mut again = Vec::new();
         for packet in packets(&datagram[..len]) {
             match packet.expect("well-formed") {

@@ -12,6 +12,7 @@ mod client;
 mod encoding;
 mod link;
 mod network;
+pub mod participant;
 mod picture;
 mod receiver;
 mod sender;
