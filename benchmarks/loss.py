@@ -10,19 +10,14 @@ import argparse
 import asyncio
 import json
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
-from playwright.async_api import async_playwright
-
+from benchmarks.call import Call, open_call
 from parley_cli.bench.conditions import conditions
-from tests.support.browser import Person, Studio
-from tests.support.fleet import Fleet
-from tests.support.impairment import CLEAR, Impairment, Network
+from tests.support.browser import Person
+from tests.support.impairment import CLEAR, Impairment
 
 _CAMERA: Final = (640, 360)
 _SETTLE_SECONDS: Final = 8.0
@@ -69,23 +64,15 @@ class Cell:
 CELLS: Final = [Cell(loss, rtt, direction) for loss in _KINDS for rtt in _ROUND_TRIPS for direction in _DIRECTIONS]
 
 
-@dataclass(frozen=True)
-class Call:
-    """Two people, of whom `far` sits behind the bad network."""
-
-    near: Person
-    far: Person
-    network: Network
-
-
 async def measure(call: Call, cell: Cell, seconds: float) -> Mapping[str, Any]:
     """Puts the call on the cell's network for a while."""
     up, down = cell.impairments()
     call.network.impair(up=up, down=down)
     await asyncio.sleep(_SETTLE_SECONDS)
-    views = [(call.near, call.far)] if cell.direction == "up" else [(call.far, call.near)]
+    (near,) = call.near
+    views = [(near, call.far)] if cell.direction == "up" else [(call.far, near)]
     if cell.direction == "both":
-        views = [(call.near, call.far), (call.far, call.near)]
+        views = [(near, call.far), (call.far, near)]
     seen = await asyncio.gather(*(_view(viewer, other, seconds) for viewer, other in views))
     call.network.impair(up=CLEAR, down=CLEAR)
     await asyncio.sleep(_REST_SECONDS)
@@ -110,40 +97,14 @@ async def _view(viewer: Person, other: Person, seconds: float) -> Mapping[str, f
     }
 
 
-@asynccontextmanager
-async def call_on(url: str, folder: Path) -> AsyncIterator[Call]:
-    """Two windows in a new meeting."""
-    network = Network(seed=11)
-    async with async_playwright() as playwright:
-        studio = Studio(playwright, folder, _CAMERA)
-        near, far = await studio.person(1, name="Near"), await studio.person(2, name="Far", network=network)
-        link = await near.start_meeting(url)
-        await far.join(link)
-        await near.sees(far)
-        await far.sees(near)
-        try:
-            yield Call(near, far, network)
-        finally:
-            network.close()
-            await studio.clear(None)
-            await studio.close()
-
-
 async def main(cells: list[Cell], seconds: float) -> None:
     """Starts a product, measures all cells and takes it away again."""
     before = conditions()
     results = []
-    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        fleet = Fleet(Path(folder) / "data", {"PARLEY_LOG_LEVEL": "WARNING"})
-        fleet.folder.mkdir()
-        await fleet.start()
-        try:
-            async with call_on(fleet.url, Path(folder)) as call:
-                for cell in cells:
-                    results.append(await measure(call, cell, seconds))
-                    print(json.dumps(results[-1]), file=sys.stderr, flush=True)
-        finally:
-            await fleet.stop()
+    async with open_call(_CAMERA) as call:
+        for cell in cells:
+            results.append(await measure(call, cell, seconds))
+            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
     print(json.dumps({"bench": "loss", "seconds": seconds, "cells": results, "conditions": before}, indent=2))
 
 

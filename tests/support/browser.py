@@ -81,6 +81,7 @@ class Studio:
     playwright: Playwright
     folder: Path
     camera_size: tuple[int, int] = (WIDTH, HEIGHT)
+    grain: bool = False
     _browsers: dict[int, Browser] = field(default_factory=dict)
     _people: list["Person"] = field(default_factory=list)
 
@@ -115,7 +116,7 @@ class Studio:
         if number not in self._browsers:
             camera, microphone = self.folder / f"{number}.y4m", self.folder / f"{number}.wav"
             if not camera.exists():
-                await asyncio.to_thread(media.write_video, camera, number, self.camera_size)
+                await asyncio.to_thread(media.write_video, camera, number, self.camera_size, grain=self.grain)
                 await asyncio.to_thread(media.write_tone, microphone, number)
             self._browsers[number] = await self.playwright.chromium.launch(
                 executable_path=CHROMIUM,

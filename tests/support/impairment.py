@@ -68,6 +68,7 @@ class Direction:
     Attributes:
         impairment: What happens from now on.
         passed: Datagrams that got through.
+        bytes_passed: Bytes of them, headers included.
         lost: Datagrams lost by chance.
         overflowed: Datagrams lost because the queue was full.
         waiting: Longest wait in the queue since it was last read, in seconds.
@@ -76,6 +77,7 @@ class Direction:
     seed: int
     impairment: Impairment = CLEAR
     passed: int = 0
+    bytes_passed: int = 0
     lost: int = 0
     overflowed: int = 0
     waiting: float = 0.0
@@ -102,6 +104,7 @@ class Direction:
             self.waiting = max(self.waiting, starts - now)
             departs = self._free_at = starts + (size + _IP_UDP_OVERHEAD) * 8 / rules.bits_per_second
         self.passed += 1
+        self.bytes_passed += size + _IP_UDP_OVERHEAD
         arrival = departs + rules.delay + self._random.random() * rules.jitter
         self._last_arrival = max(arrival, self._last_arrival)
         return self._last_arrival

@@ -5,6 +5,7 @@ Pictures and tones are those of the bots (`media_plane.bots`), so that browsers 
 
 import json
 import math
+import random
 import struct
 import wave
 from collections.abc import Iterator
@@ -23,16 +24,28 @@ _LOOP_FRAMES: Final = 200
 _TONE_SECONDS: Final = 2
 _BEEPS_A_SECOND: Final = 2
 _PEAK: Final = 16_000
+_GRAIN: Final = bytes(96 + value // 4 for value in range(256))
+"""Luma of the grain, by a random byte: strong enough that no encoder at these bit rates gets all of it across."""
 
 
-def write_video(path: Path, number: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
-    """Write the camera of participant `number` as a YUV4MPEG2 file, ten seconds for Chromium to loop."""
+def write_video(path: Path, number: int, size: tuple[int, int] = (WIDTH, HEIGHT), *, grain: bool = False) -> Path:
+    """Write the camera of participant `number` as a YUV4MPEG2 file, ten seconds for Chromium to loop.
+
+    Args:
+        path: Where to.
+        number: Whose camera it is.
+        size: Width and height.
+        grain: Whether a part of the picture flickers, so that an encoder takes all the bits that it may have.
+    """
     width, height = size
     painter = Painter(number, width, height)
+    noise = random.Random(number)  # noqa: S311 - a picture that must repeat, not secrecy
+    grained = width * (height // 4) if grain else 0
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{width} H{height} F{_FRAME_RATE}:1 Ip A1:1 C420mpeg2\n".encode())
         for counter in range(_LOOP_FRAMES):
-            file.write(b"FRAME\n" + _planar(painter.paint(counter)))
+            flicker = noise.randbytes(grained).translate(_GRAIN)
+            file.write(b"FRAME\n" + flicker + _planar(painter.paint(counter))[grained:])
     return path
 
 
