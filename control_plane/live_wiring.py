@@ -12,13 +12,13 @@ from control_plane.application.background import Background, repeat
 from control_plane.application.history import StayKeeper
 from control_plane.application.joining import MeetingJoiner
 from control_plane.application.live_ports import (
-    MediaNodes,
     MeetingDirectory,
     Observer,
     ParticipantTokens,
     SignalingTimes,
     StayRepository,
 )
+from control_plane.application.media_ports import MediaNodes
 from control_plane.application.node_events import NodeEventApplier, NodeEventConsumers
 from control_plane.application.node_reports import NodeReports
 from control_plane.application.outbox_relay import OutboxRelay

@@ -24,10 +24,9 @@ from control_plane.application.live_ports import (
     MeetingDirectory,
     Observer,
     ParticipantTokens,
-    SessionKey,
     SignalingTimes,
-    StaleJoinError,
 )
+from control_plane.application.media_ports import SessionKey, StaleJoinError
 from control_plane.application.ports import SignedToken
 from control_plane.application.sessions import SessionOpener
 from control_plane.domain.clock import Clock

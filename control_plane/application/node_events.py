@@ -10,10 +10,9 @@ from typing import Final, Protocol
 import structlog
 
 from control_plane.application.background import Background, stay_alive
-from control_plane.application.live_ports import (
+from control_plane.application.live_ports import LiveMeetings, LiveView, Observer
+from control_plane.application.media_ports import (
     EncodingsEvent,
-    LiveMeetings,
-    LiveView,
     MediaNodes,
     MediaStateEvent,
     NodeHappening,
@@ -21,7 +20,6 @@ from control_plane.application.live_ports import (
     NodeRoom,
     NodeSession,
     NodeUnreachableError,
-    Observer,
     RoomClosedEvent,
     RoomNotServedError,
     SessionKey,

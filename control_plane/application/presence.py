@@ -8,14 +8,8 @@ import structlog
 
 from control_plane.application.background import Background
 from control_plane.application.history import StayKeeper
-from control_plane.application.live_ports import (
-    LiveMeetings,
-    LiveView,
-    MeetingDirectory,
-    Observer,
-    SessionKey,
-    SignalingTimes,
-)
+from control_plane.application.live_ports import LiveMeetings, LiveView, MeetingDirectory, Observer, SignalingTimes
+from control_plane.application.media_ports import SessionKey
 from control_plane.application.rooms import Rooms
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError

@@ -10,14 +10,8 @@ from typing import Final
 import structlog
 
 from control_plane.application.background import Background
-from control_plane.application.live_ports import (
-    LiveMeetings,
-    MediaNodes,
-    NodeUnreachableError,
-    Observer,
-    RoomNotServedError,
-    SessionKey,
-)
+from control_plane.application.live_ports import LiveMeetings, Observer
+from control_plane.application.media_ports import MediaNodes, NodeUnreachableError, RoomNotServedError, SessionKey
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError
 from control_plane.domain.node import NodeEvent

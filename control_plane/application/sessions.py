@@ -6,13 +6,8 @@ import asyncio
 from collections.abc import MutableSequence
 from typing import Final
 
-from control_plane.application.live_ports import (
-    MediaNodes,
-    NodeUnreachableError,
-    Observer,
-    RoomNotServedError,
-    SessionKey,
-)
+from control_plane.application.live_ports import Observer
+from control_plane.application.media_ports import MediaNodes, NodeUnreachableError, RoomNotServedError, SessionKey
 from control_plane.application.rooms import Rooms
 from control_plane.domain.media import MediaOffer, OpenedSession
 from control_plane.domain.signaling_errors import media_node_unavailable, no_media_node

@@ -11,17 +11,13 @@ from control_plane.application.admission import check_offer, check_slots, check_
 from control_plane.application.background import Background
 from control_plane.application.history import StayKeeper
 from control_plane.application.joining import session_id_of
-from control_plane.application.live_ports import (
-    IceServers,
-    LiveMeetings,
+from control_plane.application.live_ports import IceServers, LiveMeetings, Observer, ParticipantTokens, SignalingTimes
+from control_plane.application.media_ports import (
     MediaNodes,
     NodeUnreachableError,
-    Observer,
-    ParticipantTokens,
     RoomNotServedError,
     SerializedExplanation,
     SessionKey,
-    SignalingTimes,
 )
 from control_plane.application.ports import SignedToken
 from control_plane.application.rooms import Rooms

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from control_plane.application.live_ports import NodePosition
+from control_plane.application.media_ports import NodePosition
 from control_plane.domain import event as events
 from control_plane.domain.clock import Clock
 from control_plane.domain.participant import Participant

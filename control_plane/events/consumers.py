@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Final
 
-from control_plane.application.live_ports import NodePosition
+from control_plane.application.media_ports import NodePosition
 from control_plane.redis_store import RedisClient, Script, answer, store_failures
 
 _PREFIX: Final = "parley:{placement}:"

@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
-from control_plane.application.live_ports import Joining, LiveView, NodePosition, SessionKey, StaleJoinError
+from control_plane.application.live_ports import Joining, LiveView
+from control_plane.application.media_ports import NodePosition, SessionKey, StaleJoinError
 from control_plane.domain import event as events
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError, rate_limited

@@ -10,7 +10,7 @@ from typing import Final, NoReturn, TypeVar
 import grpc
 from grpc import aio
 
-from control_plane.application.live_ports import (
+from control_plane.application.media_ports import (
     NodeMessage,
     NodePosition,
     NodeUnreachableError,

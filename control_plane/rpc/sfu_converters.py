@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from control_plane.application.live_ports import (
+from control_plane.application.media_ports import (
     EncodingsEvent,
     MediaStateEvent,
     NodeHappening,

@@ -15,8 +15,8 @@ from typing import Final
 
 from control_plane.application.callers import Caller, CallerKind
 from control_plane.application.joining import Joined, JoinRequest
-from control_plane.application.live_ports import (
-    LiveView,
+from control_plane.application.live_ports import LiveView, Stay
+from control_plane.application.media_ports import (
     NodeHappening,
     NodeMessage,
     NodePosition,
@@ -26,7 +26,6 @@ from control_plane.application.live_ports import (
     RoomNotServedError,
     SerializedExplanation,
     SessionKey,
-    Stay,
     WatchStarted,
 )
 from control_plane.application.node_reports import NodeIsTold, NodeSays, Registered, Reported

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from control_plane.application.live_ports import RoomNotServedError
+from control_plane.application.media_ports import RoomNotServedError
 from control_plane.application.node_reports import Configure, DrainNow, SaidGoodbye
 from control_plane.domain.errors import DomainError
 from control_plane.domain.event import MediaMoved

@@ -11,7 +11,7 @@ import pytest
 
 from control_plane.application.admission import check_offer
 from control_plane.application.joining import Joined, session_id_of
-from control_plane.application.live_ports import (
+from control_plane.application.media_ports import (
     EncodingsEvent,
     MediaStateEvent,
     NodePosition,

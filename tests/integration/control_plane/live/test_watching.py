@@ -8,7 +8,8 @@ import functools
 import pytest
 import redis.asyncio as redis
 
-from control_plane.application.live_ports import SessionKey, SignalingTimes
+from control_plane.application.live_ports import SignalingTimes
+from control_plane.application.media_ports import SessionKey
 from control_plane.application.watching import (
     CheckpointMessage,
     EventMessage,

@@ -1,0 +1,178 @@
+"""What the control plane tells media nodes and what they tell it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import NewType, Protocol
+
+from control_plane.domain.event import SlotAssignment, TrackEncodings
+from control_plane.domain.media import MediaOffer, OpenedSession, SlotSelection
+from control_plane.domain.participant import Track
+from control_plane.placement.model import Placement
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKey:
+    """A media session and whose it is."""
+
+    session_id: str
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodePosition:
+    """An event's place in the sequence of a node's process; an event is applied once however often it arrives."""
+
+    instance_id: str
+    sequence: int
+
+
+class NodeUnreachableError(Exception):
+    """The node does not answer at its control address."""
+
+
+class StaleJoinError(Exception):
+    """What a join was built on is no longer so: its place was kept too long, or the room has moved. Try it again."""
+
+
+class RoomNotServedError(Exception):
+    """The node does not serve the room (any more): wrong epoch, no such room or session, draining, or full.
+
+    Attributes:
+        reason: Name of the node's ErrorReason.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the node answered {reason}")
+
+
+SerializedExplanation = NewType("SerializedExplanation", bytes)
+"""A `parley.meeting.v1.MediaExplanation`, serialised: what a node says to a participant, passed on unread."""
+
+
+class MediaNodes(Protocol):
+    """Telling media nodes what to do.
+
+    All methods raise `NodeUnreachableError`, `RoomNotServedError`, or a `DomainError` for the caller: SDP_INVALID,
+    SDP_NOT_ACCEPTABLE, MID_UNKNOWN.
+    """
+
+    async def open_room(self, placement: Placement) -> None:
+        """Opens a room or takes over its newer epoch."""
+        ...
+
+    async def close_room(self, address: str, room_id: str, epoch: int) -> None:
+        """Closes a room and all its sessions."""
+        ...
+
+    async def open_session(self, placement: Placement, session: SessionKey, offer: MediaOffer) -> OpenedSession:
+        """Opens a session from an offer."""
+        ...
+
+    async def close_session(self, placement: Placement, session: SessionKey) -> None:
+        """Closes a session."""
+        ...
+
+    async def update_slots(self, placement: Placement, participant_id: str, slots: Sequence[SlotSelection]) -> None:
+        """Sets what slots show."""
+        ...
+
+    async def update_tracks(self, placement: Placement, participant_id: str, tracks: Sequence[Track]) -> None:
+        """Sets state and source of tracks."""
+        ...
+
+    async def explain(self, placement: Placement, participant_id: str) -> SerializedExplanation:
+        """Says why a participant's pictures look as they do."""
+        ...
+
+    def watch(self, address: str, position: NodePosition | None) -> AsyncIterator[NodeMessage]:
+        """Streams what happens on a node, from a position on."""
+        ...
+
+    async def reachable(self, address: str) -> bool:
+        """Whether anything listens at a control address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStarted:
+    """Beginning of a node's event stream; `from_state`: the state of all rooms follows."""
+
+    position: NodePosition
+    from_state: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSession:
+    """A session by its node's word."""
+
+    key: SessionKey
+    connected: bool
+    closed: bool
+    slots: tuple[SlotAssignment, ...]
+    tracks: tuple[Track, ...]
+    encodings: tuple[TrackEncodings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRoom:
+    """A room by its node's word."""
+
+    room_id: str
+    epoch: int
+    sessions: tuple[NodeSession, ...]
+    dominant_speaker: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStateEvent:
+    """A session's transport connected or closed."""
+
+    session: SessionKey
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlotStatesEvent:
+    """Slots of a session carry other tracks."""
+
+    session: SessionKey
+    slots: tuple[SlotAssignment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingsEvent:
+    """Other encodings of a session's tracks are needed."""
+
+    session: SessionKey
+    tracks: tuple[TrackEncodings, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerEvent:
+    """Somebody else speaks."""
+
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomClosedEvent:
+    """A room closed by itself."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHappening:
+    """An event of a node; `what` is None for those that the control plane needs not."""
+
+    position: NodePosition
+    room_id: str
+    epoch: int
+    traceparent: str
+    what: MediaStateEvent | SlotStatesEvent | EncodingsEvent | SpeakerEvent | RoomClosedEvent | None
+
+
+NodeMessage = WatchStarted | NodeRoom | NodeHappening
