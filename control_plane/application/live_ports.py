@@ -1,4 +1,4 @@
-"""What being in a meeting needs from outside: live state with its event log, and parts of the rest of the control plane."""
+"""What being in a meeting needs from outside: live state with its event log, and other parts of the control plane."""
 
 from __future__ import annotations
 
