@@ -15,7 +15,15 @@ _SOURCE: Final = ROOT / "media_plane" / "engine" / "core" / "src"
 _BEGIN: Final = "<!-- Written by docs/engine_defaults.py. -->\n"
 _END: Final = "<!-- End of what docs/engine_defaults.py writes. -->\n"
 _PARTS: Final = {
-    "The loop": ("worker.rs", "outbox.rs", "shard/mod.rs", "shard/fanout.rs", "queue.rs", "net/inbox.rs", "net/socket.rs"),
+    "The loop": (
+        "worker.rs",
+        "outbox.rs",
+        "shard/mod.rs",
+        "shard/fanout.rs",
+        "queue.rs",
+        "net/inbox.rs",
+        "net/socket.rs",
+    ),
     "Connecting": ("ice.rs", "dtls.rs", "rate_limit.rs", "net/tcp.rs", "session.rs", "params.rs"),
     "Layers": ("allocation/mod.rs", "allocation/ladder.rs", "publication.rs", "rate.rs", "shard/layers.rs"),
     "Slots and tracks": ("slot.rs", "track.rs", "munger.rs", "reception.rs"),
