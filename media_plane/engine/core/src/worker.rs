@@ -104,17 +104,20 @@ impl Worker {
     /// Takes datagrams until there are no more, or so many; returns how many.
     fn take(&mut self, now: Micros, limit: usize, inbox: &mut Inbox) -> usize {
         let mut taken = 0;
-        let mut any = true;
-        while any && taken < limit {
+        let mut more = true;
+        while more && taken < limit {
             self.shard.counters().receive_calls += 1;
             // An error of the socket itself would return at once each time; the next wait is as good a moment to try again.
-            any = inbox.fill(&self.network.socket, limit - taken).unwrap_or(false);
+            more = inbox.fill(&self.network.socket, limit - taken).unwrap_or(false);
+            let before = taken;
             for received in inbox.runs() {
                 for datagram in received.bytes.chunks_mut(received.segment) {
                     self.shard.handle_datagram(now, &received.path, datagram, &mut self.network);
                     taken += 1;
                 }
             }
+            // The rest of a frame arrives while its first packets are taken.
+            more |= taken > before && self.shard.has_media();
         }
         taken
     }

@@ -43,7 +43,7 @@ impl Inbox {
         Self { buffer: vec![0; RUNS * STRIDE], arrived: [None; RUNS] }
     }
 
-    /// Takes up to `limit` runs that have arrived, in place of the former ones; returns whether any had.
+    /// Takes up to `limit` runs that have arrived, in place of the former ones; returns whether there may be more.
     pub(crate) fn fill(&mut self, socket: &MediaSocket, limit: usize) -> io::Result<bool> {
         self.arrived = [None; RUNS];
         let mut addresses = [const { RawAddress::EMPTY }; RUNS];
@@ -66,7 +66,7 @@ impl Inbox {
             let path = path(socket.bound(), remote, info.local);
             *arrived = Some(Arrived { path, len, segment: info.segment.unwrap_or(len).max(1) });
         }
-        Ok(count > 0)
+        Ok(count == wanted)
     }
 
     /// The runs that were taken, in the order of their arrival.

@@ -254,8 +254,8 @@ mod tests {
         }
         let mut inbox = Inbox::new();
         let mut seen = Vec::new();
-        for (limit, any) in [(3, true), (16, true), (16, true), (16, false)] {
-            assert_eq!(inbox.fill(&receiver, limit).unwrap(), any);
+        for (limit, more) in [(3, true), (16, true), (16, false), (16, false)] {
+            assert_eq!(inbox.fill(&receiver, limit).unwrap(), more);
             for received in inbox.runs() {
                 assert_eq!((received.bytes.len(), received.segment), (25, 10));
                 assert_eq!(received.path.remote.port(), senders[usize::from(received.bytes[0])].port());

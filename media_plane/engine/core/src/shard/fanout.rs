@@ -88,6 +88,10 @@ impl FanOut {
         self.expects_more = track.kind == MediaKind::Video && !is_last && track.subscribers.len() >= GATHER_FROM;
     }
 
+    pub(super) fn has_media(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Whether the rest of a frame that many wait for is about to come.
     pub(super) fn expects_more(&self) -> bool {
         self.expects_more

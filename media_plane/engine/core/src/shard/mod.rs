@@ -140,6 +140,12 @@ impl Shard {
         self.fanout.expects_more()
     }
 
+    /// Whether there is media for [`Shard::flush`] to forward.
+    #[must_use]
+    pub fn has_media(&self) -> bool {
+        self.fanout.has_media()
+    }
+
     /// Forwards the media of the datagrams since the last call and sends everything that is ready.
     pub fn flush(&mut self, now: Micros, network: &mut dyn Transmit) {
         self.follow_changed_encodings(now, network);
