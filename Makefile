@@ -166,7 +166,7 @@ check-web: $(STAMPS)/npm
 
 .PHONY: test-engine
 test-engine: $(STAMPS)/rust
-	@cd media_plane/engine && cargo test --quiet -p parley-engine-core
+	@cd media_plane/engine && cargo test --quiet -p parley-engine-core -p parley-load
 
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=

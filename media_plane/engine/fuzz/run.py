@@ -57,6 +57,7 @@ class Outcome:
 
     cpu_seconds: float = 0.0
     executions: int = 0
+    edges: int = 0
     findings: list[str] = field(default_factory=list)
 
 
@@ -108,19 +109,21 @@ def _fuzz(target: str, program: Path, seconds: float) -> dict[str, Any]:
         before = set(found.iterdir())
         cpu, log = _run((str(program), *flags))
         outcome.cpu_seconds += cpu
-        outcome.executions += _stat(log, "number_of_executed_units")
+        executions = _executions(log)
+        outcome.executions += executions
+        outcome.edges = max(outcome.edges, *(int(edges) for edges in re.findall(r"\bcov: (\d+)", log)), 0)
         new = sorted(str(path.relative_to(HERE)) for path in set(found.iterdir()) - before)
         outcome.findings += new
-        if cpu < 1 and not new:
+        if not executions and not new:
             sys.exit(f"make fuzz: {target} does not run:\n{log[-2000:]}")
-    edges = _keep(target, program, work)
+    _keep(target, program, work)
     kept = (CORPUS / f"{target}.hex").read_text().split()
     return {
         "target": target,
         "cpu_seconds": round(outcome.cpu_seconds, 1),
         "executions": outcome.executions,
         "findings": outcome.findings,
-        "edges": edges,
+        "edges": outcome.edges,
         "corpus": len(kept),
         "corpus_bytes": sum(map(len, kept)) // 2,
     }
@@ -153,15 +156,10 @@ def _run(command: Sequence[str]) -> tuple[float, str]:
         return usage.ru_utime + usage.ru_stime, log.read()
 
 
-def _stat(log: str, name: str) -> int:
-    match = re.search(rf"stat::{name}: +(\d+)", log)
-    return int(match[1]) if match else _last_pulse(log)
-
-
-def _last_pulse(log: str) -> int:
-    """How many executions libFuzzer had counted when it last said so; after a finding there are no final figures."""
-    pulses = re.findall(r"^#(\d+)\t", log, re.MULTILINE)
-    return int(pulses[-1]) if pulses else 0
+def _executions(log: str) -> int:
+    """How many inputs libFuzzer tried; after a finding it gives no final figures, but it has counted aloud before."""
+    counted = re.findall(r"^(?:#|stat::number_of_executed_units: +)(\d+)", log, re.MULTILINE)
+    return max(map(int, counted), default=0)
 
 
 def _unpack(target: str, work: Path) -> None:
@@ -170,8 +168,8 @@ def _unpack(target: str, work: Path) -> None:
         (work / f"kept-{number}").write_bytes(bytes.fromhex(line))
 
 
-def _keep(target: str, program: Path, work: Path) -> int:
-    """Reduce the corpus to what reaches all that it reaches, and write it down; return how many edges that are."""
+def _keep(target: str, program: Path, work: Path) -> None:
+    """Reduce the corpus to few short inputs that reach all that it reaches, and write them down."""
     with tempfile.TemporaryDirectory() as reduced:
         # An input that a finding has left behind would end the reduction.
         flags = ("-set_cover_merge=1", f"-max_len={_MAX_INPUT}", f"-timeout={_SLOW_SECONDS}", "-print_final_stats=1")
@@ -186,8 +184,6 @@ def _keep(target: str, program: Path, work: Path) -> int:
             lines.append(each.hex())
     CORPUS.mkdir(exist_ok=True)
     (CORPUS / f"{target}.hex").write_text("".join(f"{line}\n" for line in lines))
-    edges = re.findall(r"(\d+) new coverage edges", log)
-    return int(edges[-1]) if edges else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,8 @@
+//! The engine and str0m, an implementation that shares no code of protocols with it, side by side.
+
+#[path = "../../../core/tests/sim/mod.rs"]
+mod sim;
+mod wire;
+
+/// How many seeds each test has at least.
+const SEEDS: u64 = 20;
