@@ -1,5 +1,7 @@
 //! The engine and str0m, an implementation that shares no code of protocols with it, side by side.
+#![allow(clippy::cast_sign_loss, reason = "rates, shares and times of statistics are not negative")]
 
+mod calls;
 #[path = "../../../core/tests/sim/mod.rs"]
 mod sim;
 mod wire;
