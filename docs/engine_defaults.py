@@ -43,6 +43,7 @@ _PARTS: Final = {
         "bandwidth/history.rs",
         "bandwidth/feedback.rs",
     ),
+    "Data channels": ("sctp/limits.rs", "sctp/association.rs", "sctp/label.rs"),
     "Pacing": ("pacer.rs", "shard/pace.rs"),
 }
 _CONSTANT: Final = re.compile(

@@ -104,6 +104,17 @@ class Slot:
         """Describe a slot; its SSRCs stand in the answer and never change during the session."""
 
 @final
+class DataChannels:
+    """Data channels of a session (RFC 8841)."""
+
+    def __new__(cls, *, participant_id: str, max_message_size: int) -> Self:
+        """Describe them.
+
+        `participant_id` (1 to 64 bytes) is whose the client's messages are, as receivers see it; `max_message_size` the
+        longest message in bytes that the client takes, 0: any.
+        """
+
+@final
 class SessionParameters:
     """What the client's offer and the node's answer agreed on."""
 
@@ -118,12 +129,13 @@ class SessionParameters:
         send_tracks: Sequence[SendTrack],
         slots: Sequence[Slot],
         cname: str,
+        channels: DataChannels | None = None,
     ) -> Self:
         """Describe a session.
 
         `ice_ufrag` and `ice_pwd` are the client's (RFC 8839); `fingerprints` are (hash function, hex with colons)
         pairs of its DTLS certificate, at least one of them "sha-256"; `cname` is what the engine writes into SDES of
-        its reports.
+        its reports. `channels` None: the client has no data channels.
         """
 
 @final
@@ -350,7 +362,10 @@ class Engine:
         Keys: packets_received, bytes_received, packets_sent, bytes_sent, packets_lost, packets_recovered,
         nacks_received, nacks_sent, key_frame_requests_sent, key_frame_requests_received, transport_feedback_received,
         retransmissions_sent, paced_out (times that waiting pictures of a slot were dropped), send_runs, send_calls,
-        receive_calls, cpu_nanoseconds (of the shard threads), sessions_opened, sessions_closed, and `dropped_<kind>`
+        receive_calls, cpu_nanoseconds (of the shard threads), sessions_opened, sessions_closed, of data channels
+        channel_messages_received, channel_messages_sent, channel_messages_dropped_rate, channel_messages_dropped_slow,
+        channel_messages_dropped_malformed, channels_opened, channels_refused, channels_closed_slow (reliable ones whose
+        receiver fell behind), channel_associations_lost, and `dropped_<kind>`
         for each kind of refused datagram: dropped_stun, dropped_dtls, dropped_srtp_auth, dropped_srtp_replay,
         dropped_rtp, dropped_rtcp, dropped_unknown_ssrc, dropped_unknown_source, dropped_noise, dropped_rate,
         dropped_send_buffer,

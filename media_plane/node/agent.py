@@ -152,7 +152,8 @@ class Agent:
         apply_choices(slots, command.choices)
         room = self.open_room(room_id, epoch)
         with _engine_refusals():
-            transport = self._engine.open_session(room_id, command.session_id, session_parameters(agreement))
+            parameters = session_parameters(agreement, command.participant_id)
+            transport = self._engine.open_session(room_id, command.session_id, parameters)
         session = self._new_session(command, agreement, transport, tracks, slots)
         self._replace(room, session)
         self._director.direct(room, newcomer=session)

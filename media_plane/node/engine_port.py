@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from media_plane._engine import (
     CloseReason,
     Codec,
+    DataChannels,
     Event,
     HeaderExtensions,
     LocalTransport,
@@ -83,9 +84,12 @@ class EnginePort(Protocol):
         ...
 
 
-def session_parameters(agreement: Agreement) -> SessionParameters:
-    """Return an agreement in the engine's terms."""
-    transport = agreement.offer.transport
+def session_parameters(agreement: Agreement, participant_id: str) -> SessionParameters:
+    """Return an agreement in the engine's terms; messages on data channels go out in the participant's name."""
+    transport, offered = agreement.offer.transport, agreement.offer.channels
+    channels = None
+    if offered is not None:
+        channels = DataChannels(participant_id=participant_id, max_message_size=offered.max_message_size)
     codecs = [
         Codec(
             name=each.name,
@@ -122,4 +126,5 @@ def session_parameters(agreement: Agreement) -> SessionParameters:
         send_tracks=tracks,
         slots=slots,
         cname=agreement.cname,
+        channels=channels,
     )

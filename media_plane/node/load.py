@@ -73,6 +73,7 @@ class LoadCollector(Collector):
             if key.startswith(_DROPPED):
                 drops.add_metric([key.removeprefix(_DROPPED)], counters[key])
         yield drops
+        yield from _channels(counters)
         yield from _cpu(counters)
 
     def describe(self) -> Iterable[Metric]:
@@ -96,6 +97,29 @@ def _traffic(counters: Mapping[str, int]) -> Iterator[Metric]:
         "key_frame_requests_sent": "Key frames that the node asked senders for.",
         "sessions_opened": "Sessions opened.",
         "sessions_closed": "Sessions closed.",
+    }
+    for key, text in plain.items():
+        yield CounterMetricFamily(f"parley_node_{key}", text, value=counters[key])
+
+
+def _channels(counters: Mapping[str, int]) -> Iterator[Metric]:
+    messages = CounterMetricFamily(
+        "parley_node_channel_messages", "Messages on data channels, by direction.", labels=["direction"]
+    )
+    messages.add_metric(["in"], counters["channel_messages_received"])
+    messages.add_metric(["out"], counters["channel_messages_sent"])
+    yield messages
+    dropped = CounterMetricFamily(
+        "parley_node_channel_messages_dropped", "Messages on data channels not passed on, by kind.", labels=["kind"]
+    )
+    for kind in ("rate", "slow", "malformed"):
+        dropped.add_metric([kind], counters[f"channel_messages_dropped_{kind}"])
+    yield dropped
+    plain = {
+        "channels_opened": "Data channels opened.",
+        "channels_refused": "Data channels refused: of no label that there is, or otherwise than their label wants.",
+        "channels_closed_slow": "Reliable data channels closed because their receiver fell behind.",
+        "channel_associations_lost": "SCTP associations that failed before their session ended.",
     }
     for key, text in plain.items():
         yield CounterMetricFamily(f"parley_node_{key}", text, value=counters[key])

@@ -22,8 +22,9 @@ from typing import Any, Final
 from media_plane.node.engine_port import session_parameters
 from media_plane.node.sdp import Offer, SdpError, agree, read_offer, write_answer
 from media_plane.node.sdp.answer import NodeTransport
+from media_plane.node.sdp.channels import OfferedChannels
 from media_plane.node.sdp.grammar import MAX_BYTES, MAX_LINES
-from media_plane.node.sdp.offer import OfferedMedia
+from media_plane.node.sdp.offer import RejectedMedia
 from tests.support import sdp
 
 OFFERS: Final = Path(__file__).parents[1] / "unit" / "media_plane" / "offers"
@@ -62,6 +63,7 @@ _WORDS: Final = (
     *(
         "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
         "a=sctp-port:5000",
+        "a=max-message-size:262144",
         "m=audio 0 RTP/AVP 0",
         "m=video 9 X \u0661",
     ),
@@ -245,7 +247,7 @@ def check(text: str) -> None:
         _check_error(error, text)
         return
     answer = write_answer(agreed, _TRANSPORT)
-    session_parameters(agreed)
+    session_parameters(agreed, "someone")
     _check_answer(offer, answer)
 
 
@@ -264,7 +266,8 @@ def _check_answer(offer: Offer, answer: str) -> None:
         first, *rest = section.splitlines()
         kind, port, _, *formats = first.split(" ")
         assert f"a=mid:{media.mid}" in rest
-        assert (kind, port == "0") == (f"m={media.kind}", not isinstance(media, OfferedMedia))
+        offered = "application" if isinstance(media, OfferedChannels) else media.kind
+        assert (kind, port == "0") == (f"m={offered}", isinstance(media, RejectedMedia))
         assert len(set(formats)) == len(formats) > 0, first
     assert read_offer(answer.replace("a=setup:passive", "a=setup:active")).accepted, "it is SDP itself"
 

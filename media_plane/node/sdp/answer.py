@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from media_plane.node.sdp.channels import OfferedChannels, channel_lines, m_line
 from media_plane.node.sdp.formats import Format, MediaKind, parse_fmtp
 from media_plane.node.sdp.negotiation import Agreement
 from media_plane.node.sdp.offer import Direction, OfferedMedia, RejectedMedia
@@ -53,7 +54,7 @@ def write_answer(agreement: Agreement, transport: NodeTransport) -> str:
 
     An answer that follows another of the same session has its number and the next version (RFC 3264 section 8).
     """
-    accepted = [media.mid for media in agreement.offer.accepted]
+    accepted = [media.mid for media in agreement.offer.media if not isinstance(media, RejectedMedia)]
     lines = [
         "v=0",
         f"o=- {agreement.session_number} {agreement.version} IN IP4 127.0.0.1",
@@ -66,6 +67,8 @@ def write_answer(agreement: Agreement, transport: NodeTransport) -> str:
     for media in agreement.offer.media:
         if isinstance(media, RejectedMedia):
             lines.extend(_rejected(media))
+        elif isinstance(media, OfferedChannels):
+            lines.extend(_channels(transport, media))
         else:
             lines.extend(_section(agreement, transport, media))
     return "\r\n".join(lines) + "\r\n"
@@ -84,12 +87,7 @@ def _section(agreement: Agreement, transport: NodeTransport, media: OfferedMedia
     yield f"m={media.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(str(number) for number in numbers if number is not None)}"
     yield "c=IN IP4 0.0.0.0"
     yield "a=rtcp:9 IN IP4 0.0.0.0"
-    # RFC 9143 asks for candidates on one m-line of the group only; aiortc with max-bundle reads those of the last.
-    yield from _candidates(transport)
-    yield f"a=ice-ufrag:{transport.ice_ufrag}"
-    yield f"a=ice-pwd:{transport.ice_pwd}"
-    yield f"a=fingerprint:sha-256 {transport.fingerprint}"
-    yield "a=setup:passive"
+    yield from _transport(transport)
     yield f"a=mid:{media.mid}"
     for extension in media.extensions:
         direction = {"sendonly": "/recvonly", "recvonly": "/sendonly"}.get(extension.direction or "", "")
@@ -104,6 +102,23 @@ def _section(agreement: Agreement, transport: NodeTransport, media: OfferedMedia
     if media.mid in agreement.tracks:
         yield from simulcast_lines(media.rids)
     yield from _ssrcs(agreement, media)
+
+
+def _channels(transport: NodeTransport, media: OfferedChannels) -> Iterator[str]:
+    yield m_line()
+    yield "c=IN IP4 0.0.0.0"
+    yield from _transport(transport)
+    yield f"a=mid:{media.mid}"
+    yield from channel_lines()
+
+
+def _transport(transport: NodeTransport) -> Iterator[str]:
+    # RFC 9143 asks for candidates on one m-line of the group only; aiortc with max-bundle reads those of the last.
+    yield from _candidates(transport)
+    yield f"a=ice-ufrag:{transport.ice_ufrag}"
+    yield f"a=ice-pwd:{transport.ice_pwd}"
+    yield f"a=fingerprint:sha-256 {transport.fingerprint}"
+    yield "a=setup:passive"
 
 
 def _candidates(transport: NodeTransport) -> Iterator[str]:

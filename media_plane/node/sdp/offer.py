@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from media_plane.node.sdp.channels import OfferedChannels, read_channels
 from media_plane.node.sdp.errors import SdpInvalidError, SdpNotAcceptableError
 from media_plane.node.sdp.formats import Extension, Format, FormatReader, MediaKind, read_extensions
 from media_plane.node.sdp.grammar import Attribute, Description, Part, Section, read_lines
@@ -64,7 +65,7 @@ class OfferedMedia:
 
 @dataclass(frozen=True, slots=True)
 class RejectedMedia:
-    """An m-line that the node answers with port 0: data channels, or one that the client itself has switched off."""
+    """An m-line that the node answers with port 0: of a kind it does not know, or switched off by the client."""
 
     mid: str | None
     kind: str
@@ -76,13 +77,18 @@ class RejectedMedia:
 class Offer:
     """An offer that can be answered."""
 
-    media: tuple[OfferedMedia | RejectedMedia, ...]
+    media: tuple[OfferedMedia | OfferedChannels | RejectedMedia, ...]
     transport: Transport
 
     @property
     def accepted(self) -> tuple[OfferedMedia, ...]:
-        """The m-lines that are not rejected."""
+        """The audio and video m-lines that are not rejected."""
         return tuple(media for media in self.media if isinstance(media, OfferedMedia))
+
+    @property
+    def channels(self) -> OfferedChannels | None:
+        """The m-line of data channels; a description has one at most (RFC 8841 section 5.2)."""
+        return next((media for media in self.media if isinstance(media, OfferedChannels)), None)
 
     def restarts_ice_of(self, former: Offer) -> bool:
         """Whether this offer differs in nothing but its ICE credentials and candidates (RFC 8839 section 4.4.1.1)."""
@@ -105,9 +111,11 @@ def read_offer(text: str) -> Offer:
     bundled = _bundled_mids(description)
     reader = FormatReader()
     media = tuple(_read_section(section, bundled, reader) for section in description.sections)
-    accepted = {each.mid for each in media if isinstance(each, OfferedMedia)}
-    if not accepted:
+    if sum(isinstance(each, OfferedChannels) for each in media) > 1:
+        raise SdpInvalidError("two m-lines of data channels: one transport carries one association")
+    if not any(isinstance(each, OfferedMedia) for each in media):
         raise SdpNotAcceptableError("the offer has no audio or video m-line")
+    accepted = {each.mid for each in media if not isinstance(each, RejectedMedia)}
     tagged = next(mid for mid in bundled if mid in accepted)
     section = next(section for section in description.sections if _value(section, "mid") == tagged)
     return Offer(media=media, transport=_read_transport(section, description.session))
@@ -139,9 +147,15 @@ def _value(part: Part, name: str) -> str | None:
     return attribute.value if attribute else None
 
 
-def _read_section(section: Section, bundled: tuple[str, ...], reader: FormatReader) -> OfferedMedia | RejectedMedia:
+def _read_section(
+    section: Section, bundled: tuple[str, ...], reader: FormatReader
+) -> OfferedMedia | OfferedChannels | RejectedMedia:
     mid = _value(section, "mid") or ""
     switched_off = section.port == 0 and not section.has("bundle-only")
+    if section.kind == "application" and mid in bundled and not switched_off:
+        channels = read_channels(section, mid)
+        if channels is not None:
+            return channels
     if section.kind not in {"audio", "video"} or switched_off:
         tokens = tuple(text for text in section.formats if _TOKEN.fullmatch(text))[:1] or ("0",)
         return RejectedMedia(mid, section.kind, section.protocol, tokens)

@@ -224,6 +224,8 @@ async def test_metrics_are_served(tmp_path: Path) -> None:
         assert float(metrics['parley_node_packets_total{direction="out"}']) > 0
         assert float(metrics["parley_node_cpu_seconds_per_forwarded_packet"]) > 0
         assert 'parley_node_datagrams_dropped_total{kind="stun"}' in metrics
+        assert 'parley_node_channel_messages_dropped_total{kind="rate"}' in metrics
+        assert "parley_node_channels_closed_slow_total" in metrics
 
 
 def _free_port() -> int:

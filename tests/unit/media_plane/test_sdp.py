@@ -21,6 +21,7 @@ from media_plane.node.sdp import (
     write_answer,
 )
 from media_plane.node.sdp.answer import NodeTransport
+from media_plane.node.sdp.channels import OfferedChannels
 
 CHROMIUM = (Path(__file__).parent / "offers" / "chromium.sdp").read_bytes().decode()
 TRACKS = {"0": False, "1": False, "2": True}
@@ -106,7 +107,7 @@ def test_chromiums_offer_becomes_tracks_and_slots() -> None:
 
 
 def test_the_engine_takes_what_was_agreed() -> None:
-    session_parameters(agreement())
+    session_parameters(agreement(), "someone")
 
 
 def test_an_answer_mirrors_the_offer() -> None:
@@ -151,7 +152,7 @@ def test_simulcast_is_received_in_the_order_of_the_offer() -> None:
     answer = write_answer(agreed, TRANSPORT)
     lines = [line for line in answer.splitlines() if line.startswith(("a=rid", "a=simulcast"))]
     assert lines == ["a=rid:q recv", "a=rid:h recv", "a=rid:f recv", "a=simulcast:recv q;h;f"]
-    session_parameters(agreed)
+    session_parameters(agreed, "someone")
 
 
 def test_only_encodings_that_can_be_told_apart_are_agreed_on() -> None:
@@ -208,17 +209,74 @@ def test_redundant_audio_comes_first_when_it_repeats_opus(fmtp: str, known: bool
     assert "a=fmtp:111 minptime=10;useinbandfec=1" in answer
 
 
-def test_data_channels_and_switched_off_m_lines_are_rejected_in_their_place() -> None:
-    offer = SMALL + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:d\r\n"
+CHANNELS = (
+    SMALL.replace("BUNDLE 0 1", "BUNDLE 0 1 d")
+    + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:d\r\n"
+    + "a=sctp-port:5000\r\na=max-message-size:262144\r\n"
+)
+
+
+def test_data_channels_are_answered_with_the_transport_of_the_group() -> None:
+    agreed = agreement(CHANNELS, {"0": False})
+    assert agreed.offer.channels == OfferedChannels("d", 262_144)
+    answer = write_answer(agreed, TRANSPORT)
+    assert "a=group:BUNDLE 0 1 d\r\n" in answer
+    section = sections(answer)[2]
+    assert section.startswith("m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n")
+    for line in ("a=mid:d", "a=sctp-port:5000", "a=max-message-size:16384", "a=setup:passive", "a=ice-ufrag:node"):
+        assert f"{line}\r\n" in section
+    assert "a=rtcp-mux" not in section
+    session_parameters(agreed, "someone")
+
+
+@pytest.mark.parametrize(
+    ("said", "size"),
+    [
+        ("a=max-message-size:0\r\n", 0),
+        ("", 65_536),
+        ("a=max-message-size:9999999999999\r\n", 0xFFFF_FFFF),
+    ],
+)
+def test_the_longest_message_of_a_client_is_what_it_says(said: str, size: int) -> None:
+    offer = read_offer(CHANNELS.replace("a=max-message-size:262144\r\n", said))
+    assert offer.channels is not None
+    assert offer.channels.max_message_size == size
+    session_parameters(agree(offer, {"0": False}), "someone")
+
+
+def test_an_ice_restart_keeps_data_channels() -> None:
+    restarted = CHANNELS.replace("ufrag:abcd", "ufrag:efgh").replace("pwd:x", "pwd:y")
+    assert read_offer(restarted).restarts_ice_of(read_offer(CHANNELS))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("BUNDLE 0 1 d", "BUNDLE 0 1"),
+        ("UDP/DTLS/SCTP", "TCP/DTLS/SCTP"),
+        ("webrtc-datachannel", "something-else"),
+        ("a=sctp-port:5000\r\n", "a=sctpmap:5000 webrtc-datachannel 1024\r\n"),
+        ("m=application 9", "m=application 0"),
+    ],
+)
+def test_an_m_line_that_is_not_for_data_channels_of_today_is_rejected(old: str, new: str) -> None:
+    agreed = agreement(CHANNELS.replace(old, new), {"0": False})
+    assert agreed.offer.channels is None
+    assert "m=application 0 " in write_answer(agreed, TRANSPORT)
+
+
+def test_other_and_switched_off_m_lines_are_rejected_in_their_place() -> None:
+    offer = SMALL + "m=application 9 UDP/BFCP *\r\na=mid:d\r\n"
     offer += "m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:off\r\n"
     answer = write_answer(agreement(offer, {"0": False}), TRANSPORT)
-    assert "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n" in answer
+    assert "m=application 0 UDP/BFCP *\r\n" in answer
     assert "m=video 0 UDP/TLS/RTP/SAVPF 96\r\n" in answer
     assert "a=group:BUNDLE 0 1\r\n" in answer
 
 
 async def test_aiortc_takes_the_answer_to_its_own_offer() -> None:
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    peer.createDataChannel("pointer", ordered=False, maxRetransmits=0)
     peer.addTransceiver("audio", direction="sendonly")
     peer.addTransceiver("video", direction="sendonly")
     peer.addTransceiver("video", direction="recvonly")
@@ -272,6 +330,17 @@ def swap(old: str, new: str) -> Callable[[str], str]:
         (swap("a=ice-ufrag:abcd", "a=ice-ufrag:a"), 8, "RFC 8839"),
         (swap("0a:0a", "0a:zz"), 6, "32 bytes"),
         (swap("a=rtcp-fb:* nack pli", "a=extmap:0 urn:x"), 16, "a=extmap"),
+        (lambda _: CHANNELS.replace("port:5000", "port:0"), 28, "1 to 65535"),
+        (lambda _: CHANNELS.replace("port:5000", "port:x"), 31, "sctp-port is a number"),
+        (lambda _: CHANNELS.replace("size:262144", "size:-1"), 32, "max-message-size is a number"),
+        (
+            lambda _: (
+                CHANNELS.replace(" d\r\n", " d e\r\n")
+                + CHANNELS[CHANNELS.index("m=application") :].replace("mid:d", "mid:e")
+            ),
+            0,
+            "two m-lines",
+        ),
         (swap("SAVPF 111", "SAVPF 96\r\na=rtpmap:96 opus/48000/2\r\na=x"), 22, "another format on another m-line"),
     ],
 )
@@ -331,7 +400,7 @@ def answer_or_typed_error(offer: str) -> None:
         assert str(error).isprintable()  # noqa: PT017
         return
     write_answer(agreed, TRANSPORT)
-    session_parameters(agreed)
+    session_parameters(agreed, "someone")
 
 
 @given(st.text())
@@ -341,7 +410,7 @@ def test_any_text_gets_an_answer_or_a_typed_error(text: str) -> None:
 
 line_tails = st.text(alphabet=st.characters(exclude_characters="\n"), max_size=40)
 sdp_lines = st.one_of(
-    st.sampled_from(SMALL.split("\r\n")),
+    st.sampled_from(CHANNELS.split("\r\n")),
     st.tuples(
         st.sampled_from(
             [

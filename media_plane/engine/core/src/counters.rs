@@ -62,6 +62,24 @@ counters! {
     sessions_opened,
     /// Sessions closed.
     sessions_closed,
+    /// Messages on data channels from clients that were passed on.
+    channel_messages_received,
+    /// Messages on data channels to clients.
+    channel_messages_sent,
+    /// Messages over what a session may send.
+    channel_messages_dropped_rate,
+    /// Messages that a slow receiver did not get on a channel that promises nothing, or that are too long for it.
+    channel_messages_dropped_slow,
+    /// Messages that are too long, empty, or of no channel.
+    channel_messages_dropped_malformed,
+    /// Data channels opened by clients.
+    channels_opened,
+    /// Data channels refused: an unknown label, or one whose channel promises something else.
+    channels_refused,
+    /// Reliable data channels closed because their receiver fell behind.
+    channels_closed_slow,
+    /// SCTP associations that failed or were lost before their session ended.
+    channel_associations_lost,
     /// STUN refused: malformed, unknown user name, wrong integrity.
     dropped_stun,
     /// DTLS refused: no validated address, or a handshake that failed.

@@ -178,6 +178,7 @@ mod tests {
                 .map(|(mid, kind)| SlotSpec { mid: mid.into(), kind, ssrc: 1, rtx_ssrc: None })
                 .to_vec(),
             cname: String::new(),
+            channels: None,
         }
     }
 

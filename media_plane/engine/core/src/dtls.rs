@@ -15,7 +15,7 @@ const FIRST_RETRANSMISSION: Duration = Duration::from_millis(100);
 /// Repetitions of a flight, also those that the client's own repetitions cause. With dimpl's four a client that stalls for
 /// three seconds would find a node that has forgotten it; the limit above ends a handshake soon enough.
 const FLIGHT_RETRIES: usize = 20;
-/// Larger than every record the handshake makes.
+/// Larger than every record the handshake makes, and than every datagram that a client's network lets through.
 const RECORD_BUFFER: usize = 2_048;
 
 /// The engine's certificate and settings, shared by all sessions.
@@ -89,8 +89,15 @@ impl Handshake {
         }
     }
 
-    /// Takes a datagram from an address that the client has proven to own.
-    pub(crate) fn handle(&mut self, now: Instant, datagram: &[u8], send: impl FnMut(&[u8])) -> Progress {
+    /// Takes a datagram from an address that the client has proven to own. What it brings for the application goes to
+    /// `receive`, once the client is known.
+    pub(crate) fn handle(
+        &mut self,
+        now: Instant,
+        datagram: &[u8],
+        send: impl FnMut(&[u8]),
+        receive: impl FnMut(&[u8]),
+    ) -> Progress {
         if self.done && self.association.is_none() {
             return Progress::None;
         }
@@ -99,7 +106,14 @@ impl Handshake {
             Dtls::new_12(Arc::clone(&self.identity.config), self.identity.certificate.clone(), now)
         });
         let handled = association.handle_timeout(now).and_then(|()| association.handle_packet(datagram));
-        self.advance(handled.is_ok(), send)
+        self.advance(handled.is_ok(), send, receive)
+    }
+
+    /// Sends the client what belongs to the application, in a record of its own.
+    pub(crate) fn send_data(&mut self, now: Instant, data: &[u8], send: impl FnMut(&[u8])) -> Progress {
+        let Some(association) = self.association.as_mut().filter(|_| self.done) else { return Progress::None };
+        let handled = association.handle_timeout(now).and_then(|()| association.send_application_data(data));
+        self.advance(handled.is_ok(), send, |_| {})
     }
 
     /// Retransmits when it is time.
@@ -112,11 +126,11 @@ impl Handshake {
         }
         let Some(association) = &mut self.association else { return Progress::None };
         let handled = association.handle_timeout(now);
-        self.advance(handled.is_ok(), send)
+        self.advance(handled.is_ok(), send, |_| {})
     }
 
-    fn advance(&mut self, usable: bool, mut send: impl FnMut(&[u8])) -> Progress {
-        let progress = if usable { self.drain(&mut send) } else { Progress::Broken };
+    fn advance(&mut self, usable: bool, mut send: impl FnMut(&[u8]), mut receive: impl FnMut(&[u8])) -> Progress {
+        let progress = if usable { self.drain(&mut send, &mut receive) } else { Progress::Broken };
         if matches!(progress, Progress::Broken) {
             // Every error of dimpl is final for the association. Before the handshake is done a forged alert causes one too,
             // so the next record begins a new association; afterwards nothing more is expected of it.
@@ -127,7 +141,7 @@ impl Handshake {
         progress
     }
 
-    fn drain(&mut self, send: &mut impl FnMut(&[u8])) -> Progress {
+    fn drain(&mut self, send: &mut impl FnMut(&[u8]), receive: &mut impl FnMut(&[u8])) -> Progress {
         let mut buffer = [0; RECORD_BUFFER];
         let mut progress = Progress::None;
         let Some(association) = &mut self.association else { return progress };
@@ -149,6 +163,7 @@ impl Handshake {
                         None => Progress::Failed,
                     };
                 }
+                Output::ApplicationData(data) if self.done && self.client_is_known => receive(data),
                 Output::CloseNotify => progress = Progress::Closed,
                 Output::BufferTooSmall { .. } => return Progress::Broken,
                 _ => {}
@@ -161,7 +176,7 @@ impl Handshake {
         if let Some(association) = self.association.as_mut().filter(|_| self.done)
             && association.close().is_ok()
         {
-            self.drain(&mut send);
+            self.drain(&mut send, &mut |_| {});
         }
     }
 }

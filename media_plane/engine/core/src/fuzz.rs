@@ -396,6 +396,11 @@ pub fn twcc(data: &[u8]) {
     assert_eq!(recorder.due_us(), None, "everything fits reports of 1,200 bytes");
 }
 
+/// SCTP packets and messages on data channels, as they come out of DTLS.
+pub fn sctp(data: &[u8]) {
+    crate::sctp::fuzz::run(data);
+}
+
 /// Redundant audio: renumbering changes nothing but payload types.
 pub fn redundant_audio(data: &[u8]) {
     let offset = red::primary_offset(data);

@@ -37,6 +37,7 @@ mod reception;
 mod repair_wait;
 mod ring;
 mod room;
+mod sctp;
 mod session;
 pub mod shard;
 mod slab;

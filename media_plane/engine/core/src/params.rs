@@ -14,6 +14,8 @@ pub const MAX_ENCODINGS: usize = 4;
 pub const MAX_MID_LEN: usize = 16;
 /// Longest ICE fragment and password (RFC 8839 section 5.4).
 const MAX_ICE_LEN: usize = 256;
+/// Longest name of a participant: it goes with each message on a data channel.
+const MAX_PARTICIPANT_LEN: usize = 64;
 
 /// What a track carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +131,15 @@ pub struct SlotSpec {
     pub rtx_ssrc: Option<u32>,
 }
 
+/// Data channels (RFC 8841).
+#[derive(Debug, Clone)]
+pub struct ChannelParameters {
+    /// Whose the client's messages are, as receivers see it.
+    pub participant_id: Arc<str>,
+    /// The longest message that the client takes, in bytes; 0: any.
+    pub max_message_size: u32,
+}
+
 /// What the client's offer and the node's answer agreed on.
 #[derive(Debug, Clone)]
 pub struct SessionParameters {
@@ -148,6 +159,8 @@ pub struct SessionParameters {
     pub slots: Vec<SlotSpec>,
     /// Canonical name in the engine's reports (RFC 3550 section 6.5.1).
     pub cname: String,
+    /// Data channels, when the offer has an m-line for them.
+    pub channels: Option<ChannelParameters>,
 }
 
 impl SessionParameters {
@@ -160,6 +173,8 @@ impl SessionParameters {
         check(self.codecs.len() <= MAX_CODECS, "too many codecs")?;
         check(self.send_tracks.len() <= MAX_TRACKS, "too many send tracks")?;
         check(self.slots.len() <= MAX_SLOTS, "too many slots")?;
+        let named = |channels: &ChannelParameters| (1..=MAX_PARTICIPANT_LEN).contains(&channels.participant_id.len());
+        check(self.channels.as_ref().is_none_or(named), "participant_id needs 1 to 64 bytes")?;
         self.validate_codecs()?;
         self.validate_identifiers()?;
         self.validate_extensions()
@@ -245,6 +260,7 @@ mod tests {
             send_tracks: Vec::new(),
             slots: vec![SlotSpec { mid: "0".into(), kind: MediaKind::Audio, ssrc: 1, rtx_ssrc: None }],
             cname: "node".into(),
+            channels: None,
         }
     }
 
@@ -256,10 +272,11 @@ mod tests {
 
     #[test]
     fn each_rule_is_kept() {
-        let broken: [fn(&mut SessionParameters); 6] = [
+        let broken: [fn(&mut SessionParameters); 7] = [
             |p| p.ice_ufrag = "abc".into(),
             |p| p.ice_pwd.truncate(21),
             |p| p.fingerprints[0].1.push_str(":00"),
+            |p| p.channels = Some(ChannelParameters { participant_id: "".into(), max_message_size: 0 }),
             |p| p.extensions.mid = Some(1),
             |p| p.extensions.mid = Some(15),
             |p| p.slots.push(SlotSpec { mid: "1".into(), kind: MediaKind::Video, ssrc: 2, rtx_ssrc: Some(1) }),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bandwidth::Estimator;
-use crate::clock::{Micros, SECOND};
+use crate::clock::{Clock, Micros, SECOND};
 use crate::command::{OpenSession, SessionKey};
 use crate::dtls::{Handshake, Identity};
 use crate::event::{SessionState, Subject};
@@ -13,6 +13,7 @@ use crate::outbox::Path;
 use crate::pacer::Pacer;
 use crate::params::{Codec, HeaderExtensions, MediaKind};
 use crate::rate::SentRate;
+use crate::sctp::Channels;
 use crate::slab::Key;
 use crate::slot::Slot;
 use crate::srtp::{InboundContext, InboundControl, InboundStream, OutboundContext, OutboundControl, SrtpProfile};
@@ -59,6 +60,8 @@ pub(crate) struct Session {
     pub ice: Ice,
     pub handshake: Handshake,
     pub srtp: Option<Srtp>,
+    /// Data channels, where the offer has an m-line for them.
+    pub channels: Option<Box<Channels>>,
     pub codecs: Vec<Codec>,
     pub extensions: ExtensionIds,
     pub sends_transport_cc: bool,
@@ -95,6 +98,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(
         now: Micros,
+        clock: Clock,
         open: &OpenSession,
         room: Key,
         identity: Arc<Identity>,
@@ -111,6 +115,7 @@ impl Session {
             ice: Ice::new(now, open.credentials.clone()),
             handshake: Handshake::new(identity, parameters.sha256_fingerprints()),
             srtp: None,
+            channels: parameters.channels.as_ref().map(|channels| Box::new(Channels::new(now, clock, channels))),
             codecs: parameters.codecs.clone(),
             extensions: extension_ids(&parameters.extensions),
             sends_transport_cc: parameters.extensions.transport_cc.is_some(),

@@ -359,6 +359,37 @@ fn participant() {
 }
 
 #[test]
+fn sctp() {
+    // A chunk (RFC 9260 section 3.2) behind the byte that chooses between packets and messages, and its length.
+    let packet = |chunks: &[&[u8]]| -> Vec<u8> {
+        let lengths = chunks.iter().flat_map(|chunk| [&[0, chunk.len() as u8][..], chunk].concat());
+        std::iter::once(0).chain(lengths).collect()
+    };
+    let open = b"\x03\x81\x01\0\0\0\0\0\0\x07\0\0pointer";
+    let data = |stream: u8, kind: u8, content: &[u8]| {
+        let mut chunk = vec![0, 3, 0, 16 + content.len() as u8, 0, 0, 0, 0, 0, stream, 0, 0, 0, 0, 0, kind];
+        chunk.extend(content);
+        chunk.resize(chunk.len().next_multiple_of(4), 0);
+        chunk
+    };
+    let corpus = [
+        packet(&[&data(0, 50, open), &data(0, 53, b"here")]),
+        packet(&[&data(2, 50, b"\x03\0\x01\0\0\0\0\0\0\x07\0\0strokes"), &data(2, 51, b"text")]),
+        // SACK, HEARTBEAT, ABORT, SHUTDOWN, ERROR, RE-CONFIG that resets a stream, FORWARD-TSN, INIT.
+        packet(&[b"\x03\0\0\x10\0\0\0\0\0\x01\0\0\0\0\0\0", b"\x04\0\0\x0c\0\x01\0\x08abcd"]),
+        packet(&[b"\x06\0\0\x04"]),
+        packet(&[b"\x07\0\0\x08\0\0\0\0", b"\x09\0\0\x08\0\x06\0\x04"]),
+        packet(&[b"\x82\0\0\x16\0\x0d\0\x12\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\0"]),
+        packet(&[b"\xc0\0\0\x0c\0\0\0\x02\0\0\0\x01"]),
+        packet(&[b"\x01\0\0\x14\0\0\0\x07\0\x10\0\0\0\x10\0\x10\0\0\0\x01"]),
+        [&[1, 50][..], open].concat(),
+        b"\x01\x32\x03\0\x01\0\0\0\0\0\0\x08\0\0captions".to_vec(),
+        b"\x01\x35message".to_vec(),
+    ];
+    run("sctp", 15, STATEFUL, &corpus, fuzz::sctp);
+}
+
+#[test]
 fn redundant_audio() {
     let corpus = [b"\xef\x0f\x00\x02\x6f\x01\x02\x07\x08".to_vec(), b"\x6f\x05".to_vec(), vec![0xff; 12]];
     run("redundant_audio", 10, QUICK, &corpus, fuzz::redundant_audio);

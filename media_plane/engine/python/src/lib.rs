@@ -46,6 +46,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<params::HeaderExtensions>()?;
     module.add_class::<params::SendTrack>()?;
     module.add_class::<params::Slot>()?;
+    module.add_class::<params::DataChannels>()?;
     module.add_class::<params::SessionParameters>()?;
     module.add_class::<params::SlotRequest>()?;
     module.add_class::<events::SessionStateChanged>()?;

@@ -108,6 +108,19 @@ impl Slot {
     }
 }
 
+/// Data channels.
+#[pyclass(frozen, module = "media_plane._engine")]
+pub(crate) struct DataChannels(core::ChannelParameters);
+
+#[pymethods]
+impl DataChannels {
+    #[new]
+    #[pyo3(signature = (*, participant_id, max_message_size))]
+    fn new(participant_id: &str, max_message_size: u32) -> Self {
+        Self(core::ChannelParameters { participant_id: participant_id.into(), max_message_size })
+    }
+}
+
 /// What offer and answer agreed on.
 #[pyclass(frozen, module = "media_plane._engine")]
 pub(crate) struct SessionParameters(pub(crate) core::SessionParameters);
@@ -115,7 +128,7 @@ pub(crate) struct SessionParameters(pub(crate) core::SessionParameters);
 #[pymethods]
 impl SessionParameters {
     #[new]
-    #[pyo3(signature = (*, ice_ufrag, ice_pwd, fingerprints, codecs, extensions, send_tracks, slots, cname))]
+    #[pyo3(signature = (*, ice_ufrag, ice_pwd, fingerprints, codecs, extensions, send_tracks, slots, cname, channels=None))]
     #[expect(clippy::too_many_arguments, reason = "the Python interface names each part")]
     fn new(
         ice_ufrag: String,
@@ -126,6 +139,7 @@ impl SessionParameters {
         send_tracks: Vec<PyRef<'_, SendTrack>>,
         slots: Vec<PyRef<'_, Slot>>,
         cname: String,
+        channels: Option<PyRef<'_, DataChannels>>,
     ) -> Self {
         Self(core::SessionParameters {
             ice_ufrag,
@@ -136,6 +150,7 @@ impl SessionParameters {
             send_tracks: send_tracks.iter().map(|track| track.0.clone()).collect(),
             slots: slots.iter().map(|slot| slot.0.clone()).collect(),
             cname,
+            channels: channels.map(|channels| channels.0.clone()),
         })
     }
 }

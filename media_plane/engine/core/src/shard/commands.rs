@@ -83,7 +83,7 @@ impl Shard {
             self.end_session(now, index, CloseReason::Replaced, network);
         }
         let identity = Arc::clone(&self.config.identity);
-        let mut session = Box::new(Session::new(now, open, room, identity, &mut random));
+        let mut session = Box::new(Session::new(now, self.config.clock, open, room, identity, &mut random));
         self.add_tracks(now, &mut session, open);
         let place = index as usize;
         if self.sessions.len() <= place {

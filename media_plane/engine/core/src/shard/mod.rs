@@ -3,6 +3,7 @@
 
 mod audio;
 mod bandwidth;
+mod channels;
 mod commands;
 mod control_in;
 mod control_out;

@@ -39,6 +39,7 @@ impl Shard {
         self.end_waits(now, index);
         self.tick_layers(now, index, network);
         self.update_audio(now, room);
+        self.tick_channels(now, index, network);
     }
 
     fn tick_track(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {

@@ -109,9 +109,19 @@ impl Shard {
     ) {
         let instant = self.config.clock.instant(now);
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        let outbox = &mut self.outbox;
-        let progress = session.handshake.handle(instant, datagram, |record| send_record(outbox, path, record, network));
+        let (outbox, channels) = (&mut self.outbox, &mut session.channels);
+        let mut data = false;
+        let send = |record: &[u8]| send_record(outbox, path, record, network);
+        let progress = session.handshake.handle(instant, datagram, send, |packet| {
+            if let Some(channels) = channels {
+                channels.handle_input(now, packet);
+                data = true;
+            }
+        });
         self.follow_handshake(now, index, progress, network);
+        if data {
+            self.follow_channels(now, index, network);
+        }
     }
 
     /// Retransmits DTLS flights and ends a handshake that takes too long.
@@ -124,7 +134,7 @@ impl Shard {
         self.follow_handshake(now, index, progress, network);
     }
 
-    fn follow_handshake(&mut self, now: Micros, index: u32, progress: Progress, network: &mut dyn Transmit) {
+    pub(super) fn follow_handshake(&mut self, now: Micros, index: u32, progress: Progress, network: &mut dyn Transmit) {
         match progress {
             Progress::None => {}
             Progress::Broken => self.counters.dropped_dtls += 1,
@@ -182,7 +192,7 @@ impl Shard {
     }
 }
 
-fn send_record(outbox: &mut crate::outbox::Outbox, path: &Path, record: &[u8], network: &mut dyn Transmit) {
+pub(super) fn send_record(outbox: &mut crate::outbox::Outbox, path: &Path, record: &[u8], network: &mut dyn Transmit) {
     outbox.datagram(path, network, |buffer| {
         buffer.get_mut(..record.len().min(MAX_DATAGRAM))?.copy_from_slice(record);
         Some(record.len())

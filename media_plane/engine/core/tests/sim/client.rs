@@ -20,6 +20,7 @@ use parley_engine_core::wire::rtcp::{ReportBlock, RtcpPacket, RtcpWriter, Sender
 use parley_engine_core::wire::rtp::RtpHeader;
 use parley_engine_core::wire::stun::{BindingRequest, Class, IntegrityKey, Message, write_binding_request};
 
+use super::channels::ChannelClient;
 use super::receiver::{Received, SlotReceiver};
 use super::sender::{AUDIO_TYPE, RTX_TYPE, Sender, VIDEO_TYPE};
 use super::{AUDIO_SLOTS, CAMERA, MICROPHONE, VIDEO_SLOTS};
@@ -49,6 +50,8 @@ pub struct Client {
     pub sender: Sender,
     pub slots: HashMap<String, SlotReceiver>,
     pub heard: Heard,
+    /// Its data channels.
+    pub channels: Option<ChannelClient>,
     /// Whether it asks again for what is missing.
     pub repairs: bool,
     /// Whether it reports when packets arrived, and asks for key frames, as a browser does.
@@ -122,6 +125,7 @@ impl Client {
             sender: Sender::new(number, ids),
             slots: HashMap::new(),
             heard: Heard::default(),
+            channels: None,
             repairs: true,
             reports_arrivals: false,
             looks: true,
@@ -208,6 +212,7 @@ impl Client {
                 })
                 .collect(),
             cname: "node".into(),
+            channels: None,
         }
     }
 
@@ -253,6 +258,7 @@ impl Client {
         if self.keys.is_none() {
             return;
         }
+        self.tick_channels(now);
         for packet in self.sender.tick(now) {
             self.send_media(packet);
         }
@@ -307,10 +313,30 @@ impl Client {
                     self.profile = Some(profile);
                     self.keys = contexts_from_dtls(profile, &material, DtlsRole::Client);
                 }
+                Output::ApplicationData(data) => {
+                    self.channels.as_mut().expect("data channels were agreed").handle_input(now, data);
+                }
                 Output::CloseNotify => self.heard.closed = true,
                 _ => {}
             }
         }
+    }
+
+    fn tick_channels(&mut self, now: Micros) {
+        let packets = self.channels.as_mut().map(|channels| channels.tick(now)).unwrap_or_default();
+        for packet in packets {
+            self.send_data(now, &packet);
+        }
+    }
+
+    /// Sends what belongs to the application, in a DTLS record of its own.
+    pub fn send_data(&mut self, now: Micros, data: &[u8]) {
+        if self.heard.closed {
+            return;
+        }
+        self.dtls.handle_timeout(self.clock.instant(now)).unwrap();
+        self.dtls.send_application_data(data).unwrap();
+        self.drain_dtls(now);
     }
 
     /// Encrypts and sends an RTP packet.

@@ -8,6 +8,7 @@
     reason = "several test programs share this module and use parts of it"
 )]
 
+mod channels;
 mod client;
 mod encoding;
 mod link;
@@ -29,10 +30,12 @@ use parley_engine_core::dtls::Identity;
 use parley_engine_core::event::{CloseReason, Event, EventKind};
 use parley_engine_core::explanation::SessionExplanation;
 use parley_engine_core::outbox::Path;
+use parley_engine_core::params::ChannelParameters;
 use parley_engine_core::shard::{Shard, ShardConfig};
 use parley_engine_core::stats::SessionStats;
 use parley_engine_core::ufrag::LocalCredentials;
 
+pub use channels::{ChannelClient, Heard as HeardOnChannel};
 pub use client::Client;
 pub use link::{Bursts, Link};
 pub use network::{Conditions, Network, Random};
@@ -104,6 +107,16 @@ impl Meeting {
     /// A client joins that sends its camera in three encodings.
     pub fn join_with_simulcast(&mut self) -> usize {
         self.join_as(Sender::simulcast, |_| {})
+    }
+
+    /// A client joins that has data channels, as a browser whose offer has an m-line for them.
+    pub fn join_with_channels(&mut self) -> usize {
+        let number = self.join_with(|open| {
+            let participant_id = open.session.replace("client", "participant").into();
+            open.parameters.channels = Some(ChannelParameters { participant_id, max_message_size: 262_144 });
+        });
+        self.clients[number].channels = Some(ChannelClient::new(self.clock));
+        number
     }
 
     /// A client joins with parameters that `change` has its way with.

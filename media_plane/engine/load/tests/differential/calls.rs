@@ -143,6 +143,7 @@ impl Peer {
             }],
             slots: vec![SlotSpec { mid: SLOT.into(), kind: MediaKind::Video, ssrc: slot, rtx_ssrc: Some(slot + 1) }],
             cname: "node".into(),
+            channels: None,
         }
     }
 
