@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import async_playwright
 
 from tests.e2e.conftest import Invite
-from tests.support.browser import Person
+from tests.support import networks
+from tests.support.browser import Person, Studio
 from tests.support.fleet import Fleet
+from tests.support.networks import Behind
 from tests.support.turn import TurnServer
 from tests.support.waiting import until
 
 _SCRIPT = (Path(__file__).parents[1] / "support" / "reach.js").read_text()
+
+_CUT_SECONDS = 40.0
+"""Chromium gives up a way that has been silent for some seconds, and looks for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,102 @@ async def test_without_any_direct_way_a_browser_comes_by_a_relay_and_its_session
 
     logs = [reachable.log(part) for part in ("control-plane", "node", "envoy")]
     assert not any(turn.secret in log for log in logs)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def behind(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Behind]:
+    """A network behind a router that can drop UDP."""
+    if not networks.available():
+        pytest.skip("making networks takes root")
+    behind = Behind(tmp_path_factory.mktemp("behind"))
+    try:
+        behind.make()
+        yield behind
+    finally:
+        behind.remove()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def routed(tmp_path_factory: pytest.TempPathFactory, behind: Behind) -> AsyncIterator[Fleet]:
+    """A product whose media node is reached through that router, by UDP and TCP."""
+    settings = {"PARLEY_MEDIA_BIND_ADDRESS": "0.0.0.0", "PARLEY_MEDIA_ADDRESSES": json.dumps([behind.node])}
+    fleet = Fleet(tmp_path_factory.mktemp("routed"), settings)
+    await fleet.start()
+    await behind.offer(fleet.port)
+    yield fleet
+    await fleet.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def outside(behind: Behind) -> AsyncIterator[Person]:
+    """Ann, whose browser is behind the router."""
+    async with async_playwright() as playwright:
+        studio = Studio(playwright, behind.folder, program=str(behind.browser()))
+        ann = await studio.person(1, name="Ann")
+        await _limit(ann, "any")
+        yield ann
+        await studio.close()
+
+
+async def test_udp_is_cut_off_in_the_middle_of_a_call(
+    invite: Invite, routed: Fleet, behind: Behind, outside: Person, record_property: Callable[[str, object], None]
+) -> None:
+    ann, bob = outside, await invite(2, name="Bob")
+    await ann.join(await bob.start_meeting(routed.url))
+    await ann.sees(bob, within=30)
+    await bob.sees(ann, within=30)
+    await _any_way(ann, "udp")
+    opened, _ = _sessions(routed)
+    await ann.follow(bob)
+    await bob.follow(ann)
+
+    behind.drop_udp()
+    try:
+        way = await _any_way(ann, "tcp")
+        await ann.sees(bob, within=30)
+        await bob.sees(ann, within=30)
+        await ann.hears(bob)
+        await bob.hears(ann)
+    finally:
+        behind.pass_udp()
+    seen = await bob.followed(ann)
+    record_property("seconds that Ann's picture stood still", seen.longest_freeze)
+    print(f"UDP cut: Ann's picture stood still for {seen.longest_freeze:.1f} s")  # noqa: T201 - a figure of the run
+    assert seen.longest_freeze < _CUT_SECONDS
+    # The same connection and the same session, so nobody has left or come back.
+    assert way.connections == 1
+    assert _sessions(routed)[0] == opened
+
+
+async def test_where_udp_vanishes_from_the_start_a_browser_comes_by_tcp(
+    invite: Invite, routed: Fleet, behind: Behind, outside: Person
+) -> None:
+    ann, bob = outside, await invite(2, name="Bob")
+    link = await bob.start_meeting(routed.url)
+    behind.drop_udp()
+    try:
+        await ann.join(link)
+        await ann.sees(bob, within=30)
+        await bob.sees(ann, within=30)
+        way = await _any_way(ann, "tcp")
+        assert way.connections == 1
+        await ann.hears(bob)
+        await bob.hears(ann)
+    finally:
+        behind.pass_udp()
+    print(f"UDP dropped: {way.milliseconds:.0f} ms from the answer to a connection")  # noqa: T201 - a figure of the run
+
+
+async def _any_way(person: Person, protocol: str) -> Way:
+    """Wait until the person's connection stands and goes by this protocol."""
+    way = await until(
+        lambda: _way(person),
+        lambda way: way is not None and (way.protocol, way.state) == (protocol, "connected"),
+        within=_CUT_SECONDS,
+        what=f"{person.name} reaches the node by {protocol}",
+    )
+    assert way is not None
+    return way
 
 
 async def test_a_browser_comes_by_ipv6(invite: Invite, reachable: Fleet) -> None:

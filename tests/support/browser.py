@@ -81,6 +81,7 @@ class Studio:
     playwright: Playwright
     folder: Path
     camera_size: tuple[int, int] = (WIDTH, HEIGHT)
+    program: str = CHROMIUM
     grain: bool = False
     _browsers: dict[int, Browser] = field(default_factory=dict)
     _people: list["Person"] = field(default_factory=list)
@@ -119,7 +120,7 @@ class Studio:
                 await asyncio.to_thread(media.write_video, camera, number, self.camera_size, grain=self.grain)
                 await asyncio.to_thread(media.write_tone, microphone, number)
             self._browsers[number] = await self.playwright.chromium.launch(
-                executable_path=CHROMIUM,
+                executable_path=self.program,
                 args=[
                     *_FLAGS,
                     f"--use-file-for-fake-video-capture={camera}",
