@@ -137,8 +137,8 @@ fn engine(bind_address: IpAddr) -> Engine {
 }
 
 /// Two peers that show each other's camera; the first is reached as told, the second over UDP and IPv4.
-fn call(engine: &Engine, address: IpAddr, over_tcp: bool) -> [Peer; 2] {
-    let peers = [Peer::join(engine, 0, address, over_tcp), Peer::join(engine, 1, LOOPBACK, false)];
+fn call(engine: &Engine, address: IpAddr, over_tcp: bool) -> Vec<Peer> {
+    let peers = vec![Peer::join(engine, 0, address, over_tcp), Peer::join(engine, 1, LOOPBACK, false)];
     for (viewer, sender) in [(0, 1), (1, 0)] {
         let source = Some((Client::name_of(sender), CAMERA.to_owned()));
         let request = NamedSlotRequest { mid: SLOT.to_owned(), source, max_height: 0, priority: 0 };

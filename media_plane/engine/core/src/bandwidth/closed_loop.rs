@@ -345,3 +345,22 @@ fn a_receivers_own_estimate_counts_while_there_is_no_feedback() {
     estimator.set_wanted(900_000);
     assert_eq!(estimator.estimate(SECOND).state, BandwidthState::Holding);
 }
+
+/// What people in a call without much movement send.
+const CALL: &[u64] = &[110_000, 250_000];
+
+#[test]
+fn a_way_that_becomes_longer_is_soon_known_not_to_be_a_queue() {
+    for (seed, link) in links(40) {
+        for loss in [0, 50] {
+            let wide = Link { capacity: 50_000_000, loss, ..link };
+            let mut simulation = Simulation::new(seed, wide, CALL);
+            simulation.run(8 * SECOND);
+            simulation.link.delay += 65 * MILLISECOND;
+            simulation.estimator.on_round_trip(2 * simulation.link.delay);
+            let samples = simulation.run(15 * SECOND);
+            let back = until(samples, |sample| sample.estimate >= CALL[1] + SOUND);
+            demand(back <= 1_500 * MILLISECOND, "it was taken for a queue", seed, samples);
+        }
+    }
+}

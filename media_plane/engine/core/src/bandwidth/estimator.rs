@@ -38,6 +38,10 @@ const SOME_PACKETS: f64 = 2.0 * 1_200.0 * 8.0;
 const LONG_QUEUE: Micros = 80 * MILLISECOND;
 const DRAIN: f64 = 0.7;
 const DRAIN_TIME: Micros = 2 * SECOND;
+/// A standing delay that is no shorter than this share (in percent) so long after a decrease, beyond the round trip, is no queue,
+/// or it would have emptied itself: the way has become longer.
+const STILL_THERE: Micros = 80;
+const PROOF: Micros = 500 * MILLISECOND;
 /// After a decrease nothing is probed for so long: the queue has to be empty, or the burst would measure it.
 const REST: Micros = SECOND;
 /// Silence of a receiver that is sent something (beyond the round trip) that stands for a way that is blocked, the time
@@ -111,7 +115,26 @@ pub(crate) struct Estimator {
     silence_punished: Micros,
     /// What waited when the rate was lowered, nearly: less than that says that the queue empties itself.
     longest_queue: Micros,
+    /// A standing delay that may not be a queue.
+    doubted: Option<Doubted>,
     arriving: Arriving,
+}
+
+/// A standing delay that the rate was lowered for.
+#[derive(Debug, Clone, Copy)]
+struct Doubted {
+    /// Since when it has not grown.
+    since: Micros,
+    delay: Micros,
+    /// What the rate was before.
+    rate: f64,
+}
+
+impl Doubted {
+    /// More than this is a queue that grows.
+    fn tolerated(&self) -> Micros {
+        self.delay + SOME_QUEUE
+    }
 }
 
 /// What arrived lately, and until when a lost report makes that look less than it is.
@@ -155,6 +178,7 @@ impl Default for Estimator {
             unanswered_since: None,
             silence_punished: 0,
             longest_queue: 0,
+            doubted: None,
             arriving: Arriving::default(),
         }
     }
@@ -198,6 +222,7 @@ impl Estimator {
             // Seen before the slope, which many groups have to agree on.
             usage = Some(Usage::Over);
         }
+        let before = self.aimd.rate();
         match usage {
             // Jitter, or the packets of a picture behind each other: nothing waits for long. Or a burst, whose queue is its
             // own and is measured by it.
@@ -205,6 +230,9 @@ impl Estimator {
             // The slope lags behind: the queue is emptying itself already, and what arrives is only what is sent.
             Some(Usage::Over)
                 if self.queueing.falls() || (empties && self.queueing.standing() < self.longest_queue) => {}
+            // It has been lowered for this delay, and whether that is a queue is not known yet.
+            Some(Usage::Over)
+                if self.doubted.is_some_and(|doubted| self.queueing.standing() <= doubted.tolerated()) => {}
             Some(Usage::Over) => {
                 self.longest_queue = self.queueing.standing() * 9 / 10;
                 self.aimd.update(now, Usage::Over, quick, self.round_trip);
@@ -217,7 +245,26 @@ impl Estimator {
             None => {}
         }
         self.loss.update(packets, self.aimd.rate(), quick);
+        self.doubt(now, before);
         self.learn(now, steady);
+    }
+
+    /// Finds out whether what the rate has been lowered for was a queue; `before` is what the rate was.
+    fn doubt(&mut self, now: Micros, before: f64) {
+        let standing = self.queueing.standing();
+        if self.aimd.rate() < before && standing >= CALM {
+            self.doubted.get_or_insert(Doubted { since: now, delay: standing, rate: before });
+        }
+        let Some(doubted) = &mut self.doubted else { return };
+        if standing > doubted.tolerated() {
+            (doubted.since, doubted.delay) = (now, standing);
+        } else if standing * 100 < doubted.delay * STILL_THERE {
+            self.doubted = None;
+        } else if now.saturating_sub(doubted.since) >= PROOF + self.round_trip {
+            self.queueing.rebase();
+            self.aimd.raise(doubted.rate);
+            self.doubted = None;
+        }
     }
 
     /// What arrives without a queue, or has passed in a burst, is known to pass.

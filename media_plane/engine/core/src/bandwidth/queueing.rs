@@ -57,6 +57,15 @@ impl QueueingDelay {
         self.mean = sum / count - floor;
     }
 
+    /// What waits now is no queue: the way is longer.
+    pub(super) fn rebase(&mut self) {
+        let longer = self.floors[0].min(self.floors[1]).saturating_add(self.least);
+        self.floors = [longer; 2];
+        self.mean -= self.least;
+        self.least = 0;
+        self.rises = 0;
+    }
+
     /// Whether a queue grows so fast that waiting for its slope would be too late.
     pub(super) fn surges(&self) -> bool {
         self.least > SURGE && self.rises >= SURGE_REPORTS
@@ -106,6 +115,20 @@ mod tests {
             })
             .collect();
         assert_eq!(surges, [false, false, true, true, false, false]);
+    }
+
+    #[test]
+    fn a_way_that_is_known_to_be_longer_is_the_new_floor_at_once() {
+        let mut queueing = QueueingDelay::default();
+        queueing.update(0, &[packet(0, 5_000)]);
+        queueing.update(SECOND, &[packet(0, 85_000), packet(0, 95_000)]);
+        queueing.rebase();
+        assert_eq!((queueing.standing(), queueing.mean()), (0, 5_000));
+        queueing.update(2 * SECOND, &[packet(0, 90_000)]);
+        assert_eq!(queueing.standing(), 5_000);
+        queueing.update(3 * SECOND, &[packet(0, 5_000)]);
+        queueing.update(4 * SECOND, &[packet(0, 6_000)]);
+        assert_eq!(queueing.standing(), 1_000, "it became shorter again");
     }
 
     #[test]
