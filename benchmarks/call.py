@@ -43,7 +43,7 @@ async def open_call(camera: tuple[int, int], *, near: int = 1, grain: bool = Fal
         await fleet.start()
         try:
             async with async_playwright() as playwright:
-                studio = Studio(playwright, Path(folder), camera, grain)
+                studio = Studio(playwright, Path(folder), camera, grain=grain)
                 network = Network(seed=11)
                 try:
                     yield await _meet(studio, fleet.url, network, near)
