@@ -1,6 +1,7 @@
 /** One RTCPeerConnection of the shape every client of Parley offers: tracks to send, then slots to receive on. */
 
 import type { MediaAnswer, MediaOffer, SlotRequest, Track, TrackSource } from "@/session/model";
+import { type Channel, openChannel } from "./channels";
 import { offered } from "./codecs";
 import { cameraEncodings, EncodingSwitch, layered } from "./encodings";
 import type { LocalMedia } from "./local_media";
@@ -35,6 +36,8 @@ interface Sending {
 }
 
 export class Peer {
+  /** Where people point on shared screens. */
+  readonly pointer: Channel;
   private readonly connection: RTCPeerConnection;
   private readonly sending: readonly Sending[];
   private readonly receiving: readonly RTCRtpTransceiver[];
@@ -66,6 +69,7 @@ export class Peer {
       ...Array.from({ length: AUDIO_SLOTS }, () => receive("audio")),
       ...Array.from({ length: VIDEO_SLOTS }, () => receive("video")),
     ];
+    this.pointer = openChannel(this.connection, "pointer");
     this.stopFollowing = local.onTrack((source, track) => void this.follow(source, track));
   }
 

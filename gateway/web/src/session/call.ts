@@ -12,6 +12,7 @@ import { systemClock } from "@/rpc/retry";
 import { JoinTrace } from "@/telemetry/join_trace";
 import { MeetingSession } from "./meeting_session";
 import { sends } from "./model";
+import { Pointers } from "./pointers";
 
 export interface CallOptions {
   readonly meeting: string;
@@ -30,20 +31,23 @@ export class Call {
   readonly session: MeetingSession;
   readonly levels: Levels;
   readonly local: LocalMedia;
+  readonly pointers: Pointers;
   /** The mids of the video slots; the same for every connection, since all have the same shape. */
   videoMids: readonly string[] = [];
+  private readonly life = new AbortController();
   private readonly cleanups: (() => void)[] = [];
 
   constructor(options: CallOptions) {
     const { local, meter } = options;
     this.local = local;
+    this.pointers = new Pointers(systemClock, this.life.signal);
     this.session = new MeetingSession({
       ...options,
       api: signalingPort,
       clock: systemClock,
       media: {
         prepare: (iceServers) => Peer.prepare(local, iceServers),
-        bind: (peer) => this.media.bind(peer as Peer),
+        bind: (peer) => this.bind(peer as Peer),
       },
     });
     const { store } = this.session;
@@ -85,12 +89,18 @@ export class Call {
   }
 
   close(): void {
+    this.life.abort();
     this.session.close();
     this.levels.close();
     this.media.close();
     for (const cleanup of this.cleanups.splice(0)) {
       cleanup();
     }
+  }
+
+  private bind(peer: Peer): void {
+    this.media.bind(peer);
+    this.pointers.bind(peer.pointer);
   }
 
   /** With nobody's picture to wait for, the trace is complete when media is connected. */

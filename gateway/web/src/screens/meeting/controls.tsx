@@ -1,4 +1,16 @@
-import { LayoutGrid, LogOut, Mic, MicOff, MonitorUp, MonitorX, PanelRight, Users, Video, VideoOff } from "lucide-react";
+import {
+  LayoutGrid,
+  LogOut,
+  Mic,
+  MicOff,
+  MonitorUp,
+  MonitorX,
+  MousePointer2,
+  PanelRight,
+  Users,
+  Video,
+  VideoOff,
+} from "lucide-react";
 import { Tooltip } from "radix-ui";
 import { Control } from "@/design/control";
 import { isOn } from "@/media/local_media";
@@ -15,6 +27,8 @@ export interface ControlsProps {
   readonly state: SessionState;
   readonly view: View;
   readonly link: string;
+  /** Whether somebody else shares a screen. */
+  readonly shared: boolean;
   readonly actions: RoomActions;
   /** Nobody moves: the bar fades; it keeps its place, so that nothing jumps. */
   readonly quiet: boolean;
@@ -23,7 +37,7 @@ export interface ControlsProps {
 const canShare = "getDisplayMedia" in navigator.mediaDevices;
 
 /** The one bar. */
-export function Controls({ call, state, view, link, actions, quiet }: ControlsProps) {
+export function Controls({ call, state, view, link, shared, actions, quiet }: ControlsProps) {
   return (
     <Tooltip.Provider>
       <div
@@ -32,6 +46,7 @@ export function Controls({ call, state, view, link, actions, quiet }: ControlsPr
         className={`flex items-center justify-center gap-1.5 px-2 pt-1 pb-[max(10px,env(safe-area-inset-bottom))] transition-opacity duration-300 focus-within:opacity-100 sm:gap-3 ${quiet ? "opacity-0" : ""}`}
       >
         <OwnControls call={call} actions={actions} />
+        {shared && <PointerControl view={view} actions={actions} />}
         <ReactionPicker onPick={actions.react} />
         <span className="hidden items-center gap-3 sm:flex">
           <ModeControl view={view} actions={actions} />
@@ -89,6 +104,20 @@ function OwnControls({ call, actions }: { call: Call; actions: RoomActions }) {
         </Control>
       )}
     </>
+  );
+}
+
+function PointerControl({ view, actions }: { view: View; actions: RoomActions }) {
+  return (
+    <Control
+      label="Pointer"
+      hotkey={KEYS.pointer}
+      tone={view.pointing ? "active" : "plain"}
+      aria-pressed={view.pointing}
+      onClick={actions.togglePointer}
+    >
+      <MousePointer2 aria-hidden="true" size={22} />
+    </Control>
   );
 }
 

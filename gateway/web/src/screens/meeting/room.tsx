@@ -1,6 +1,7 @@
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { isOn } from "@/media/local_media";
 import type { Call } from "@/session/call";
+import { sends } from "@/session/model";
 import type { SessionState } from "@/session/state";
 import { useStore } from "@/session/store";
 import type { Mode } from "@/stage/layout";
@@ -23,14 +24,23 @@ export interface View {
   readonly panel: "none" | "people" | "connection";
   /** Id of the one who stays large. */
   readonly pinned: string;
+  /** Whether others see where one points on a shared screen. */
+  readonly pointing: boolean;
 }
 
 /** The call: the stage, one bar, and a panel that comes when asked for. */
 export default function Room({ call, passcode }: { call: Call; passcode: string }) {
   const state = useStore(call.session.store);
-  const [view, setView] = useState<View>({ mode: "gallery", panel: "none", pinned: "" });
+  const [view, setView] = useState<View>({ mode: "gallery", panel: "none", pinned: "", pointing: false });
   const change = useCallback((next: Partial<View>) => setView((now) => ({ ...now, ...next })), []);
+  const shared = state.participants.some((person) => person.id !== state.selfId && sends(person, "screen"));
   const actions = useActions(call, view, change);
+  useEffect(() => {
+    // The next share begins without a pointer: nobody expects to be watched.
+    if (!shared) {
+      change({ pointing: false });
+    }
+  }, [shared, change]);
   useHotkeys(actions);
   useWakeLock();
   const idle = useIdle(4_000);
@@ -71,6 +81,7 @@ export default function Room({ call, passcode }: { call: Call; passcode: string 
         state={state}
         view={view}
         link={link}
+        shared={shared}
         actions={actions}
         quiet={idle && view.panel === "none"}
       />
@@ -84,6 +95,7 @@ export interface RoomActions {
   readonly toggleMicrophone: () => void;
   readonly toggleCamera: () => void;
   readonly toggleScreen: () => void;
+  readonly togglePointer: () => void;
   readonly toggleMode: () => void;
   readonly togglePeople: () => void;
   readonly toggleConnection: () => void;
@@ -105,6 +117,7 @@ function useActions(call: Call, view: View, change: (next: Partial<View>) => voi
           void call.local.shareScreen();
         }
       },
+      togglePointer: () => change({ pointing: !latest.current.pointing }),
       toggleMode: () => change({ mode: latest.current.mode === "gallery" ? "speaker" : "gallery", pinned: "" }),
       togglePeople: () => change({ panel: latest.current.panel === "people" ? "none" : "people" }),
       toggleConnection: () => change({ panel: latest.current.panel === "connection" ? "none" : "connection" }),

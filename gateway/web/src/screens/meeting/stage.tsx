@@ -8,6 +8,7 @@ import { type SessionState, slotOf } from "@/session/state";
 import { useStore } from "@/session/store";
 import { type Arrangement, arrange, type Placed, type Size } from "@/stage/layout";
 import { enlarges, planSlots, type Wanted } from "@/stage/slot_plan";
+import { PointerLayer } from "./pointer_layer";
 import type { View } from "./room";
 import { Tile } from "./tile";
 
@@ -41,6 +42,7 @@ export function Stage({ call, state, view, onDetails }: StageProps) {
             call={call}
             state={state}
             pinned={view.pinned}
+            pointing={view.pointing}
             onDetails={onDetails}
           />
         ))}
@@ -141,10 +143,11 @@ interface PlacedTileProps {
   readonly call: Call;
   readonly state: SessionState;
   readonly pinned: string;
+  readonly pointing: boolean;
   readonly onDetails: () => void;
 }
 
-function PlacedTile({ entry, call, state, pinned, onDetails }: PlacedTileProps) {
+function PlacedTile({ entry, call, state, pinned, pointing, onDetails }: PlacedTileProps) {
   const { microphone, camera } = useStore(call.local.state);
   const person = state.participants.find(({ id }) => id === entry.id);
   const self = entry.id === state.selfId;
@@ -152,6 +155,7 @@ function PlacedTile({ entry, call, state, pinned, onDetails }: PlacedTileProps) 
   const remote = person && !self ? remoteVideo(call, state, person, screen) : undefined;
   // A shared screen may stand still for minutes.
   const poor = usePoorPicture(screen ? undefined : remote);
+  const layer = usePointerLayer(call, state, entry, remote, pointing);
   if (!person) {
     return null;
   }
@@ -171,8 +175,26 @@ function PlacedTile({ entry, call, state, pinned, onDetails }: PlacedTileProps) 
       rect={entry.rect}
       reaction={screen ? undefined : state.reactions.findLast(({ participant }) => participant === person.id)?.emoji}
       levels={call.levels}
-    />
+    >
+      {layer}
+    </Tile>
   );
+}
+
+/** What lies over a screen of somebody else; the same element while nothing changes, so that the tile can stay as it is. */
+function usePointerLayer(
+  call: Call,
+  { participants }: SessionState,
+  { kind, id, rect }: Placed,
+  video: HTMLVideoElement | undefined,
+  active: boolean,
+) {
+  const { pointers } = call;
+  const { width, height } = rect;
+  return useMemo(() => {
+    const over = { pointers, sharer: id, people: participants, tile: { width, height }, active };
+    return kind === "screen" && video && <PointerLayer {...over} video={video} />;
+  }, [pointers, kind, id, participants, video, width, height, active]);
 }
 
 function remoteVideo(

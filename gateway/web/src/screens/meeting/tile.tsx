@@ -1,5 +1,5 @@
 import { MicOff, Pin, SignalLow } from "lucide-react";
-import { memo, useEffect, useRef } from "react";
+import { memo, type ReactNode, useEffect, useRef } from "react";
 import { Avatar } from "@/design/avatar";
 import { LiveVideo } from "@/design/live_video";
 import type { Levels } from "@/media/levels";
@@ -21,6 +21,8 @@ export interface TileProps {
   readonly rect: Rect;
   readonly reaction: string | undefined;
   readonly levels: Levels;
+  /** Lies over the picture. */
+  readonly children?: ReactNode;
 }
 
 /** Somebody, or what they share. It stays mounted while others come and go; only its place changes. */
@@ -54,6 +56,7 @@ export const Tile = memo(function Tile(props: TileProps) {
           <Avatar id={id} name={name} size={Math.round(Math.min(120, rect.height * 0.38, rect.width * 0.38))} />
         </span>
       )}
+      {props.children}
       {reconnecting && (
         <span className="absolute inset-0 flex items-center justify-center bg-scrim p-2 text-center text-sm">
           Reconnecting

@@ -2,7 +2,7 @@ import { useEffect } from "react";
 import type { RoomActions } from "./room";
 
 /** The keys, as tooltips show them. */
-export const KEYS = { microphone: "M", camera: "V", screen: "S", mode: "G", people: "P" } as const;
+export const KEYS = { microphone: "M", camera: "V", screen: "S", mode: "G", people: "P", pointer: "L" } as const;
 
 /** Single keys for what is done often; not while typing, and not with a modifier, which belongs to the browser. */
 export function useHotkeys(actions: RoomActions): void {
@@ -13,6 +13,7 @@ export function useHotkeys(actions: RoomActions): void {
       [KEYS.screen]: actions.toggleScreen,
       [KEYS.mode]: actions.toggleMode,
       [KEYS.people]: actions.togglePeople,
+      [KEYS.pointer]: actions.togglePointer,
     };
     const onKey = (event: KeyboardEvent) => {
       const act = byKey[event.key.toUpperCase()];
