@@ -78,7 +78,18 @@ fn join(meeting: &mut Meeting, count: usize, sends: bool) {
     meeting.connect();
 }
 
-/// Both parts in one test: what is counted is the process's.
+/// The same with an association and a channel open.
+fn join_with_channels(meeting: &mut Meeting, count: usize) {
+    for _ in 0..count {
+        let number = meeting.join_with_channels();
+        meeting.clients[number].sender.sends_audio = false;
+        meeting.clients[number].sender.sends_video = false;
+        meeting.clients[number].channels.as_mut().unwrap().open("pointer");
+    }
+    meeting.connect();
+}
+
+/// All parts in one test: what is counted is the process's.
 #[test]
 fn a_session_takes_little_and_gives_it_back() {
     let mut meeting = Meeting::new(1, Conditions::IDEAL);
@@ -90,6 +101,14 @@ fn a_session_takes_little_and_gives_it_back() {
     let each = (held() - before) / IDLE_SESSIONS;
     println!("{each} bytes an idle session");
     assert!(each > 1_000, "{each} bytes: what the shard holds is counted");
+    assert!(each <= IDLE_SESSION_LIMIT, "{each} bytes");
+
+    let before = held();
+    join_with_channels(&mut meeting, IDLE_SESSIONS);
+    meeting.run(5 * SECOND);
+    meeting.events.clear();
+    let each = (held() - before) / IDLE_SESSIONS;
+    println!("{each} bytes an idle session with data channels");
     assert!(each <= IDLE_SESSION_LIMIT, "{each} bytes");
 
     let sessions = std::env::var("PARLEY_TEST_SESSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(SESSIONS);
