@@ -23,7 +23,8 @@ impl Shard {
             messages.into_iter().map(|message| (message.label, wrap(sender, &message.payload))).collect();
         let room = session.room;
         let others = self.rooms.get(room).map_or(0, |room| room.sessions.len());
-        for place in 0..others {
+        // From the end: a session whose connection turns out to be closed leaves the list.
+        for place in (0..others).rev() {
             let Some(other) = self.rooms.get(room).and_then(|room| room.sessions.get(place).copied()) else { break };
             if other != index {
                 self.pass_on(now, other, &messages, network);
