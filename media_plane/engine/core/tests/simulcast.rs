@@ -170,6 +170,23 @@ fn a_size_that_its_sender_gives_up_is_replaced_before_anyone_notices() {
 }
 
 #[test]
+fn a_size_that_its_sender_has_given_up_is_not_asked_for_key_frames() {
+    let mut meeting = watch(4, Conditions::IDEAL, 720);
+    meeting.signalling = None;
+    meeting.run(5 * SECOND);
+    // The viewer's last request goes unanswered, since the sender gives the size up.
+    meeting.clients[0].request_key_frame(SLOT);
+    meeting.clients[1].sender.encodings[2].set_active(false);
+    meeting.run(SECOND);
+    let asked = meeting.clients[1].heard.key_frame_requests.len();
+    meeting.run(5 * SECOND);
+    assert_eq!(meeting.clients[1].heard.key_frame_requests.len(), asked);
+    meeting.clients[1].sender.encodings[2].set_active(true);
+    meeting.run(4 * SECOND);
+    assert_eq!(check(&meeting.clients[0], SLOT, meeting.now).heights().last(), Some(&720));
+}
+
+#[test]
 fn little_bandwidth_means_small_pictures_then_fewer_of_them_and_no_gaps() {
     for seed in 0..SEEDS {
         let conditions = Conditions { loss: 10 * (seed % 3), delay: 15 * MILLISECOND, jitter: 5 * MILLISECOND };

@@ -92,7 +92,15 @@ impl Shard {
     }
 
     /// Sends a key-frame request to the sender of a track if one is wanted and it is not too early.
+    ///
+    /// Not of an encoding that is suspended while another one of the same pictures goes on: the sender would answer with key frames
+    /// of all that it does send, which only fill its way.
     pub(super) fn request_due_key_frame(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {
+        let is_suspended =
+            self.tracks.get(key).is_some_and(|track| !track.active) && self.fastest_sibling(key).is_some();
+        if is_suspended {
+            return;
+        }
         let Some(track) = self.tracks.get_mut(key).filter(|track| !track.muted) else { return };
         let Some(session) = self.sessions.get_mut(track.owner as usize).and_then(Option::as_deref_mut) else { return };
         let Some(ssrc) = track.ssrc.filter(|_| session.is_connected()) else { return };

@@ -58,7 +58,7 @@ impl Shard {
     }
 
     /// Frame rate (in thousandths) of the fastest other encoding of the same pictures that arrives.
-    fn fastest_sibling(&self, key: Key) -> Option<u32> {
+    pub(super) fn fastest_sibling(&self, key: Key) -> Option<u32> {
         let publication = self.publications.get(self.tracks.get(key)?.publication)?;
         let siblings = publication.encodings.iter().filter(|other| **other != key);
         let rates = siblings.filter_map(|other| self.tracks.get(*other).filter(|track| track.active));
