@@ -154,7 +154,7 @@ class Coding:
 
 @pytest.mark.parametrize(
     "coding",
-    [Coding("VP9", "L3T3_KEY"), Coding("VP9"), Coding("H264")],
+    [Coding("VP9", "L3T3_KEY"), Coding("VP9"), Coding("AV1", "L3T3_KEY"), Coding("AV1"), Coding("H264")],
     ids=str,
 )
 async def test_other_codecs_change_layers_too(fleet: Fleet, coding: Coding) -> None:

@@ -62,6 +62,7 @@ def write_answer(agreement: Agreement, transport: NodeTransport) -> str:
         "t=0 0",
         "a=ice-lite",
         f"a=group:BUNDLE {' '.join(accepted)}",
+        *(("a=extmap-allow-mixed",) if agreement.offer.mixed_extensions else ()),
         "a=msid-semantic: WMS *",
     ]
     for media in agreement.offer.media:

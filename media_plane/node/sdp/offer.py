@@ -75,10 +75,18 @@ class RejectedMedia:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An offer that can be answered."""
+    """An offer that can be answered.
+
+    Attributes:
+        media: Its m-lines.
+        transport: That of the BUNDLE group.
+        mixed_extensions: Whether packets may have header extensions of either form (RFC 8285 section 6). Without the
+            longer one, browsers leave out what takes more than 16 bytes: a dependency descriptor with its templates.
+    """
 
     media: tuple[OfferedMedia | OfferedChannels | RejectedMedia, ...]
     transport: Transport
+    mixed_extensions: bool = False
 
     @property
     def accepted(self) -> tuple[OfferedMedia, ...]:
@@ -118,7 +126,11 @@ def read_offer(text: str) -> Offer:
     accepted = {each.mid for each in media if not isinstance(each, RejectedMedia)}
     tagged = next(mid for mid in bundled if mid in accepted)
     section = next(section for section in description.sections if _value(section, "mid") == tagged)
-    return Offer(media=media, transport=_read_transport(section, description.session))
+    return Offer(
+        media=media,
+        transport=_read_transport(section, description.session),
+        mixed_extensions=description.session.has("extmap-allow-mixed"),
+    )
 
 
 def _check_mids(description: Description) -> None:

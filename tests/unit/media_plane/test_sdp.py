@@ -403,6 +403,12 @@ def answer_or_typed_error(offer: str) -> None:
     session_parameters(agreed, "someone")
 
 
+def test_extensions_of_either_form_are_agreed_on_where_they_are_offered() -> None:
+    assert "\r\na=extmap-allow-mixed\r\n" in write_answer(agreement(), TRANSPORT).partition("m=")[0]
+    plain = CHROMIUM.replace("a=extmap-allow-mixed\r\n", "")
+    assert "extmap-allow-mixed" not in write_answer(agreement(plain), TRANSPORT)
+
+
 @given(st.text())
 def test_any_text_gets_an_answer_or_a_typed_error(text: str) -> None:
     answer_or_typed_error(text)
