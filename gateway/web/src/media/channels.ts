@@ -18,8 +18,9 @@ export interface Received {
   readonly payload: Uint8Array;
 }
 
-/** How soon a channel that was closed, because this device was too slow for it, is opened again. */
+/** How soon a channel that was closed, because this device was too slow for it, is opened again; twice as late each time. */
 const REOPEN_MS = 1_000;
+const LATEST_REOPEN_MS = 60_000;
 /** What may wait on a channel that repeats nothing: with more the network is too slow, and what waits is out of date. */
 const MAX_WAITING = 4_096;
 
@@ -32,6 +33,7 @@ export interface Channel {
 /** Opens a channel for the life of a connection; before the first offer, so that the offer has an m-line for it. */
 export function openChannel(connection: RTCPeerConnection, label: Label): Channel {
   let channel: RTCDataChannel;
+  let wait = REOPEN_MS;
   let listener: (message: Received) => void = () => undefined;
   const open = () => {
     channel = connection.createDataChannel(label, PROMISES[label]);
@@ -42,7 +44,10 @@ export function openChannel(connection: RTCPeerConnection, label: Label): Channe
         listener(message);
       }
     });
-    channel.addEventListener("close", () => setTimeout(reopen, REOPEN_MS));
+    channel.addEventListener("close", () => {
+      setTimeout(reopen, wait);
+      wait = Math.min(2 * wait, LATEST_REOPEN_MS);
+    });
   };
   const reopen = () => {
     // A connection that has failed or is closed is replaced by another with channels of its own.
