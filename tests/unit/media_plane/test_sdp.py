@@ -197,6 +197,15 @@ def test_opus_is_stereo_where_the_client_speaks_of_it(offered: str, answered: bo
     assert ("stereo=1" in answer) == answered
 
 
+def test_only_who_sends_pictures_is_told_the_least_rate() -> None:
+    agreed = agreement()
+    for section in sections(write_answer(agreed, TRANSPORT)):
+        sends_pictures = section.startswith("m=video") and re.findall(r"a=mid:(\S+)", section)[0] in agreed.tracks
+        told = len(re.findall(r"x-google-min-bitrate=120\b", section))
+        assert (told > 0) == sends_pictures, section
+        assert told == (len(re.findall("a=rtpmap:(?!.* rtx)", section)) if sends_pictures else 0)
+
+
 @pytest.mark.parametrize(
     ("fmtp", "known"), [("111/111", True), ("111/111/111", True), ("111/0", False), ("112/112", False), ("", False)]
 )
