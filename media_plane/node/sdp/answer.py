@@ -27,8 +27,8 @@ _PASSIVE_DIRECTION: Final = 4 << 13
 """Direction preference of a passive candidate, the upper bits of its local preference (RFC 6544 section 4.2)."""
 _SENDERS_LEAST: Final = "x-google-min-bitrate=120"
 """What Chromium sends at least, in kbit/s, whatever it thinks of its way: sound with its redundancy, the smallest
-picture and repairs of both. At 20 % of losses it would go down to 30 kbit/s of video, and as it sends no more repairs than
-that, the picture would stand still. Clients that do not know the parameter pass over it."""
+picture and repairs of both. At 20 % of losses it would go down to 30 kbit/s of video, and as it sends no more repairs
+than that, the picture would stand still. Clients that do not know the parameter pass over it."""
 _OPUS_PARAMETERS: Final = ("minptime=10", "useinbandfec=1")
 
 
