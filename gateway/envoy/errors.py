@@ -77,7 +77,7 @@ _REPLIES = (
 
 # The transcoder refuses a body or a parameter after it has made the request look like gRPC, and passes its refusal on
 # as it is.
-_OF_TRANSCODER = (400, 413)
+_OF_TRANSCODER = 400
 
 
 def local_reply_config() -> Json:
@@ -96,7 +96,7 @@ def local_reply_config() -> Json:
 
 
 def _answered_as_grpc(reply: _Reply) -> list[Json]:
-    if reply.status not in _OF_TRANSCODER:
+    if reply.status != _OF_TRANSCODER:
         return [_request_is(_GRPC)]
     transcoded = {"name": "x-envoy-original-path", "present_match": True, "invert_match": True}
     return [_request_is(_GRPC), {"header_filter": {"header": transcoded}}]

@@ -5,7 +5,7 @@ import base64
 from gateway.envoy.clusters import CONTROL_PLANE
 from gateway.envoy.contracts import PUBLIC_SERVICES, public_methods, transcoder_descriptors
 from gateway.envoy.json import Json, extension
-from gateway.envoy.routes import CORS, TRANSCODER
+from gateway.envoy.routes import BUFFER, CORS, TRANSCODER
 from gateway.settings import GatewaySettings
 
 HEALTH_PATH = "/healthz"
@@ -14,13 +14,14 @@ _HTTP = "extensions.filters.http"
 
 
 def http_filters(settings: GatewaySettings) -> list[Json]:
-    """Health, CORS, rate limit, gRPC-Web, JSON transcoding, statistics, router."""
+    """Health, CORS, rate limit, gRPC-Web, whole bodies of REST, JSON transcoding, statistics, router."""
     return [
         _health_check(),
         extension(CORS, f"{_HTTP}.cors.v3.Cors"),
         _local_rate_limit(settings),
         extension("envoy.filters.http.grpc_web", f"{_HTTP}.grpc_web.v3.GrpcWeb"),
-        _transcoder(settings),
+        _buffer(settings),
+        _transcoder(),
         _grpc_stats(),
         extension("envoy.filters.http.router", f"{_HTTP}.router.v3.Router"),
     ]
@@ -56,7 +57,17 @@ def _local_rate_limit(settings: GatewaySettings) -> Json:
     )
 
 
-def _transcoder(settings: GatewaySettings) -> Json:
+def _buffer(settings: GatewaySettings) -> Json:
+    """Bounds the bodies of REST calls, whose routes enable it.
+
+    The transcoder takes a body as it comes, and its own limit counts only what it has not read yet: a large body in
+    small pieces would pass it.
+    """
+    limit = extension(BUFFER, f"{_HTTP}.buffer.v3.Buffer", max_request_bytes=settings.max_request_bytes)
+    return limit | {"disabled": True}
+
+
+def _transcoder() -> Json:
     return extension(
         TRANSCODER,
         f"{_HTTP}.grpc_json_transcoder.v3.GrpcJsonTranscoder",
@@ -65,7 +76,6 @@ def _transcoder(settings: GatewaySettings) -> Json:
         # Answers are as proto3 JSON says: lowerCamelCase, unset fields left out, enums by name.
         print_options={},
         convert_grpc_status=True,
-        max_request_body_size=settings.max_request_bytes,
         # A misspelt parameter is an error, not a default.
         request_validation_options={"reject_unknown_query_parameters": True},
     )

@@ -7,6 +7,7 @@ from gateway.envoy.contracts import PUBLIC_SERVICES, Method, public_methods
 from gateway.envoy.json import Json, typed
 from gateway.settings import GatewaySettings
 
+BUFFER = "envoy.filters.http.buffer"
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 CORS = "envoy.filters.http.cors"
 
@@ -87,7 +88,7 @@ def _browser_spans_route(settings: GatewaySettings) -> Json:
     route: Json = {
         "match": {"path": "/v1/traces", "headers": [{"name": ":method", "string_match": {"exact": "POST"}}]},
         "decorator": {"operation": "traces"},
-        "typed_per_filter_config": {TRANSCODER: _no_transcoding()},
+        "typed_per_filter_config": {TRANSCODER: _no_transcoding(), **_whole_bodies()},
     }
     if settings.otlp_http_endpoint:
         # Spans are no reason to wait; nor is what browsers send about themselves traced in turn.
@@ -104,8 +105,10 @@ def _unknown_api_routes() -> Sequence[Json]:
     # another origin could not ask for REST methods, whose routes are known only after transcoding.
     action = {"cluster": "none", "cluster_not_found_response_code": "NOT_FOUND"}
     grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
-    matches: Sequence[Json] = [{"prefix": "/v1/"}, {"prefix": "/parley."}, {"prefix": "/", "headers": [grpc]}]
-    return [{"match": match, "route": action} for match in matches]
+    # REST calls are here too until the transcoder has seen them.
+    rest = {"match": {"prefix": "/v1/"}, "route": action, "typed_per_filter_config": _whole_bodies()}
+    matches: Sequence[Json] = [{"prefix": "/parley."}, {"prefix": "/", "headers": [grpc]}]
+    return [rest, *({"match": match, "route": action} for match in matches)]
 
 
 def _static_route() -> Json:
@@ -121,6 +124,10 @@ def _no_transcoding() -> Json:
     return typed(
         "extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder", proto_descriptor_bin="", services=[]
     )
+
+
+def _whole_bodies() -> Json:
+    return {BUFFER: typed("config.route.v3.FilterConfig", config={})}
 
 
 def _cors_policy(origins: Sequence[str]) -> Json:

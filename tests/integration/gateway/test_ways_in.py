@@ -1,5 +1,8 @@
 """gRPC, gRPC-Web and REST through Envoy, on one port and in the same words."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import grpc
 import httpx
 import pytest
@@ -111,6 +114,21 @@ async def test_a_bad_rest_request_gets_a_status_in_json(
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["code"] in {3, 5}
     assert answer.json()["message"]
+    assert gateway.upstream.calls == []
+
+
+async def test_a_body_too_large_is_refused_however_it_comes(gateway: Gateway) -> None:
+    pieces = [b'{"email": "', *[b"x" * 4096] * 75, b'"}']
+
+    async def slowly() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+            await asyncio.sleep(0)
+
+    answer = await gateway.client.post("/v1/users:signIn", content=slowly())
+
+    assert answer.status_code == 413
+    assert answer.json()["message"] == "The request's body is too large."
     assert gateway.upstream.calls == []
 
 
