@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-import signal
 import socket
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +14,7 @@ from pydantic_settings import SettingsError
 from control_plane.bootstrap import build
 from control_plane.rpc.tokens import SigningKeyError
 from control_plane.settings import ControlPlaneSettings
+from grpc_kit.process import announce_ready, end_on_signal
 from grpc_kit.server import AddressInUseError
 from grpc_kit.telemetry import Telemetry, TelemetryOptions, start_telemetry
 
@@ -69,17 +67,12 @@ async def serve(settings: ControlPlaneSettings) -> None:
         SigningKeyError: The signing key can't be used.
         AddressInUseError: The address can't be had.
     """
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+    ending = end_on_signal()
     application = build(settings)
     try:
         port = await application.start()
-        ready = {"port": port, "metrics_port": settings.control_plane_metrics_port}
-        sys.stdout.write(f"READY {json.dumps(ready)}\n")
-        sys.stdout.flush()
-        await ended.wait()
+        announce_ready({"port": port, "metrics_port": settings.control_plane_metrics_port})
+        await ending.wait()
     finally:
         await application.stop()
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import signal
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import structlog
@@ -24,6 +22,7 @@ from grpc_kit.interceptors import (
     TelemetryInterceptor,
     ValidateInterceptor,
 )
+from grpc_kit.process import announce_ready, end_on_signal
 from grpc_kit.server import GrpcServer, Service
 from grpc_kit.telemetry import Telemetry, TelemetryOptions, start_telemetry
 from media_plane._engine import Engine
@@ -74,10 +73,10 @@ class Node:
     reporting: asyncio.Task[None]
 
     @property
-    def ready_line(self) -> str:
-        """What is printed when the node serves."""
+    def facts(self) -> Mapping[str, Any]:
+        """What is said of the node when it serves."""
         host = self.settings.node_control_address.rpartition(":")[0]
-        ready = {
+        return {
             "node": self.identity.name,
             "instance_id": self.identity.instance_id,
             "control_address": f"{host}:{self.control_port}",
@@ -86,7 +85,6 @@ class Node:
             "media_tcp_ports": self.engine.tcp_ports,
             "metrics_port": self.settings.node_metrics_port,
         }
-        return "READY " + json.dumps(ready)
 
     async def stop(self) -> None:
         """End in good order: drain, end the sessions with BYE, say goodbye."""
@@ -239,13 +237,9 @@ def telemetry(settings: NodeSettings) -> Telemetry:
 
 async def run(settings: NodeSettings) -> None:
     """Run a node until SIGTERM or SIGINT."""
-    ending = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
+    ending = end_on_signal()
     node = await start_node(settings)
-    sys.stdout.write(node.ready_line + "\n")
-    sys.stdout.flush()
+    announce_ready(node.facts)
     await ending.wait()
     log.info("node.stopping")
     await node.stop()
