@@ -20,7 +20,7 @@ from tests.support.waiting import until
 
 _SCRIPT = (Path(__file__).parents[1] / "support" / "reach.js").read_text()
 
-_CUT_SECONDS = 40.0
+_CUT_SECONDS = 20.0
 """Chromium gives up a way that has been silent for some seconds, and looks for another."""
 
 

@@ -118,6 +118,14 @@ export class Peer {
     return this.connection.getStats();
   }
 
+  async received(): Promise<number> {
+    let bytes = 0;
+    for (const report of (await this.connection.getStats()).values()) {
+      bytes += report.type === "transport" ? report.bytesReceived : 0;
+    }
+    return bytes;
+  }
+
   get state(): RTCPeerConnectionState {
     return this.connection.connectionState;
   }

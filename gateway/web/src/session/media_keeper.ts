@@ -2,6 +2,7 @@
 
 import { backoff, type Clock, PATIENT } from "@/rpc/retry";
 import type { MediaAnswer, MediaOffer, SlotRequest, Track } from "./model";
+import { LOOK_MS, Silence } from "./silence";
 import type { SessionState } from "./state";
 
 type Encodings = SessionState["encodings"];
@@ -16,6 +17,8 @@ export interface PeerPort {
   /** Sends only the encodings that are needed: RTP stream ids by the track's mid; of a track that is not named all are. */
   send(encodings: Encodings): void;
   stats(): Promise<RTCStatsReport>;
+  /** Bytes that have come over the connection. */
+  received(): Promise<number>;
   readonly state: RTCPeerConnectionState;
   onState(listener: (state: RTCPeerConnectionState) => void): void;
   close(): void;
@@ -74,6 +77,7 @@ export class MediaKeeper {
     this.restarted = answer.iceServers.length === 0;
     this.stood = false;
     peer.onState((state) => this.changed(peer, state));
+    void this.listen(peer);
     this.recoverAfter(this.restarted ? CONNECT_MS : DIRECT_MS, peer);
     try {
       await peer.accept(answer);
@@ -131,6 +135,19 @@ export class MediaKeeper {
       this.recoverAfter(DISCONNECTED_MS, peer);
     } else if (state === "failed") {
       this.recover();
+    }
+  }
+
+  /** Looks for another way as soon as a busy connection falls silent: browsers wait for some seconds first. */
+  private async listen(peer: PeerPort): Promise<void> {
+    const { clock, signal } = this.options;
+    const silence = new Silence();
+    while (!signal.aborted && this.peer === peer) {
+      await clock.sleep(LOOK_MS, signal);
+      const fell = peer.state === "connected" && silence.fell(await peer.received());
+      if (fell && this.peer === peer) {
+        void this.restart();
+      }
     }
   }
 

@@ -34,6 +34,13 @@ class FakePeer implements PeerPort {
   async stats() {
     return new Map() as RTCStatsReport;
   }
+  /** What comes each time that somebody looks. */
+  flow = 1_000;
+  private bytes = 0;
+  async received() {
+    this.bytes += this.flow;
+    return this.bytes;
+  }
   send(encodings: SessionState["encodings"]) {
     this.sent = JSON.stringify(encodings);
   }
@@ -256,6 +263,18 @@ describe("media", () => {
     expect(session.store.get()).toMatchObject({ media: "connected", selfId: "p1" });
     expect(peers).toHaveLength(1);
     expect(service.made("renegotiate")).toHaveLength(1);
+  });
+
+  test("a connection over which nothing comes any more gets a new way before the browser says so", async () => {
+    const peer = await join();
+    await clock.pass(6_000);
+    peer.flow = 0;
+    await clock.pass(2_000);
+    expect(service.made("renegotiate")).toEqual(["renegotiate offer 1."]);
+    expect(session.store.get().media).toBe("connected");
+    await clock.pass(10_000);
+    expect(service.made("renegotiate")).toHaveLength(1);
+    expect(peers).toHaveLength(1);
   });
 
   test("when there is no new way, a new connection comes and the old one goes", async () => {

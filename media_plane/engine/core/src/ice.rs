@@ -1,12 +1,14 @@
 //! The ICE-lite agent of a session (RFC 8445): which addresses the client has proven to own, and which one it nominated.
 
-use crate::clock::{Micros, SECOND};
+use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::outbox::Path;
 use crate::ufrag::LocalCredentials;
 use crate::wire::stun::IntegrityKey;
 
 /// Addresses kept; a client with more candidates loses the oldest that it has not nominated.
 const MAX_PATHS: usize = 8;
+/// After this long without a packet on the nominated path, packets on another proven one say where the client is.
+const SILENCE: Micros = 500 * MILLISECOND;
 /// Without an authenticated check for this long the client has gone (RFC 7675 section 5.1).
 const CONSENT: Micros = 30 * SECOND;
 
@@ -35,6 +37,8 @@ pub(crate) struct Ice {
     previous: Option<Generation>,
     paths: Vec<Path>,
     selected: Option<Path>,
+    /// When something authentic came on the nominated path.
+    last_heard: Micros,
     last_check: Micros,
 }
 
@@ -45,6 +49,7 @@ impl Ice {
             previous: None,
             paths: Vec::with_capacity(MAX_PATHS),
             selected: None,
+            last_heard: now,
             last_check: now,
         }
     }
@@ -75,6 +80,7 @@ impl Ice {
         self.last_check = now;
         if nominated {
             self.selected = Some(path);
+            self.last_heard = now;
             if is_current {
                 self.previous = None;
             }
@@ -90,6 +96,18 @@ impl Ice {
         };
         self.paths.push(path);
         forgotten
+    }
+
+    /// Takes note of an authentic packet on a proven path. A browser whose path has died sends on another one a second and
+    /// more before it nominates that, and would get no answer meanwhile.
+    pub(crate) fn heard(&mut self, now: Micros, path: &Path) {
+        let Some(selected) = &mut self.selected else { return };
+        if selected == path {
+            self.last_heard = now;
+        } else if now.saturating_sub(self.last_heard) >= SILENCE {
+            *selected = *path;
+            self.last_heard = now;
+        }
     }
 
     /// Forgets an address that now belongs to another session.
@@ -167,6 +185,23 @@ mod tests {
         assert_eq!((known(&ice), ice.path()), ([true, false, true], Some(path(1))));
         ice.validate(SECOND, path(2), true, true);
         assert_eq!((known(&ice), ice.path()), ([false, false, true], Some(path(2))));
+    }
+
+    #[test]
+    fn the_session_follows_its_packets_once_the_nominated_path_is_silent() {
+        let mut ice = agent();
+        ice.heard(0, &path(1));
+        assert_eq!(ice.path(), None);
+        ice.validate(0, path(1), true, true);
+        ice.validate(0, path(2), false, true);
+        ice.heard(SECOND, &path(1));
+        ice.heard(SECOND + SILENCE - 1, &path(2));
+        assert_eq!(ice.path(), Some(path(1)), "packets may overtake each other");
+        ice.heard(SECOND + SILENCE, &path(2));
+        assert_eq!(ice.path(), Some(path(2)));
+        ice.validate(SECOND + SILENCE, path(1), true, true);
+        ice.heard(SECOND + SILENCE, &path(2));
+        assert_eq!(ice.path(), Some(path(1)), "the client's word counts");
     }
 
     #[test]

@@ -285,3 +285,22 @@ fn a_restart_keeps_session_keys_and_streams_and_old_credentials_end_with_it() {
     assert_eq!(states.iter().filter(|state| **state == SessionState::Connected).count(), 2);
     assert!(!states.contains(&SessionState::Closed));
 }
+
+#[test]
+fn a_client_whose_way_has_died_is_answered_where_it_sends_from_before_it_nominates_that() {
+    let mut meeting = Meeting::new(32, Conditions::IDEAL);
+    let (first, second) = (meeting.join(), meeting.join());
+    meeting.show(first, SLOT, Some(second));
+    meeting.connect();
+    meeting.run(SECOND);
+    let old = meeting.clients[first].address;
+    meeting.clients[first].nominates = false;
+    meeting.clients[first].address = "10.9.9.9:999".parse().unwrap();
+    meeting.clients[first].check();
+    meeting.run(400 * MILLISECOND);
+    assert_eq!(meeting.stats(first).remote_address, Some(old), "packets of before may still be under way");
+    let moved = meeting.now + 200 * MILLISECOND;
+    meeting.run(SECOND);
+    assert_eq!(meeting.stats(first).remote_address, Some(meeting.clients[first].address));
+    assert!(meeting.clients[first].slot(SLOT).count_between(moved, meeting.now) > 60);
+}

@@ -3,17 +3,25 @@
 use super::Shard;
 use crate::clock::{Micros, ntp_to_micros};
 use crate::event::CloseReason;
-use crate::outbox::Transmit;
+use crate::outbox::{Path, Transmit};
 use crate::session::{MAX_STREAMS, Session};
 use crate::srtp::{InboundControl, SrtpError, rtcp_sender_ssrc};
 use crate::track::{Subscriber, TimestampAnchor};
 use crate::wire::rtcp::{ReportBlock, RtcpPacket, SenderInfo, packets};
 
 impl Shard {
-    pub(super) fn handle_control(&mut self, now: Micros, index: u32, datagram: &mut [u8], network: &mut dyn Transmit) {
+    pub(super) fn handle_control(
+        &mut self,
+        now: Micros,
+        index: u32,
+        path: &Path,
+        datagram: &mut [u8],
+        network: &mut dyn Transmit,
+    ) {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         match open(session, datagram) {
             Ok(len) => {
+                session.ice.heard(now, path);
                 for packet in packets(&datagram[..len]) {
                     match packet {
                         Ok(packet) => self.handle_control_packet(now, index, packet, network),

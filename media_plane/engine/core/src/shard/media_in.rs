@@ -4,6 +4,7 @@ use super::Shard;
 use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind};
+use crate::outbox::Path;
 use crate::params::MediaKind;
 use crate::payload::VideoFormat;
 use crate::payload::av1::DependencyDescriptor;
@@ -48,10 +49,13 @@ struct Arrived {
 }
 
 impl Shard {
-    pub(super) fn handle_media(&mut self, now: Micros, index: u32, datagram: &mut [u8]) {
+    pub(super) fn handle_media(&mut self, now: Micros, index: u32, path: &Path, datagram: &mut [u8]) {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         match accept(now, session, &self.publications, &mut self.tracks, datagram) {
-            Ok(accepted) => self.follow(now, index, &accepted),
+            Ok(accepted) => {
+                session.ice.heard(now, path);
+                self.follow(now, index, &accepted);
+            }
             Err(Refusal::Malformed | Refusal::Srtp(SrtpError::Malformed)) => self.counters.dropped_rtp += 1,
             Err(Refusal::UnknownStream) => self.counters.dropped_unknown_ssrc += 1,
             Err(Refusal::Srtp(SrtpError::Replay)) => self.counters.dropped_srtp_replay += 1,

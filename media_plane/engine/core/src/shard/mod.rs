@@ -128,8 +128,8 @@ impl Shard {
             return;
         };
         match kind {
-            DatagramKind::Rtp => self.handle_media(now, index, datagram),
-            DatagramKind::Rtcp => self.handle_control(now, index, datagram, network),
+            DatagramKind::Rtp => self.handle_media(now, index, path, datagram),
+            DatagramKind::Rtcp => self.handle_control(now, index, path, datagram, network),
             _ => self.handle_dtls(now, index, path, datagram, network),
         }
     }

@@ -67,6 +67,8 @@ pub struct Client {
     limit: Option<u64>,
     /// Whether it sends connectivity checks.
     pub checks: bool,
+    /// Whether its checks nominate.
+    pub nominates: bool,
     pub profile: Option<SrtpProfile>,
     number: usize,
     clock: Clock,
@@ -134,6 +136,7 @@ impl Client {
             next_arrival_report: 0,
             sender_reports: HashMap::new(),
             checks: true,
+            nominates: true,
             limit: None,
             profile: None,
             number,
@@ -268,7 +271,7 @@ impl Client {
         }
     }
 
-    /// Sends a connectivity check that nominates the present address.
+    /// Sends a connectivity check from the present address, which it nominates unless told otherwise.
     pub fn check(&mut self) {
         self.transaction = self.transaction.wrapping_add(1);
         let check = self.write_check(&self.node_key);
@@ -285,7 +288,7 @@ impl Client {
             transaction_id: [self.transaction; 12],
             username: &self.username,
             priority: 1,
-            use_candidate: true,
+            use_candidate: self.nominates,
             controlling: true,
             tie_breaker: 7,
         };
