@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import secrets
 import tempfile
 import time
@@ -153,8 +154,12 @@ class Fleet:
 
 @asynccontextmanager
 async def open_fleet(*, rooms: int, shards: int) -> AsyncIterator[Fleet]:
-    """A node without a control plane, and a load client: what is measured is the node alone."""
-    async with _node(shards) as (pid, target, metrics_port), load_clients() as clients:
+    """A node without a control plane, and a load client: what is measured is the node alone.
+
+    Shards keep to the first cores and the load client to those that are left, so that neither waits for the other.
+    """
+    cores = range(shards, os.cpu_count() or 1)
+    async with _node(shards) as (pid, target, metrics_port), load_clients(cores=cores) as clients:
         channel = open_channel(target, bearer_token=_TOKEN)
         try:
             yield Fleet(SfuControlServiceStub(channel), clients, pid, rooms, metrics_port)
@@ -182,6 +187,7 @@ async def _node(shards: int) -> AsyncIterator[tuple[int, str, int]]:
             "PARLEY_CONTROL_PLANE_TARGET": "127.0.0.1:1",
             "PARLEY_NODE_METRICS_PORT": str(metrics_port),
             "PARLEY_MEDIA_PORTS": json.dumps([0] * shards),
+            "PARLEY_NODE_PIN_CORES": "true",
             "PARLEY_LOG_LEVEL": "WARNING",
         }
         node = PythonPart("node", "media_plane.node", environment)

@@ -17,7 +17,7 @@ _PEOPLE_FRAMES = 60_000.0
 """Packets a second that the load client can send, where everybody sends."""
 _CAPACITY_SHARE = 0.7
 _AUDIO_BYTES = 100
-_LATENCY_CELL = "rooms 40x25, two cameras"
+_LATENCY_CELL = "rooms 100x10, two cameras and voices"
 """Where latency is measured: the load client has time left, so that what it measures is not its own delay."""
 _BASE = ForwardingLoad(answering=False)
 
@@ -70,21 +70,18 @@ def _people(rooms: int, people: int) -> ForwardingLoad:
 
 
 def _stages() -> ForwardingLoad:
-    return replace(_BASE, rooms=40, publishers=2, subscribers=23)
+    return replace(_BASE, rooms=100, publishers=2, subscribers=8, kinds=("video", "audio"))
 
 
 def _offering(load: ForwardingLoad, packets_per_second: float) -> ForwardingLoad:
     """The load at the frame rate that offers so many packets, or the highest that the load client can send."""
-    each = replace(load, frames_per_second=1.0).packets_out_per_second
+    sound = replace(load, frames_per_second=0.0).packets_out_per_second
+    each = replace(load, frames_per_second=1.0).packets_out_per_second - sound
     incoming = load.rooms * load.publishers * load.packets_per_frame
-    rate = min(packets_per_second / each, _MAX_FRAMES_PER_SECOND, _PEOPLE_FRAMES / incoming)
+    rate = min((packets_per_second - sound) / each, _MAX_FRAMES_PER_SECOND, _PEOPLE_FRAMES / incoming)
     return replace(load, frames_per_second=max(rate, 1.0))
 
 
 async def _latency(seconds: float, capacity: float) -> Mapping[str, Any]:
-    """Video and sound together at 70 % of what a core forwards, seen by one receiver of each room."""
-    load = replace(_stages(), kinds=("video", "audio"), probes=1, seconds=seconds)
-    sound = replace(load, frames_per_second=0.0).packets_out_per_second
-    video = replace(_stages(), frames_per_second=1.0).packets_out_per_second
-    rate = max((_CAPACITY_SHARE * capacity - sound) / video, 1.0)
-    return await measure(replace(load, frames_per_second=rate))
+    """Video and sound together at 70 % of what a core forwards of them, seen by one receiver of each room."""
+    return await measure(_offering(replace(_stages(), probes=1, seconds=seconds), _CAPACITY_SHARE * capacity))

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -50,15 +51,20 @@ class LoadClients:
 
 
 @asynccontextmanager
-async def load_clients(*, prefix: Sequence[str] = (), bind: str = "127.0.0.1") -> AsyncIterator[LoadClients]:
+async def load_clients(
+    *, prefix: Sequence[str] = (), bind: str = "127.0.0.1", cores: Collection[int] = ()
+) -> AsyncIterator[LoadClients]:
     """A process for load clients; it ends with the context.
 
     Args:
         prefix: Runs the process somewhere else, such as in another network namespace.
         bind: Address of the clients' sockets.
+        cores: Those that it keeps to; empty: any.
     """
     command = [*prefix, _program(), "clients", "--bind", bind]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES)
+    if cores:
+        os.sched_setaffinity(process.pid, cores)
     try:
         yield LoadClients(process)
     finally:

@@ -376,6 +376,27 @@ fn key_frame_requests_are_sent_once_a_second() {
 }
 
 #[test]
+fn a_newcomer_is_shown_a_picture_as_soon_as_it_can_receive() {
+    let mut meeting = Meeting::new(41, Conditions { loss: 0, delay: 20 * MILLISECOND, jitter: 0 });
+    let first = meeting.join();
+    meeting.connect();
+    meeting.run(SECOND);
+    meeting.clients[first].heard.key_frame_requests.clear();
+    let newcomer = meeting.join();
+    meeting.show(newcomer, SLOT, Some(first));
+    while !meeting.clients[newcomer].is_connected() {
+        meeting.run(MILLISECOND);
+    }
+    let connected = meeting.now;
+    while !meeting.clients[newcomer].slots.contains_key(SLOT) && meeting.now < connected + SECOND {
+        meeting.run(MILLISECOND);
+    }
+    let waited = meeting.now - connected;
+    assert!(waited <= 120 * MILLISECOND, "a way and back, a frame's time and the way to it, not {waited} us");
+    assert_eq!(meeting.clients[first].heard.key_frame_requests.len(), 1, "none in vain");
+}
+
+#[test]
 fn a_track_that_falls_silent_is_told() {
     let mut meeting = two(12, Conditions::IDEAL);
     meeting.run(SECOND);

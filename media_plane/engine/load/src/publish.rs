@@ -25,6 +25,9 @@ const MAX_RATE: f64 = 100_000.0;
 const VOICE_LEVEL: u8 = 70;
 /// Behind by more than this, frames are left out instead of sent in a burst.
 const MAX_LAG: Duration = Duration::from_millis(500);
+/// Steps of this size (the golden ratio's fraction) spread any number of publishers evenly over an interval: cameras of
+/// different people take their pictures at different moments.
+const PHASE_STEP: f64 = 0.618_033_988_749_895;
 
 enum Content {
     Audio { bytes: usize },
@@ -108,6 +111,7 @@ impl Publisher {
             voice: None,
         };
         publisher.set_rate(operation)?;
+        publisher.next = now + publisher.interval.mul_f64((f64::from(number) * PHASE_STEP).fract());
         publisher.set_level(operation.level.unwrap_or(DEFAULT_LEVEL), operation.voice);
         Ok(publisher)
     }

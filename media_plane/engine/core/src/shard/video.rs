@@ -6,6 +6,7 @@ use crate::command::{SessionKey, SlotRequest};
 use crate::outbox::Transmit;
 use crate::params::MediaKind;
 use crate::publication::Publication;
+use crate::session::Session;
 use crate::slab::Key;
 use crate::slot::{Share, Slot};
 use crate::track::Subscriber;
@@ -132,10 +133,12 @@ impl Shard {
     }
 
     fn subscribe(&mut self, now: Micros, receiver: Subscriber, key: Key, network: &mut dyn Transmit) {
+        let can_receive = self.session(receiver.session).is_some_and(Session::is_connected);
         let Some(track) = self.tracks.get_mut(key) else { return };
         track.subscribe(receiver);
-        if track.key_frame_at == Some(now) {
-            // It has just come and is still to be sent on.
+        // A key frame that has just come is still to be sent on. One that comes before the receiver has keys is lost on it, and
+        // the next could only be asked for some time later: `start_receiving` asks.
+        if !can_receive || track.key_frame_at == Some(now) {
             return;
         }
         track.key_frames.want_for_new_receiver();

@@ -1,0 +1,76 @@
+"""The figures of a results file as Markdown: `python -m benchmarks.tables benchmarks/results/FILE.json ...`."""
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_NO_FIGURE = "-"
+_DIRECTIONS = ("up", "down", "both")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def forwarding_grid(results: Mapping[str, Any]) -> str:
+    """Packets a CPU-second of each cell beside its floor, and the latency under load."""
+    head = ["", "offered a second", "packets out a CPU-second", "share of the floor", "packets a run", "busy"]
+    rows = [
+        [
+            cell["cell"],
+            f"{cell['load']['packets_out_per_second']:,}",
+            f"{cell['packets_out_per_cpu_second']:,}",
+            f"{100 * cell['share_of_floor']:.0f} %" if cell["share_of_floor"] else _NO_FIGURE,
+            f"{cell['packets_per_run']:.1f}" if cell.get("packets_per_run") else _NO_FIGURE,
+            f"{cell['node_cpu_percent_of_a_core']:.0f} %",
+        ]
+        for cell in results["cells"]
+    ]
+    loaded = results["latency_at_70_percent"]
+    latency = [
+        [kind, *(f"{loaded[f'{kind}_latency_us'][name] / 1000:.2f}" for name in ("p50", "p95", "p99"))]
+        for kind in ("video", "audio")
+        if loaded[f"{kind}_latency_us"]
+    ]
+    busy = f"At {loaded['node_cpu_percent_of_a_core']:.0f} % of a core, {loaded['packets_out_per_second']:,} packets a second:"
+    return "\n\n".join([table(head, rows), busy, table(["added latency, ms", "p50", "p95", "p99"], latency)])
+
+
+def loss(results: Mapping[str, Any]) -> str:
+    """Frozen time and concealed sound of each network, by direction."""
+    cells = {(cell["loss"], cell["round_trip"], cell["direction"]): cell for cell in results["cells"]}
+    networks = list(dict.fromkeys((loss, round_trip) for loss, round_trip, _ in cells))
+    head = ["loss, RTT", *(f"{way}: frozen, concealed" for way in _DIRECTIONS)]
+    rows = [
+        [f"{loss}, {1000 * round_trip:.0f} ms", *(_harm(cells.get((loss, round_trip, way))) for way in _DIRECTIONS)]
+        for loss, round_trip in networks
+    ]
+    return table(head, rows)
+
+
+def _harm(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return _NO_FIGURE
+    return f"{cell['frozen_percent']:.1f} %, {cell['concealed_audio_percent']:.1f} %"
+
+
+def capacity(results: Mapping[str, Any]) -> str:
+    """One column a round."""
+    rounds = results["rounds"]
+    rows = [[name.replace("_", " "), *(str(one[name]) for one in rounds)] for name in rounds[0]]
+    return table(["", *(f"round {number}" for number in range(1, len(rounds) + 1))], rows)
+
+
+_TABLES = {"forwarding grid": forwarding_grid, "loss": loss, "capacity": capacity}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    for file in parser.parse_args().files:
+        results = json.loads(file.read_text())
+        print(_TABLES[results["bench"]](results), end="\n\n")
