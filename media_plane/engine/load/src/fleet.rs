@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::protocol::{Offer, Operation, Publish};
 use crate::receive::Totals;
+use crate::schedule::Schedule;
 use crate::sys::{Epoll, now_unix_nano, thread_cpu_time};
 
 /// The token of stdin; clients count up from 1.
@@ -36,6 +37,7 @@ struct Fleet {
     epoll: Epoll,
     clients: BTreeMap<u64, Client>,
     tokens: BTreeMap<String, u64>,
+    schedule: Schedule,
     next_token: u64,
     input: Vec<u8>,
     output: Vec<Value>,
@@ -50,6 +52,7 @@ impl Fleet {
             epoll,
             clients: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            schedule: Schedule::default(),
             next_token: 1,
             input: Vec::new(),
             output: Vec::new(),
@@ -59,20 +62,29 @@ impl Fleet {
     fn run(mut self) -> io::Result<()> {
         let mut buffer = vec![0; RECEIVE_BUFFER];
         let mut ready: Vec<u64> = Vec::new();
+        let mut due: Vec<u64> = Vec::new();
         loop {
             let now = Instant::now();
-            let deadline = self.clients.values().map(Client::deadline).min();
-            let wait = deadline.map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(now).min(MAX_WAIT));
+            let wait = self
+                .schedule
+                .first()
+                .map_or(MAX_WAIT, |deadline| deadline.saturating_duration_since(now).min(MAX_WAIT));
             ready.clear();
             ready.extend(self.epoll.wait(wait)?);
             let now = Instant::now();
             for token in &ready {
                 if let Some(client) = self.clients.get_mut(token) {
                     client.receive(now, &mut buffer, &mut self.output);
+                    self.schedule.set(*token, client.deadline());
                 }
             }
-            for client in self.clients.values_mut().filter(|client| client.deadline() <= now) {
-                client.advance(now, &mut self.output);
+            due.clear();
+            self.schedule.due(now, &mut due);
+            for token in &due {
+                if let Some(client) = self.clients.get_mut(token) {
+                    client.advance(now, &mut self.output);
+                    self.schedule.set(*token, client.deadline());
+                }
             }
             let go_on = !ready.contains(&STDIN) || self.read_operations()?;
             self.write_output()?;
@@ -94,6 +106,9 @@ impl Fleet {
                 let reply = self.execute_line(&line);
                 self.output.push(reply);
             }
+        }
+        for (token, client) in &self.clients {
+            self.schedule.set(*token, client.deadline());
         }
         if len == 0 {
             let now = Instant::now();
@@ -202,7 +217,9 @@ impl Fleet {
     }
 
     fn remove(&mut self, id: &str) -> Option<Client> {
-        self.tokens.remove(id).and_then(|token| self.clients.remove(&token))
+        let token = self.tokens.remove(id)?;
+        self.schedule.remove(token);
+        self.clients.remove(&token)
     }
 
     fn publish(&mut self, publish: &Publish, now: Instant) -> Result<Value, String> {

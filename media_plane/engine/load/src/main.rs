@@ -12,6 +12,7 @@ mod protocol;
 mod publish;
 mod receive;
 mod rtc;
+mod schedule;
 mod sys;
 
 use std::process::ExitCode;
