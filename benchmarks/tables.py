@@ -36,7 +36,8 @@ def forwarding_grid(results: Mapping[str, Any]) -> str:
         for kind in ("video", "audio")
         if loaded[f"{kind}_latency_us"]
     ]
-    busy = f"At {loaded['node_cpu_percent_of_a_core']:.0f} % of a core, {loaded['packets_out_per_second']:,} packets a second:"
+    share, rate = loaded["node_cpu_percent_of_a_core"], loaded["packets_out_per_second"]
+    busy = f"At {share:.0f} % of a core, {rate:,} packets a second:"
     return "\n\n".join([table(head, rows), busy, table(["added latency, ms", "p50", "p95", "p99"], latency)])
 
 
