@@ -11,6 +11,8 @@ const CAPACITY: u64 = 2048;
 const MAX_PACKETS: usize = 512;
 /// How often a report is due. libwebrtc's senders expect 50 to 250 ms; the shorter, the faster they find their rate.
 const INTERVAL_US: u64 = 50_000;
+/// The format's chunks (draft-holmer-rmcat-transport-wide-cc-extensions-01 sections 3.1.3 and 3.1.4): flags, symbols in a
+/// vector of one or two bits each, and the longest run.
 const VECTOR_FLAG: u16 = 0x8000;
 const TWO_BIT_FLAG: u16 = 0x4000;
 const ONE_BIT_CAPACITY: usize = 14;
