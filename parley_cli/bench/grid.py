@@ -18,8 +18,10 @@ _PEOPLE_FRAMES = 60_000.0
 _CAPACITY_SHARE = 0.7
 _AUDIO_BYTES = 100
 _PROBED = 250_000.0
-"""Packets a second at which it is found how many of them a core forwards where latency is measured: near that rate, since a
-busier core sends longer runs and forwards more."""
+"""Packets a second at which it is found how many a core forwards where latency is measured.
+
+Near the rate that is measured then, since a busier core sends longer runs and forwards more.
+"""
 _BASE = ForwardingLoad(answering=False)
 
 
