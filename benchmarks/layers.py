@@ -24,7 +24,8 @@ from tests.support.waiting import until
 _CAMERA: Final = (960, 540)
 """The smallest of which Chromium sends three encodings."""
 _PHONE: Final[ViewportSize] = {"width": 300, "height": 420}
-_DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 1000}
+_DESKTOP: Final[ViewportSize] = {"width": 760, "height": 620}
+"""Two tiles beside each other need the middle encoding, one alone the largest."""
 _WARM_SECONDS: Final = 60.0
 """Until the sender's own estimate of its network allows all encodings."""
 _SETTLE_SECONDS: Final = 3.0
