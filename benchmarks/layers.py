@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from playwright.async_api import Page, ViewportSize
+from playwright.async_api import ViewportSize
 
 from benchmarks.call import open_call
 from parley_cli.bench.conditions import conditions
@@ -31,50 +31,37 @@ _WARM_SECONDS: Final = 60.0
 _SETTLE_SECONDS: Final = 3.0
 _WITHIN_SECONDS: Final = 10.0
 
-_HEIGHT: Final = """() => Math.max(0, ...[...document.querySelectorAll('[data-testid=tile] video[data-slot]')]
-  .map((video) => video.videoHeight))"""
-_WATCH_HEIGHT: Final = f"""(wanted) => {{
-  const height = {_HEIGHT};
-  const seen = (window.parleySwitch = {{ clicked: 0, shown: 0 }});
-  addEventListener('click', () => {{ seen.clicked = performance.timeOrigin + performance.now(); }},
-    {{ capture: true, once: true }});
-  const look = () => {{
-    if (seen.clicked && height() === wanted) seen.shown = performance.timeOrigin + performance.now();
+_WATCH_HEIGHT: Final = """(wanted) => {
+  const seen = (window.parleySwitch = { clicked: 0, shown: 0 });
+  addEventListener('click', () => { seen.clicked = performance.timeOrigin + performance.now(); },
+    { capture: true, once: true });
+  const look = () => {
+    if (seen.clicked && parleyTest.height() === wanted) seen.shown = performance.timeOrigin + performance.now();
     else requestAnimationFrame(look);
-  }};
+  };
   look();
-}}"""
-_FRAMES: Final = """async () => {
-  let frames = 0;
-  for (const connection of parleyTest.connections) {
-    if (connection.connectionState !== 'connected') continue;
-    for (const stats of (await connection.getStats()).values()) {
-      if (stats.type === 'outbound-rtp' && stats.rid === 'f') frames = stats.framesEncoded ?? 0;
-    }
-  }
-  return frames;
 }"""
-_WATCH_FRAMES: Final = f"""async () => {{
-  const frames = {_FRAMES};
+_WATCH_FRAMES: Final = """async () => {
+  const frames = async () => (await parleyTest.encoded()).f ?? 0;
   const before = await frames();
   window.parleyEncoded = 0;
-  const timer = setInterval(async () => {{
-    if (!window.parleyEncoded && (await frames()) > before) {{
+  const timer = setInterval(async () => {
+    if (!window.parleyEncoded && (await frames()) > before) {
       window.parleyEncoded = performance.timeOrigin + performance.now();
       clearInterval(timer);
-    }}
-  }}, 20);
-}}"""
+    }
+  }, 20);
+}"""
 
 
 async def measure(viewer: Person, sender: Person) -> Mapping[str, float]:
     """One step down, and one up."""
     await viewer.press("Gallery layout")
     await viewer.page.set_viewport_size(_PHONE)
-    await until(lambda: _rests(sender.page), bool, within=_WARM_SECONDS, what="the large picture is no longer encoded")
+    await until(lambda: _rests(sender), bool, within=_WARM_SECONDS, what="the large picture is no longer encoded")
     await viewer.page.set_viewport_size(_DESKTOP)
     await asyncio.sleep(_SETTLE_SECONDS)
-    if not await _rests(sender.page):
+    if not await _rests(sender):
         message = "The gallery shows the large picture already: the window is too large for a thumbnail."
         raise RuntimeError(message)
     await viewer.page.evaluate(_WATCH_HEIGHT, _CAMERA[1])
@@ -92,11 +79,9 @@ async def measure(viewer: Person, sender: Person) -> Mapping[str, float]:
     return {"encoded_ms": round(encoded - seen["clicked"], 1), "shown_ms": round(seen["shown"] - seen["clicked"], 1)}
 
 
-async def _rests(page: Page) -> bool:
+async def _rests(person: Person) -> bool:
     """Whether no large picture is encoded for a second."""
-    before = await page.evaluate(_FRAMES)
-    await asyncio.sleep(1)
-    return bool(await page.evaluate(_FRAMES) == before)
+    return "f" not in await person.encoding()
 
 
 async def main(rounds: int) -> None:
@@ -107,7 +92,7 @@ async def main(rounds: int) -> None:
         (sender,) = call.near
         await call.far.press("Speaker layout")
         await until(
-            lambda: call.far.page.evaluate(_HEIGHT),
+            call.far.height,
             lambda height: height == _CAMERA[1],
             within=_WARM_SECONDS,
             what="a large picture at first",

@@ -12,8 +12,8 @@ _DIRECTIONS = ("up", "down", "both")
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    first, *others = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return "\n".join([first, "|---" * len(head) + "|", *others])
 
 
 def forwarding_grid(results: Mapping[str, Any]) -> str:
@@ -66,7 +66,16 @@ def capacity(results: Mapping[str, Any]) -> str:
     return table(["", *(f"round {number}" for number in range(1, len(rounds) + 1))], rows)
 
 
-_TABLES = {"forwarding grid": forwarding_grid, "loss": loss, "capacity": capacity}
+def layers(results: Mapping[str, Any]) -> str:
+    """Times until a larger picture is encoded, and shown."""
+    summary = results["summary"]
+    names = list(summary["shown_ms"])
+    return table(
+        ["from the click", *names], ([name, *(str(row[key]) for key in names)] for name, row in summary.items())
+    )
+
+
+_TABLES = {"forwarding grid": forwarding_grid, "loss": loss, "capacity": capacity, "layers": layers}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.tables import table
+
 _UNKNOWN = "-"
 
 Results = Mapping[str, Mapping[str, Any]]
@@ -28,8 +30,7 @@ def markdown(results: Results, peers: Sequence[str]) -> str:
         ),
     ]
     known = [row for row in rows if set(row[1]) != {_UNKNOWN}]
-    head, *body = [f"| {name} | {' | '.join(cells)} |" for name, cells in [("", [*peers]), *known]]
-    return "\n".join([head, "|---" * (len(peers) + 1) + "|", *body])
+    return table(["", *peers], ([name, *cells] for name, cells in known))
 
 
 _RATES = {

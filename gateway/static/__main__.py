@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 from gateway.settings import GatewaySettings
 from gateway.static.app import create_app
 from gateway.static.assets import MissingClientError, load_assets
+from grpc_kit.process import announce_ready
 
 _CONFIGURATION_ERROR = 2
 
@@ -48,8 +48,7 @@ async def _serve(server: Server, host: str, port: int) -> None:
     probing = loop.create_task(_probe(host, port))
     done, _ = await asyncio.wait({serving, probing}, return_when=asyncio.FIRST_COMPLETED)
     if probing in done:
-        sys.stdout.write(f"READY {json.dumps({'port': port})}\n")
-        sys.stdout.flush()
+        announce_ready({"port": port})
     else:
         probing.cancel()
     await serving

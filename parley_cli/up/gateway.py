@@ -1,8 +1,8 @@
 """`parley gateway`: Envoy and the web client's server, without the rest."""
 
-import json
 import sys
 
+from grpc_kit.process import announce_ready
 from parley_cli.settings import Settings
 from parley_cli.up.data_folder import DataFolder
 from parley_cli.up.plan import check_public_port, gateway_parts
@@ -37,8 +37,7 @@ def run_gateway(settings: Settings) -> None:
     with stop_on_signals(supervisor):
         try:
             if supervisor.start():
-                sys.stdout.write(f"READY {json.dumps({'port': settings.port})}\n")
-                sys.stdout.flush()
+                announce_ready({"port": settings.port})
                 supervisor.run()
         finally:
             supervisor.stop()

@@ -32,18 +32,6 @@ _WATCH_SECONDS: Final = 3.0
 _LARGEST_OFFER_LINE: Final = 2_000
 """Bytes of an offer for each m-line."""
 
-_SENT: Final = """async () => {
-  const rids = {};
-  for (const connection of parleyTest.connections) {
-    if (connection.connectionState !== 'connected') continue;
-    for (const stats of (await connection.getStats()).values()) {
-      if (stats.type === 'outbound-rtp' && stats.rid) rids[stats.rid] = stats.framesEncoded ?? 0;
-    }
-  }
-  return rids;
-}"""
-_SEEN_HEIGHT: Final = """() => Math.max(0, ...[...document.querySelectorAll('[data-testid=tile] video[data-slot]')]
-  .map((video) => video.videoHeight))"""
 _FORCE: Final = """({ codec, scalability }) => {
   const wanted = [`video/${codec}`, 'video/rtx'].map((name) => name.toLowerCase());
   const { setCodecPreferences } = RTCRtpTransceiver.prototype;
@@ -98,22 +86,18 @@ async def pair(fleet: Fleet) -> AsyncIterator[tuple[Person, Person]]:
 async def test_a_tile_gets_the_layer_of_its_size_and_the_others_are_not_encoded(pair: tuple[Person, Person]) -> None:
     ann, bob = pair
     await ann.press("Speaker layout")
-    await until(
-        lambda: _height(ann), lambda height: height == _CAMERA[1], within=_WARM_SECONDS, what="a large picture at first"
-    )
+    await until(ann.height, lambda height: height == _CAMERA[1], within=_WARM_SECONDS, what="a large picture at first")
     await ann.press("Gallery layout")
     await ann.page.set_viewport_size(_PHONE)
-    await until(lambda: _height(ann), lambda height: 0 < height < _CAMERA[1], what="a small picture in a small tile")
-    await until(lambda: _encoding(bob), lambda rids: "f" not in rids and "q" in rids, what="Bob stops his largest")
+    await until(ann.height, lambda height: 0 < height < _CAMERA[1], what="a small picture in a small tile")
+    await until(bob.encoding, lambda rids: "f" not in rids and "q" in rids, what="Bob stops his largest")
 
     await ann.page.set_viewport_size(_DESKTOP)
     await asyncio.sleep(_SETTLE_SECONDS)
     await ann.press("Speaker layout")
-    await until(
-        lambda: _height(ann), lambda height: height == _CAMERA[1], within=_SWITCH_SECONDS, what="the large picture"
-    )
+    await until(ann.height, lambda height: height == _CAMERA[1], within=_SWITCH_SECONDS, what="the large picture")
     await ann.sees(bob)
-    assert "f" in await _encoding(bob)
+    assert "f" in await bob.encoding()
 
 
 async def test_the_offer_is_small(pair: tuple[Person, Person]) -> None:
@@ -213,16 +197,3 @@ async def _goes_on(viewer: Person, other: Person) -> None:
     await asyncio.sleep(_WATCH_SECONDS)
     seen = await viewer.followed(other)
     assert seen.changes > _WATCH_SECONDS, f"{viewer.name} sees {other.name} freeze: {seen}"
-
-
-async def _height(person: Person) -> int:
-    height: int = await person.page.evaluate(_SEEN_HEIGHT)
-    return height
-
-
-async def _encoding(person: Person) -> set[str]:
-    """The encodings of which frames were encoded in the last second."""
-    before: dict[str, Any] = await person.page.evaluate(_SENT)
-    await asyncio.sleep(1)
-    now: dict[str, Any] = await person.page.evaluate(_SENT)
-    return {rid for rid, frames in now.items() if frames > before.get(rid, 0)}

@@ -277,6 +277,18 @@ class Person:
         sums: dict[str, float] = await self._evaluate("parleyTest.inbound()")
         return sums
 
+    async def height(self) -> int:
+        """Lines of the largest picture of somebody else."""
+        lines: int = await self._evaluate("parleyTest.height()")
+        return lines
+
+    async def encoding(self) -> set[str]:
+        """RTP stream ids of the encodings of which frames are encoded, within a second."""
+        before: dict[str, int] = await self._evaluate("parleyTest.encoded()")
+        await asyncio.sleep(1)
+        now: dict[str, int] = await self._evaluate("parleyTest.encoded()")
+        return {rid for rid, frames in now.items() if frames > before.get(rid, 0)}
+
     async def sees_text(self, pattern: str, *, within: float = 15) -> None:
         """Wait until a text that matches is visible."""
         locator = self.page.get_by_text(re.compile(pattern, re.IGNORECASE)).locator("visible=true").first

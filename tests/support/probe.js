@@ -155,8 +155,24 @@
     return sums;
   };
 
+  /** Lines of the largest picture of somebody else. */
+  const height = () => Math.max(0, ...[...document.querySelectorAll('[data-testid=tile] video[data-slot]')]
+    .map((video) => video.videoHeight));
+
+  /** Frames encoded so far, by the encoding's RTP stream id. */
+  const encoded = async () => {
+    const rids = {};
+    for (const connection of connections) {
+      if (connection.connectionState !== 'connected') continue;
+      for (const report of (await connection.getStats()).values()) {
+        if (report.type === 'outbound-rtp' && report.rid) rids[report.rid] = report.framesEncoded ?? 0;
+      }
+    }
+    return rids;
+  };
+
   window.parleyTest = {
-    connections, offers, read, paint, tiles, inbound, steadiness,
+    connections, offers, read, paint, tiles, inbound, height, encoded, steadiness,
     watch: (number) => { watched.set(number, watch(number)); return performance.now(); },
     follow: (number) => { followed.set(number, follow(number)); },
     followed: (number) => followed.get(number),
