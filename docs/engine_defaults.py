@@ -29,7 +29,7 @@ _PARTS: Final = {
     "Slots and tracks": ("slot.rs", "track.rs", "munger.rs", "reception.rs"),
     "Loss": ("loss.rs", "repair_wait.rs", "shard/retransmit.rs", "shard/control_out.rs"),
     "Sound": ("audio/loudest.rs", "audio/dominant.rs", "shard/audio.rs"),
-    "Feedback to senders": ("twcc/recorder.rs",),
+    "Feedback to senders": ("twcc/recorder.rs", "uplink.rs"),
     "Bandwidth": (
         "bandwidth/estimator.rs",
         "bandwidth/probe.rs",

@@ -1,9 +1,12 @@
 //! What a receiver of RTP keeps a source: extended sequence numbers, loss and jitter (RFC 3550 appendix A).
 
 use crate::clock::{Micros, SECOND};
+use crate::delay_floor::DelayFloor;
 
 /// A jump further than this is a new stream (RFC 3550 appendix A.1, `MAX_DROPOUT`).
 const MAX_JUMP: u16 = 3_000;
+/// A queue that a sender with congestion control has filled is empty again in so long; what stays longer is a longer way.
+const STRETCH: Micros = SECOND;
 
 /// What a sequence number tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub(crate) struct LossReport {
 }
 
 /// Reception of one source.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reception {
     started: bool,
     highest: u64,
@@ -39,8 +42,29 @@ pub(crate) struct Reception {
     /// Sixteenths of a timestamp unit.
     jitter: u64,
     transit: Option<u32>,
+    /// Transit since the last leap, and its floor, in timestamp units.
+    delay: i64,
+    floor: DelayFloor,
     /// The number after a stray packet; a second packet in sequence proves a restart.
     restart_at: Option<u16>,
+}
+
+impl Default for Reception {
+    fn default() -> Self {
+        Self {
+            started: false,
+            highest: 0,
+            base: 0,
+            received: 0,
+            received_at_report: 0,
+            expected_at_report: 0,
+            jitter: 0,
+            transit: None,
+            delay: 0,
+            floor: DelayFloor::new(STRETCH),
+            restart_at: None,
+        }
+    }
 }
 
 impl Reception {
@@ -99,17 +123,24 @@ impl Reception {
         self.started && sequence <= self.highest
     }
 
-    /// Takes note of a packet's timing (appendix A.8).
-    pub(crate) fn time(&mut self, timestamp: u32, arrival: Micros, clock_rate: u32) {
-        let arrival = (arrival.wrapping_mul(u64::from(clock_rate)) / SECOND) as u32;
+    /// Takes note of a packet's timing (appendix A.8); returns how much longer it took than the fastest of late.
+    ///
+    /// None after a leap of the timestamps: what was fast before is no measure for what follows.
+    pub(crate) fn time(&mut self, timestamp: u32, now: Micros, clock_rate: u32) -> Option<Micros> {
+        let arrival = (now.wrapping_mul(u64::from(clock_rate)) / SECOND) as u32;
         let transit = arrival.wrapping_sub(timestamp);
-        if let Some(previous) = self.transit.replace(transit) {
-            let difference = u64::from(transit.wrapping_sub(previous).cast_signed().unsigned_abs());
+        let previous = self.transit.replace(transit)?;
+        let change = transit.wrapping_sub(previous).cast_signed();
+        let difference = u64::from(change.unsigned_abs());
+        if difference >= u64::from(clock_rate) {
             // A pause, a switch of the source's camera: no jitter of the network.
-            if difference < u64::from(clock_rate) {
-                self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
-            }
+            (self.delay, self.floor) = (0, DelayFloor::new(STRETCH));
+            return None;
         }
+        self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
+        self.delay += i64::from(change);
+        let wait = self.floor.excess(now, self.delay);
+        Some(wait.cast_unsigned() * SECOND / u64::from(clock_rate))
     }
 
     /// The figures since the previous report (appendix A.3); None before the first packet.
@@ -195,5 +226,17 @@ mod tests {
         }
         assert_eq!(steady.jitter(), 0);
         assert!((400..=480).contains(&unsteady.jitter()), "{}", unsteady.jitter());
+    }
+
+    #[test]
+    fn a_wait_is_what_exceeds_the_fastest_of_late() {
+        let mut reception = Reception::default();
+        let mut wait = |n: u32, late: Micros| reception.time(n.wrapping_mul(960), u64::from(n) * 20_000 + late, 48_000);
+        assert_eq!(
+            [wait(0, 5_000), wait(1, 5_000), wait(2, 65_000), wait(3, 15_000)],
+            [None, Some(0), Some(60_000), Some(10_000)]
+        );
+        assert_eq!([wait(4, 1_000), wait(5, 5_000)], [Some(0), Some(4_000)]);
+        assert_eq!([wait(6, 3 * SECOND), wait(7, 3 * SECOND)], [None, Some(0)], "the sender's clock has leapt");
     }
 }

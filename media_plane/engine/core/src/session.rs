@@ -18,6 +18,7 @@ use crate::slab::Key;
 use crate::slot::Slot;
 use crate::srtp::{InboundContext, InboundControl, InboundStream, OutboundContext, OutboundControl, SrtpProfile};
 use crate::twcc::FeedbackRecorder;
+use crate::uplink::Uplink;
 use crate::wire::extension::{ExtensionIds, ExtensionKind};
 
 /// Streams and RTCP senders a session may have. Only a participant with keys can add one.
@@ -79,6 +80,7 @@ pub(crate) struct Session {
     /// Next transport-wide sequence number.
     pub transport_sequence: u16,
     pub arrivals: FeedbackRecorder,
+    pub uplink: Uplink,
     /// What the way to the client carries.
     pub bandwidth: Estimator,
     pub pacer: Pacer,
@@ -129,6 +131,7 @@ impl Session {
             control_ssrc: numbers as u32,
             transport_sequence: (numbers >> 32) as u16,
             arrivals: FeedbackRecorder::default(),
+            uplink: Uplink::default(),
             bandwidth: Estimator::default(),
             pacer: Pacer::default(),
             next_report: now + SECOND,

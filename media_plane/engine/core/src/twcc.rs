@@ -8,6 +8,7 @@ mod recorder;
 mod tests;
 
 use crate::wire::bytes::{u8_at, u16_at, u24_at, u32_at};
+pub(crate) use recorder::ALL;
 pub use recorder::FeedbackRecorder;
 
 /// Arrival times are counted in ticks of 250 microseconds.

@@ -2,7 +2,7 @@
 
 mod sim;
 
-use parley_engine_core::clock::{MILLISECOND, SECOND};
+use parley_engine_core::clock::{MILLISECOND, Micros, SECOND};
 use sim::{Bursts, Conditions, Link, Meeting};
 
 const SLOT: &str = "5";
@@ -62,6 +62,34 @@ fn a_lost_packet_is_asked_for_about_once_on_a_long_way() {
         assert!((sent * 4 / 100..sent * 7 / 100).contains(&nacked), "seed {seed}: {nacked} of {sent}");
         assert!(repaired(&meeting) - before.1 >= sent as u32 * 4 / 100, "seed {seed}");
     }
+}
+
+/// Losses that a client is told in the time after its way has become such, in which it sends so many packets a frame; of how many
+/// that there are.
+fn told(packets_per_frame: u16, link: Link, time: Micros) -> (usize, usize) {
+    let mut meeting = two(7);
+    meeting.clients[0].sender.packets_per_frame = packets_per_frame;
+    meeting.run(3 * SECOND);
+    let address = meeting.clients[0].address;
+    meeting.network.up.insert(address, link);
+    let before = meeting.clients[0].heard.losses_reported;
+    meeting.run(time);
+    (meeting.clients[0].heard.losses_reported - before, meeting.network.up[&address].lost.len())
+}
+
+#[test]
+fn losses_by_chance_are_told_only_to_senders_that_could_send_less() {
+    let lossy = || Link { bursts: Some(Bursts { begin: 1_000, end: 0, loss: 200 }), ..Link::default() };
+    let (small, large) = (told(1, lossy(), 10 * SECOND), told(12, lossy(), 10 * SECOND));
+    assert!(small.0 == 0 && small.1 > 100, "{small:?}");
+    assert!(large.0 * 10 > large.1 * 9 && large.1 > 500, "{large:?}");
+}
+
+#[test]
+fn losses_of_a_queue_that_fills_are_told() {
+    // Half of what sound and a small picture take.
+    let (told, lost) = told(1, Link::limited(&[(0, 80_000)]), 1_500 * MILLISECOND);
+    assert!(told * 2 > lost && lost > 20, "{told} of {lost}");
 }
 
 #[test]

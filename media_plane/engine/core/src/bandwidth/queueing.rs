@@ -2,9 +2,9 @@
 
 use super::feedback::PacketResult;
 use crate::clock::{Micros, SECOND};
+use crate::delay_floor::DelayFloor;
 
-/// The floor is the least delay of this and the previous stretch of time: long enough to see the way empty, short enough
-/// for clocks that drift (50 ppm: 0.5 ms) and ways that change.
+/// Long enough to see the way empty, short enough for clocks that drift (50 ppm: 0.5 ms) and ways that change.
 const STRETCH: Micros = 10 * SECOND;
 /// A standing delay above this that has risen from report to report so often is a queue that overflows soon. In microseconds.
 /// Jitter is not mistaken for it, because even the least delayed packet of each report has to wait.
@@ -14,9 +14,8 @@ const SURGE_REPORTS: u32 = 2;
 /// The floor, and the delay above it.
 #[derive(Debug)]
 pub(super) struct QueueingDelay {
-    /// Least one-way delay of the previous stretch and of this one, in microseconds between two clocks.
-    floors: [i64; 2],
-    began: Micros,
+    /// In microseconds between two clocks.
+    floor: DelayFloor,
     least: i64,
     mean: i64,
     falls: bool,
@@ -26,7 +25,7 @@ pub(super) struct QueueingDelay {
 
 impl Default for QueueingDelay {
     fn default() -> Self {
-        Self { floors: [i64::MAX; 2], began: 0, least: 0, mean: 0, falls: false, rises: 0 }
+        Self { floor: DelayFloor::new(STRETCH), least: 0, mean: 0, falls: false, rises: 0 }
     }
 }
 
@@ -44,23 +43,16 @@ impl QueueingDelay {
         if count == 0 {
             return;
         }
-        if now.saturating_sub(self.began) >= STRETCH {
-            self.began = now;
-            self.floors = [self.floors[1], i64::MAX];
-        }
-        self.floors[1] = self.floors[1].min(least);
-        let floor = self.floors[0].min(self.floors[1]);
-        let standing = least - floor;
+        let standing = self.floor.excess(now, least);
         self.rises = if standing > self.least { self.rises.saturating_add(1) } else { 0 };
         self.falls = standing < self.least;
         self.least = standing;
-        self.mean = sum / count - floor;
+        self.mean = sum / count - (least - standing);
     }
 
     /// What waits now is no queue: the way is longer.
     pub(super) fn rebase(&mut self) {
-        let longer = self.floors[0].min(self.floors[1]).saturating_add(self.least);
-        self.floors = [longer; 2];
+        self.floor.raise(self.least);
         self.mean -= self.least;
         self.least = 0;
         self.rises = 0;

@@ -119,7 +119,10 @@ impl Shard {
             let media = session.tracks.iter().find_map(|key| self.tracks.get(*key)?.ssrc).unwrap_or_default();
             let sender = session.control_ssrc;
             let sent = send_control(session, &mut self.outbox, network, |writer, session| {
-                session.arrivals.write_report(writer, sender, media, now)
+                session.arrivals.tell(session.uplink.told());
+                session.arrivals.write_report(writer, sender, media, now)?;
+                while session.arrivals.write_report(writer, sender, media, now).is_some() {}
+                Some(())
             });
             if !sent {
                 return;

@@ -46,6 +46,8 @@ struct Arrived {
     gap: u64,
     recovered: bool,
     restarted: bool,
+    /// How much longer than others of its encoding it was on the way.
+    wait: Option<Micros>,
 }
 
 impl Shard {
@@ -146,6 +148,10 @@ fn accept(
     let track_entry = tracks.get_mut(track).ok_or(Refusal::UnknownStream)?;
     let publication = publications.get(track_entry.publication).ok_or(Refusal::UnknownStream)?;
     let arrived = arrival.deliver(session, publication, track_entry)?;
+    session.uplink.arrived(now, len);
+    if let Some(wait) = arrived.wait {
+        session.uplink.waited(wait);
+    }
     Ok(Accepted { track, arrived, skipped })
 }
 
@@ -230,7 +236,7 @@ impl Incoming<'_> {
                 sequence
             }
             Arrival::Newest { sequence, gap } => {
-                track.reception.time(self.header.timestamp, self.now, track.clock_rate);
+                arrived.wait = track.reception.time(self.header.timestamp, self.now, track.clock_rate);
                 track.last_packet = Some(TimestampAnchor { timestamp: self.header.timestamp, at: self.now });
                 arrived.gap = gap;
                 track.went_on(self.now, sequence, gap);

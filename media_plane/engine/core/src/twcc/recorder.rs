@@ -18,6 +18,8 @@ const TWO_BIT_FLAG: u16 = 0x4000;
 const ONE_BIT_CAPACITY: usize = 14;
 const TWO_BIT_CAPACITY: usize = 7;
 const MAX_RUN: usize = 0x1fff;
+/// All missing packets, in the measure of [`FeedbackRecorder::tell`].
+pub(crate) const ALL: u16 = 256;
 
 /// Remembers when the packets of one session arrived, by transport-wide sequence number, and reports it.
 ///
@@ -30,6 +32,9 @@ pub struct FeedbackRecorder {
     unreported: bool,
     last_report_us: u64,
     feedback_count: u8,
+    /// Which share of the losses is told, in 256ths, and what has come together of it since one was told.
+    told: u16,
+    owed: u16,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +62,8 @@ struct Report {
     symbols: [Symbol; MAX_PACKETS],
     deltas: [i16; MAX_PACKETS],
     len: usize,
+    /// Where the next report begins.
+    next: u64,
 }
 
 impl Default for FeedbackRecorder {
@@ -69,7 +76,23 @@ impl FeedbackRecorder {
     /// Starts with nothing received.
     #[must_use]
     pub fn new() -> Self {
-        Self { arrivals: Vec::new(), range: None, unreported: false, last_report_us: 0, feedback_count: 0 }
+        Self {
+            arrivals: Vec::new(),
+            range: None,
+            unreported: false,
+            last_report_us: 0,
+            feedback_count: 0,
+            told: ALL,
+            owed: 0,
+        }
+    }
+
+    /// From now on reports tell so many 256ths of the missing packets, and leave out the others as if they had never been sent.
+    ///
+    /// To report them as received would be worse than a lie: libwebrtc's senders drop what is acknowledged from their history, so
+    /// that a NACK finds nothing.
+    pub fn tell(&mut self, share: u16) {
+        self.told = share.min(ALL);
     }
 
     /// Records that the packet with this transport-wide sequence number arrived; returns how many just before it have not, None when it is not
@@ -108,7 +131,7 @@ impl FeedbackRecorder {
 
     /// Appends one report; None when there is nothing to report or it does not fit.
     ///
-    /// One report covers 512 packets: call again until None to report everything.
+    /// One report covers 512 packets, or what lies between two that are left out: call again until None to report everything.
     pub fn write_report(
         &mut self,
         writer: &mut RtcpWriter<'_>,
@@ -124,9 +147,8 @@ impl FeedbackRecorder {
             writer.put_u32(media_ssrc)?;
             report.write(writer, feedback_count)
         })?;
-        let next = report.base + report.len as u64;
-        self.range = Some(Range { next, ..range });
-        self.unreported = next <= range.highest;
+        self.range = Some(Range { next: report.next, ..range });
+        self.unreported = report.next <= range.highest;
         self.feedback_count = feedback_count.wrapping_add(1);
         self.last_report_us = now_us;
         Some(())
@@ -137,14 +159,25 @@ impl FeedbackRecorder {
         (arrival.sequence_number == sequence_number).then_some(arrival.ticks)
     }
 
+    /// Whether the next missing packet is told.
+    fn is_told(&mut self) -> bool {
+        self.owed += self.told;
+        let told = self.owed >= ALL;
+        if told {
+            self.owed -= ALL;
+        }
+        told
+    }
+
     /// Collects as many packets as fit one report. None only if nothing in the range has arrived, which cannot be.
-    fn collect(&self, range: Range) -> Option<Report> {
-        let base = range.next;
-        let first = (base..=range.highest).find_map(|number| self.ticks(number))?;
-        let reference = first.div_euclid(TICKS_PER_REFERENCE);
+    fn collect(&mut self, range: Range) -> Option<Report> {
+        let (first, ticks) = (range.next..=range.highest).find_map(|number| Some((number, self.ticks(number)?)))?;
+        // Of those that are missing at the beginning, the last ones stand for as many as are told.
+        let base = first - (range.next..first).filter(|_| self.is_told()).count() as u64;
+        let reference = ticks.div_euclid(TICKS_PER_REFERENCE);
         let mut previous = reference * TICKS_PER_REFERENCE;
-        let mut report =
-            Report { base, reference, symbols: [Symbol::NotReceived; MAX_PACKETS], deltas: [0; MAX_PACKETS], len: 0 };
+        let (symbols, deltas) = ([Symbol::NotReceived; MAX_PACKETS], [0; MAX_PACKETS]);
+        let mut report = Report { base, reference, symbols, deltas, len: 0, next: base };
         let places = report.symbols.iter_mut().zip(&mut report.deltas);
         for ((symbol, delta), number) in places.zip(base..=range.highest) {
             if let Some(ticks) = self.ticks(number) {
@@ -153,8 +186,13 @@ impl FeedbackRecorder {
                 *delta = difference;
                 *symbol = if (0..=0xff).contains(&difference) { Symbol::SmallDelta } else { Symbol::LargeDelta };
                 previous = ticks;
+            } else if number > first && !self.is_told() {
+                // What is left out parts two reports.
+                report.next = number + 1;
+                break;
             }
             report.len += 1;
+            report.next = number + 1;
         }
         Some(report)
     }

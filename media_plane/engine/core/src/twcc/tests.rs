@@ -125,6 +125,40 @@ fn random_losses_survive_every_chunk_form() {
 }
 
 #[test]
+fn losses_that_are_not_told_are_in_no_report() {
+    let mut recorder = FeedbackRecorder::new();
+    recorder.tell(0);
+    record_all(&mut recorder, &[(10, 1_000), (11, 2_000), (13, 3_000), (16, 4_000)]);
+    let expected = [(10, Some(1_000)), (11, Some(2_000)), (13, Some(3_000)), (16, Some(4_000))];
+    assert_eq!(reported(&mut recorder, 0), (expected.to_vec(), vec![2, 1, 1]));
+    record_all(&mut recorder, &[(19, 5_000)]);
+    assert_eq!(reported(&mut recorder, 0).0, [(19, Some(5_000))], "nor those at the beginning");
+    recorder.record(18, 6_000);
+    assert_eq!(reported(&mut recorder, 0).0, [(18, Some(6_000)), (19, Some(5_000))], "it was only late");
+}
+
+#[test]
+fn a_share_of_the_losses_is_told() {
+    for share in [64, 128, 200, ALL] {
+        let mut recorder = FeedbackRecorder::new();
+        recorder.tell(share);
+        let (mut told, mut came) = (0, 0);
+        for number in 0..4_000_u16 {
+            if number % 5 > 0 {
+                recorder.record(number, u64::from(number) * 5_000);
+            }
+            if number % 40 == 39 {
+                let (arrivals, _) = reported(&mut recorder, 0);
+                told += arrivals.iter().filter(|arrival| arrival.1.is_none()).count();
+                came += arrivals.iter().filter(|arrival| arrival.1.is_some()).count();
+            }
+        }
+        let expected = 800 * usize::from(share) / usize::from(ALL);
+        assert!(told.abs_diff(expected) <= 2 && came == 3_200, "{told} of {expected}, {came}");
+    }
+}
+
+#[test]
 fn reports_are_due_at_intervals_while_packets_come() {
     let mut recorder = FeedbackRecorder::new();
     assert_eq!(recorder.due_us(), None);

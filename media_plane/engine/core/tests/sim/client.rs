@@ -36,6 +36,7 @@ pub struct Heard {
     pub nacked: usize,
     pub transport_feedback: usize,
     pub packets_reported: usize,
+    pub losses_reported: usize,
     pub receiver_reports: usize,
     pub sender_reports: Vec<(u32, SenderInfo)>,
     pub byes: usize,
@@ -526,8 +527,10 @@ impl Client {
                 }
                 RtcpPacket::TransportFeedback(feedback) => {
                     self.heard.transport_feedback += 1;
-                    self.heard.packets_reported +=
-                        feedback.packets().filter(|packet| packet.arrival_us.is_some()).count();
+                    let (came, lost): (Vec<_>, Vec<_>) =
+                        feedback.packets().partition(|packet| packet.arrival_us.is_some());
+                    self.heard.packets_reported += came.len();
+                    self.heard.losses_reported += lost.len();
                 }
                 RtcpPacket::ReceiverReport { reports, .. } => {
                     self.heard.receiver_reports += 1;
