@@ -16,7 +16,7 @@ use crate::srtp::{
     DtlsRole, InboundContext, InboundControl, InboundStream, MAX_OVERHEAD, OutboundContext, OutboundControl,
     OutboundStream, SrtpProfile, contexts_from_dtls,
 };
-use crate::twcc::FeedbackRecorder;
+use crate::twcc::{ALL, FeedbackRecorder};
 use crate::wire::demux::{DatagramKind, classify};
 use crate::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues, KINDS};
 use crate::wire::framing::{self, Frames};
@@ -376,6 +376,7 @@ pub fn twcc(data: &[u8]) {
         assert_eq!(feedback.packets().count(), usize::from(feedback.packet_count));
     }
     let mut recorder = FeedbackRecorder::new();
+    recorder.tell(data.first().map_or(ALL, |byte| 2 * u16::from(*byte)));
     let (mut sequence_number, mut arrival_us) = (0_u16, 0_u64);
     for pair in data.chunks_exact(2) {
         // Small steps with rare leaps in both directions.

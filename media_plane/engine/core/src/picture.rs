@@ -82,7 +82,8 @@ pub(crate) fn inspect(
         picture.starts_key_frame = descriptor.starts_key_frame();
         let numbers = picture.numbers.unwrap_or_default();
         picture.numbers = Some(PictureNumbers { frame_number: Some(descriptor.frame_number), ..numbers });
-        if matches!(format, Some(VideoFormat::Av1 | VideoFormat::H264))
+        // libwebrtc leaves the layers out of VP8 payloads that come with a descriptor, and AV1 and H.264 never have any.
+        if format != Some(VideoFormat::Vp9)
             && let Some(layer) = layer()
         {
             picture.layer = LayerMark {
@@ -189,6 +190,7 @@ impl PictureNumbers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::structure::tests::descriptor;
 
     #[test]
     fn numbers_read_are_those_written() {
@@ -206,6 +208,17 @@ mod tests {
         };
         numbers.write_to(Some(VideoFormat::Vp8), &mut payload);
         assert_eq!(inspect(Some(VideoFormat::Vp8), &payload, None, None).numbers, Some(numbers));
+    }
+
+    #[test]
+    fn layers_that_a_payload_leaves_to_the_descriptor_are_read_there() {
+        let structure = Structure::parse(&descriptor()).unwrap();
+        let layer = |format, payload: &[u8]| inspect(Some(format), payload, Some(&[6, 0, 1]), Some(&structure)).layer;
+        let told = LayerMark { temporal: 1, switch: SwitchPoint::ThisLayer, ..LayerMark::default() };
+        // Chromium's VP8 beside a descriptor: a partition starts, and no more.
+        assert_eq!(layer(VideoFormat::Vp8, &[0x10, 0x31]), told);
+        assert_eq!(layer(VideoFormat::Av1, &[0x10, 0x31]), told);
+        assert_eq!(layer(VideoFormat::Vp9, &[0x08, 0x31]), LayerMark::default(), "it always tells its own");
     }
 
     #[test]

@@ -176,7 +176,7 @@ fn skip_chains(bits: &mut BitReader<'_>, targets: usize, templates: usize) -> Op
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Writes numbers bit by bit.
@@ -198,7 +198,7 @@ mod tests {
     }
 
     /// Two spatial layers of two temporal layers each, as L2T2 has them: 320x180 and 640x360, a decode target each, one chain.
-    fn descriptor() -> Vec<u8> {
+    pub(crate) fn descriptor() -> Vec<u8> {
         let mut bits = Bits::default();
         bits.put(1, 1).put(0, 1).put(5, 6).put(7, 16);
         bits.put(0b1_0000, 5).put(5, 6).put(3, 5);
