@@ -1,5 +1,7 @@
 """Pictures and sound on bad networks, in real Chromium: `python -m benchmarks.loss [--seconds 60] [--cells CELL ...]`.
 
+With `--peer janus` the same of a call on Janus, whose windows hold a page of ours with one encoding of the camera.
+
 Holds one call of two windows; one of them sits behind a relay that loses and delays. A cell (`5%/20ms/down`) is a
 kind of loss, a round-trip time and a direction: `up` is what the window behind the relay sends (the other one watches
 it), `down` is what it receives, `both` is both ways. Frozen time comes from a counter burnt into the picture,
@@ -15,6 +17,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from benchmarks.call import Call, open_call
+from benchmarks.peers import windows
+from benchmarks.peers.janus import Janus
+from benchmarks.peers.network import connected_namespaces, enter_namespace
+from benchmarks.peers.peer import Peer
 from parley_cli.bench.conditions import conditions
 from tests.support.browser import Person
 from tests.support.impairment import CLEAR, Impairment
@@ -97,11 +103,11 @@ async def _view(viewer: Person, other: Person, seconds: float) -> Mapping[str, f
     }
 
 
-async def main(cells: list[Cell], seconds: float) -> None:
-    """Starts a product, measures all cells and takes it away again."""
-    before = conditions()
+async def main(cells: list[Cell], seconds: float, peer: Peer | None) -> None:
+    """Starts the product or another server, measures all cells and takes it away again."""
+    before = {**conditions(), "peer": {"name": peer.name, **peer.conditions()} if peer else None}
     results = []
-    async with open_call(_CAMERA) as call:
+    async with windows.open_call(peer, _CAMERA) if peer else open_call(_CAMERA) as call:
         for cell in cells:
             results.append(await measure(call, cell, seconds))
             print(json.dumps(results[-1]), file=sys.stderr, flush=True)
@@ -112,6 +118,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--cells", nargs="*", choices=[cell.name for cell in CELLS], metavar="CELL")
+    parser.add_argument("--peer", choices=["janus"])
     options = parser.parse_args()
     chosen = [cell for cell in CELLS if not options.cells or cell.name in options.cells]
-    asyncio.run(main(chosen, options.seconds))
+    if not options.peer:
+        asyncio.run(main(chosen, options.seconds, None))
+    else:
+        enter_namespace("benchmarks.loss")
+        with connected_namespaces() as network:
+            asyncio.run(main(chosen, options.seconds, Janus(network)))

@@ -15,9 +15,8 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from benchmarks.peers.load import Load
 from benchmarks.peers.network import Network
-from benchmarks.peers.peer import Entered, Member, Server
+from benchmarks.peers.peer import Clients, Entered, Member, Server
 from benchmarks.peers.server_process import ServerProcess
 from parley_cli.errors import CommandError
 from parley_cli.ports import free_port
@@ -77,7 +76,7 @@ class Janus:
         }
 
     @asynccontextmanager
-    async def running(self, load: Load, *, whole: bool) -> AsyncIterator[Server]:  # noqa: ARG002 - it is one process
+    async def running(self, load: Clients, *, whole: bool) -> AsyncIterator[Server]:  # noqa: ARG002 - it is one process
         """Starts it; everything that it is runs in one process."""
         with tempfile.TemporaryDirectory(prefix="parley-janus-") as folder:
             port = free_port()
@@ -105,7 +104,7 @@ class Janus:
 
 
 class _JanusServer:
-    def __init__(self, load: Load, url: str, pid: int) -> None:
+    def __init__(self, load: Clients, url: str, pid: int) -> None:
         self._load = load
         self._url = url
         self.pids = [pid]

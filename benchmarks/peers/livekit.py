@@ -16,10 +16,10 @@ from urllib.parse import urlencode
 import jwt
 from livekit.protocol import models, rtc
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
-from benchmarks.peers.load import Load
 from benchmarks.peers.network import Network
-from benchmarks.peers.peer import SOURCES, Entered, Kind, Member, Server
+from benchmarks.peers.peer import SOURCES, Clients, Entered, Kind, Member, Server
 from benchmarks.peers.server_process import ServerProcess
 from parley_cli.errors import CommandError
 from parley_cli.ports import free_port
@@ -59,7 +59,7 @@ class LiveKit:
         }
 
     @asynccontextmanager
-    async def running(self, load: Load, *, whole: bool) -> AsyncIterator[Server]:  # noqa: ARG002 - it is one process
+    async def running(self, load: Clients, *, whole: bool) -> AsyncIterator[Server]:  # noqa: ARG002 - it is one process
         """Starts it; everything that it is runs in one process."""
         with tempfile.TemporaryDirectory(prefix="parley-livekit-") as folder:
             port = free_port()
@@ -77,7 +77,7 @@ class LiveKit:
 
 
 class _LiveKitServer:
-    def __init__(self, load: Load, url: str, pid: int) -> None:
+    def __init__(self, load: Clients, url: str, pid: int) -> None:
         self._load = load
         self._url = url
         self.pids = [pid]
@@ -109,7 +109,7 @@ class _LiveKitServer:
 class LiveKitConnection:
     """One member on one WebSocket, with one peer connection each way."""
 
-    def __init__(self, load: Load, member: Member) -> None:
+    def __init__(self, load: Clients, member: Member) -> None:
         self.receiver = f"{member.id}-receiver"
         self._sender = f"{member.id}-sender"
         self._load = load
@@ -158,7 +158,7 @@ class LiveKitConnection:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._socket:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ConnectionClosed):
                 await self._send(rtc.SignalRequest(leave=rtc.LeaveRequest()))
                 await self._socket.close()
 

@@ -13,9 +13,8 @@ from typing import Any, Final
 
 from grpc import aio
 
-from benchmarks.peers.load import Load
 from benchmarks.peers.network import Network
-from benchmarks.peers.peer import Entered, Member, Server
+from benchmarks.peers.peer import Clients, Entered, Member, Server
 from grpc_kit.channel import open_channel
 from media_plane.bots.client import create_meeting
 from parley.identity.v1 import identity_service_pb2
@@ -50,7 +49,7 @@ class Parley:
         return {"version": versions()["parley-server"], "settings": {}}
 
     @asynccontextmanager
-    async def running(self, load: Load, *, whole: bool) -> AsyncIterator[Server]:
+    async def running(self, load: Clients, *, whole: bool) -> AsyncIterator[Server]:
         """Starts a media node, or all of the product."""
         media = {"PARLEY_MEDIA_ADDRESSES": json.dumps([self._network.server_address])}
         if whole:
@@ -84,7 +83,7 @@ class Parley:
 class _Node:
     """A media node, driven as the control plane drives it."""
 
-    def __init__(self, load: Load, sfu: Any, pid: int) -> None:  # noqa: ANN401 - a stub
+    def __init__(self, load: Clients, sfu: Any, pid: int) -> None:  # noqa: ANN401 - a stub
         self._load = load
         self._sfu = sfu
         self.pids = [pid]
@@ -123,7 +122,7 @@ class _Node:
 class _Product:
     """The product as its users meet it: gRPC through Envoy."""
 
-    def __init__(self, load: Load, target: str, pids: Sequence[int]) -> None:
+    def __init__(self, load: Clients, target: str, pids: Sequence[int]) -> None:
         self._load = load
         self._target = target
         self.pids = pids
@@ -160,7 +159,7 @@ class _Product:
 
 
 class _Participant:
-    def __init__(self, load: Load, member: Member, target: str, token: str) -> None:
+    def __init__(self, load: Clients, member: Member, target: str, token: str) -> None:
         self._load = load
         self._member = member
         self._token = token
@@ -214,7 +213,7 @@ async def _guest_token(target: str, meeting: str, passcode: str) -> str:
         await channel.close()
 
 
-async def make_offer(load: Load, member: Member) -> Mapping[str, Any]:
+async def make_offer(load: Clients, member: Member) -> Mapping[str, Any]:
     """Makes the offer of a member: one connection both ways."""
     receives = member.receives or {}
     slots = {f"{kind}_slots": count for kind, count in receives.items()}

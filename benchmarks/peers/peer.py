@@ -5,8 +5,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
-from benchmarks.peers.load import Load
-
 Kind = Literal["audio", "video"]
 
 SOURCES: Final[Mapping[Kind, str]] = {"audio": "microphone", "video": "camera"}
@@ -47,6 +45,13 @@ class Entered:
     receiver: str
 
 
+class Clients(Protocol):
+    """What makes connections for members: the load client, or browser windows."""
+
+    async def ask(self, operation: str, **fields: Any) -> Mapping[str, Any]:  # noqa: ANN401 - JSON
+        """Does one thing for the client `id` and returns what came of it; see `LoadClients.ask`."""
+
+
 class Server(Protocol):
     """A running server."""
 
@@ -76,7 +81,7 @@ class Peer(Protocol):
     def conditions(self) -> Mapping[str, Any]:
         """Its version, and settings that are not its defaults."""
 
-    def running(self, load: Load, *, whole: bool) -> AbstractAsyncContextManager[Server]:
+    def running(self, load: Clients, *, whole: bool) -> AbstractAsyncContextManager[Server]:
         """Starts it.
 
         Args:
