@@ -6,21 +6,23 @@ use crate::clock::Micros;
 /// The floor of delays in any unit: the least of this and the previous stretch of time.
 #[derive(Debug)]
 pub(crate) struct DelayFloor {
-    stretch: Micros,
     /// Least delay of the previous stretch and of this one.
     stretches: [i64; 2],
     began: Micros,
 }
 
-impl DelayFloor {
-    /// Knows no delay yet. The stretch should be long enough to see the way empty, and short enough for ways that change.
-    pub(crate) fn new(stretch: Micros) -> Self {
-        Self { stretch, stretches: [i64::MAX; 2], began: 0 }
+impl Default for DelayFloor {
+    fn default() -> Self {
+        Self { stretches: [i64::MAX; 2], began: 0 }
     }
+}
 
+impl DelayFloor {
     /// Takes note of a delay and returns by how much it exceeds the floor.
-    pub(crate) fn excess(&mut self, now: Micros, delay: i64) -> i64 {
-        if now.saturating_sub(self.began) >= self.stretch {
+    ///
+    /// `stretch` should be long enough to see the way empty, and short enough for ways that change; the same at each call.
+    pub(crate) fn excess(&mut self, now: Micros, delay: i64, stretch: Micros) -> i64 {
+        if now.saturating_sub(self.began) >= stretch {
             self.began = now;
             self.stretches = [self.stretches[1], i64::MAX];
         }

@@ -31,7 +31,7 @@ pub(crate) struct LossReport {
 }
 
 /// Reception of one source.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Reception {
     started: bool,
     highest: u64,
@@ -47,24 +47,6 @@ pub(crate) struct Reception {
     floor: DelayFloor,
     /// The number after a stray packet; a second packet in sequence proves a restart.
     restart_at: Option<u16>,
-}
-
-impl Default for Reception {
-    fn default() -> Self {
-        Self {
-            started: false,
-            highest: 0,
-            base: 0,
-            received: 0,
-            received_at_report: 0,
-            expected_at_report: 0,
-            jitter: 0,
-            transit: None,
-            delay: 0,
-            floor: DelayFloor::new(STRETCH),
-            restart_at: None,
-        }
-    }
 }
 
 impl Reception {
@@ -134,12 +116,12 @@ impl Reception {
         let difference = u64::from(change.unsigned_abs());
         if difference >= u64::from(clock_rate) {
             // A pause, a switch of the source's camera: no jitter of the network.
-            (self.delay, self.floor) = (0, DelayFloor::new(STRETCH));
+            (self.delay, self.floor) = (0, DelayFloor::default());
             return None;
         }
         self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
         self.delay += i64::from(change);
-        let wait = self.floor.excess(now, self.delay);
+        let wait = self.floor.excess(now, self.delay, STRETCH);
         Some(wait.cast_unsigned() * SECOND / u64::from(clock_rate))
     }
 

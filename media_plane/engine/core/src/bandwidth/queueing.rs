@@ -12,7 +12,7 @@ const SURGE: i64 = 50_000;
 const SURGE_REPORTS: u32 = 2;
 
 /// The floor, and the delay above it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct QueueingDelay {
     /// In microseconds between two clocks.
     floor: DelayFloor,
@@ -21,12 +21,6 @@ pub(super) struct QueueingDelay {
     falls: bool,
     /// Reports in a row in which the least delay rose.
     rises: u32,
-}
-
-impl Default for QueueingDelay {
-    fn default() -> Self {
-        Self { floor: DelayFloor::new(STRETCH), least: 0, mean: 0, falls: false, rises: 0 }
-    }
 }
 
 impl QueueingDelay {
@@ -43,7 +37,7 @@ impl QueueingDelay {
         if count == 0 {
             return;
         }
-        let standing = self.floor.excess(now, least);
+        let standing = self.floor.excess(now, least, STRETCH);
         self.rises = if standing > self.least { self.rises.saturating_add(1) } else { 0 };
         self.falls = standing < self.least;
         self.least = standing;
