@@ -1,6 +1,6 @@
 """Pictures and sound on bad networks, in real Chromium: `python -m benchmarks.loss [--seconds 60] [--cells CELL ...]`.
 
-With `--peer janus` the same of a call on Janus, whose windows hold a page of ours with one encoding of the camera.
+With `--peer` the same of a call on Janus or LiveKit, whose windows hold a page of ours with one encoding of the camera.
 
 Holds one call of two windows; one of them sits behind a relay that loses and delays. A cell (`5%/20ms/down`) is a
 kind of loss, a round-trip time and a direction: `up` is what the window behind the relay sends (the other one watches
@@ -19,6 +19,7 @@ from typing import Any, Final
 from benchmarks.call import Call, open_call
 from benchmarks.peers import windows
 from benchmarks.peers.janus import Janus
+from benchmarks.peers.livekit import LiveKit
 from benchmarks.peers.network import connected_namespaces, enter_namespace
 from benchmarks.peers.peer import Peer
 from parley_cli.bench.conditions import conditions
@@ -37,6 +38,7 @@ _KINDS: Final = {
     "20%": Impairment(loss=0.20),
     "5% in bursts": Impairment(loss=0.05, burst=5),
 }
+_PEERS: Final = {"janus": Janus, "livekit": LiveKit}
 _ROUND_TRIPS: Final = (0.020, 0.150)
 _DIRECTIONS: Final = ("up", "down", "both")
 
@@ -118,7 +120,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--cells", nargs="*", choices=[cell.name for cell in CELLS], metavar="CELL")
-    parser.add_argument("--peer", choices=["janus"])
+    parser.add_argument("--peer", choices=_PEERS)
     options = parser.parse_args()
     chosen = [cell for cell in CELLS if not options.cells or cell.name in options.cells]
     if not options.peer:
@@ -126,4 +128,4 @@ if __name__ == "__main__":
     else:
         enter_namespace("benchmarks.loss")
         with connected_namespaces() as network:
-            asyncio.run(main(chosen, options.seconds, Janus(network)))
+            asyncio.run(main(chosen, options.seconds, _PEERS[options.peer](network)))

@@ -85,12 +85,14 @@ class SendTrack:
         ssrcs: Sequence[int] = (),
         rtx_ssrcs: Sequence[int] = (),
         rids: Sequence[str] = (),
+        nack: bool = False,
         muted: bool = False,
     ) -> Self:
         """Describe a track.
 
         `ssrcs` and `rtx_ssrcs` (paired by position) come from `a=ssrc` lines where the offer has them, `rids` from
-        `a=simulcast`; otherwise the engine learns them from the MID and RID extensions.
+        `a=simulcast`; otherwise the engine learns them from the MID and RID extensions. `nack`: lost packets may be
+        asked for (RFC 4585), agreed on for all of `payload_types`.
         """
 
 @final

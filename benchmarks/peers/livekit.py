@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -119,7 +119,7 @@ class LiveKitConnection:
         self._joined = asyncio.Event()
         self._offered = asyncio.Event()
         self._published = asyncio.Semaphore(0)
-        self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._answered = asyncio.Event()
         # Candidates may come before the description that they belong to.
         self._early: list[str] = []
 
@@ -135,22 +135,22 @@ class LiveKitConnection:
         )
         self._socket = await connect(f"{url}/rtc?{query}", compression=None)
         self._tasks = [asyncio.create_task(self._read(self._socket)), asyncio.create_task(self._stay())]
-        await asyncio.wait_for(self._joined.wait(), _REPLY_SECONDS)
+        await self._reply(self._joined.wait())
 
     async def publish(self) -> str:
         """Announces the tracks, offers them and takes the answer; returns the load client."""
         for kind in self._member.sends:
             await self._send(rtc.SignalRequest(add_track=add_track(kind)))
         for _ in self._member.sends:
-            await asyncio.wait_for(self._published.acquire(), _REPLY_SECONDS)
+            await self._reply(self._published.acquire())
         offer = await self._load.ask("offer", id=self._sender, send=self._member.track_operations)
         await self._send(rtc.SignalRequest(offer=rtc.SessionDescription(type="offer", sdp=offer["sdp"])))
-        await self._load.ask("answer", id=self._sender, sdp=await asyncio.wait_for(self._answer, _REPLY_SECONDS))
+        await self._reply(self._answered.wait())
         return self._sender
 
     async def offered(self) -> None:
         """Waits until the server's first offer is answered."""
-        await asyncio.wait_for(self._offered.wait(), _REPLY_SECONDS)
+        await self._reply(self._offered.wait())
 
     async def close(self) -> None:
         """Leaves, and closes the connection."""
@@ -161,6 +161,20 @@ class LiveKitConnection:
             with contextlib.suppress(OSError, ConnectionClosed):
                 await self._send(rtc.SignalRequest(leave=rtc.LeaveRequest()))
                 await self._socket.close()
+
+    async def _reply(self, arrival: Coroutine[Any, Any, object]) -> None:
+        waiting = asyncio.create_task(arrival)
+        try:
+            # A task that fails will bring no reply: what it has failed of is the news.
+            watched = [waiting, *self._tasks]
+            done, _ = await asyncio.wait(watched, timeout=_REPLY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                message = f"LiveKit does not answer {self._member.id} within {_REPLY_SECONDS:.0f} s."
+                raise CommandError(message)
+            for task in done:
+                task.result()
+        finally:
+            waiting.cancel()
 
     async def _send(self, request: rtc.SignalRequest) -> None:
         assert self._socket  # noqa: S101 - only called when open
@@ -183,7 +197,9 @@ class LiveKitConnection:
             case "track_published":
                 self._published.release()
             case "answer":
-                self._answer.set_result(response.answer.sdp)
+                # Before candidates are read: a browser refuses those of a description that it has not got.
+                await self._load.ask("answer", id=self._sender, sdp=response.answer.sdp)
+                self._answered.set()
             case "offer":
                 await self._accept(response.offer)
             case "trickle":

@@ -109,6 +109,7 @@ def session_parameters(agreement: Agreement, participant_id: str) -> SessionPara
             ssrcs=[] if track.media.ssrc is None else [track.media.ssrc],
             rtx_ssrcs=[] if track.media.rtx_ssrc is None else [track.media.rtx_ssrc],
             rids=track.media.rids,
+            nack=all("nack" in each.feedback for each in track.media.formats),
             muted=track.muted,
         )
         for mid, track in agreement.tracks.items()

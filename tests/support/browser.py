@@ -62,7 +62,8 @@ class Steadiness:
     Attributes:
         seconds: Time watched.
         frames: New pictures in that time.
-        freezes: Gaps of more than three usual ones, or 150 ms more than a usual one (as WebRTC's freezeCount counts).
+        freezes: Gaps of more than three usual ones, or 150 ms more than a usual one (as WebRTC's freezeCount counts);
+            usual is the median, or the mean where the page was too busy to see each frame.
         frozen_share: Share of the time that lies in those gaps.
         longest_freeze: The longest of them in seconds.
     """

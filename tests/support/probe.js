@@ -103,20 +103,22 @@
 
   /** Notes when each new frame of one number's picture was presented; see `steadiness`. */
   const watch = (number) => {
-    const seen = { times: [], counters: [], video: null, stopped: false };
-    const look = (now, video) => {
+    const seen = { times: [], counter: -1, presented: 0, video: null, stopped: false };
+    // A page that is busy is called for one frame of several: the browser counts them all.
+    const look = ({ presentationTime, presentedFrames }, video, before) => {
       if (seen.stopped || video !== seen.video) return;
       const picture = read(video);
-      if (picture?.number === number && picture.counter !== seen.counters.at(-1)) {
-        seen.times.push(now);
-        seen.counters.push(picture.counter);
+      if (picture?.number === number && picture.counter !== seen.counter) {
+        seen.times.push(presentationTime);
+        seen.counter = picture.counter;
+        seen.presented += presentedFrames - (before ?? presentedFrames - 1);
       }
-      video.requestVideoFrameCallback((at) => look(at, video));
+      video.requestVideoFrameCallback((_, frame) => look(frame, video, presentedFrames));
     };
     const find = () => {
       if (seen.stopped) return;
       const video = [...document.querySelectorAll('[data-testid=tile] video')].find((one) => read(one)?.number === number);
-      if (video && video !== seen.video) { seen.video = video; video.requestVideoFrameCallback((at) => look(at, video)); }
+      if (video && video !== seen.video) { seen.video = video; video.requestVideoFrameCallback((_, frame) => look(frame, video)); }
       setTimeout(find, 100);
     };
     find();
@@ -130,10 +132,11 @@
     seen.stopped = true;
     const until = performance.now();
     const gaps = [...seen.times, until].map((time, at, all) => time - (at ? all[at - 1] : from));
-    const usual = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? 0;
+    const median = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? 0;
+    const usual = Math.min(median, (until - from) / Math.max(1, seen.presented));
     const freezes = gaps.filter((gap) => gap > Math.max(3 * usual, usual + 150));
     return {
-      elapsed: until - from, frames: seen.times.length, usual, freezes: freezes.length,
+      elapsed: until - from, frames: seen.presented, usual, freezes: freezes.length,
       frozen: freezes.reduce((sum, gap) => sum + gap, 0), longest: Math.max(0, ...freezes),
     };
   };

@@ -150,7 +150,9 @@ def _stream(agreement: Agreement, media: OfferedMedia) -> Iterator[str]:
 def _format(each: Format, kind: MediaKind, *, sends: bool) -> Iterator[str]:
     channels = f"/{each.channels}" if kind == "audio" else ""
     yield f"a=rtpmap:{each.payload_type} {each.name}/{each.clock_rate}{channels}"
-    for feedback in each.feedback:
+    # The node asks for lost sound, but is not asked: it repeats each frame in the packets after it.
+    unknown = () if kind == "video" or sends else ("nack",)
+    for feedback in (known for known in each.feedback if known not in unknown):
         yield f"a=rtcp-fb:{each.payload_type} {feedback}"
     fmtp = _opus_fmtp(each) if each.name.upper() == "OPUS" else each.fmtp
     if kind == "video" and sends:

@@ -53,7 +53,7 @@ EXTENSIONS: Final[Mapping[MediaKind, Mapping[str, str]]] = {
 """The engine's name of each extension it reads or writes, by URI."""
 
 FEEDBACK: Final[Mapping[MediaKind, tuple[str, ...]]] = {
-    "audio": ("transport-cc",),
+    "audio": ("transport-cc", "nack"),
     "video": ("goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"),
 }
 """The RTCP feedback that is agreed on where it is offered (RFC 4585, RFC 5104)."""

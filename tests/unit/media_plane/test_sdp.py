@@ -189,6 +189,15 @@ def test_declared_ssrcs_and_feedback_for_all_formats_are_read() -> None:
     assert offer.transport.fingerprints == (("sha-256", ":".join(["0A"] * 32)),)
 
 
+def test_sound_is_repeated_by_the_client_alone() -> None:
+    offer = SMALL.replace("a=rtpmap:111 opus/48000/2", "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 nack")
+    received = sections(write_answer(agreement(offer, {"0": False}), TRANSPORT))
+    assert not any("rtcp-fb:111 nack" in section for section in received)
+    agreed = agreement(offer.replace("a=recvonly", "a=sendonly"), {"0": False, "1": False})
+    (section,) = (each for each in sections(write_answer(agreed, TRANSPORT)) if each.startswith("m=audio"))
+    assert "a=rtcp-fb:111 nack\r\n" in section
+
+
 @pytest.mark.parametrize(("offered", "answered"), [("stereo=1", True), ("sprop-stereo=1", True), ("stereo=0", False)])
 def test_opus_is_stereo_where_the_client_speaks_of_it(offered: str, answered: bool) -> None:  # noqa: FBT001
     offer = SMALL.replace("opus/48000/2", f"opus/48000/2\r\na=fmtp:111 {offered}")

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { offered } from "./codecs";
+import { offered, withRepeatedSound } from "./codecs";
 
 /** What Chromium 156 lists, shortened to what matters. */
 const VIDEO = [
@@ -27,4 +27,12 @@ test("what a browser does not have is left out", () => {
 test("sound is Opus, with its redundancy", () => {
   const list = ["PCMU", "red", "telephone-event", "opus", "CN"].map((name) => ({ mimeType: `audio/${name}` }));
   expect(offered("audio", list).map(({ mimeType }) => mimeType)).toEqual(["audio/opus", "audio/red"]);
+});
+
+test("sound that is sent may be asked for again", () => {
+  const sdp = (direction: string) =>
+    `v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=${direction}\r\na=rtpmap:111 opus/48000/2\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=sendonly\r\na=rtpmap:96 VP8/90000\r\n`;
+  const rtpmap = "a=rtpmap:111 opus/48000/2\r\n";
+  expect(withRepeatedSound(sdp("sendonly"))).toBe(sdp("sendonly").replace(rtpmap, `${rtpmap}a=rtcp-fb:111 nack\r\n`));
+  expect(withRepeatedSound(sdp("recvonly"))).toBe(sdp("recvonly"));
 });

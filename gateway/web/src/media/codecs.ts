@@ -31,3 +31,15 @@ export function offered<T extends Codec>(kind: "audio" | "video", available: rea
   const kinds = kind === "audio" ? AUDIO : VIDEO;
   return kinds.flatMap((matches) => available.find(matches) ?? []);
 }
+
+/**
+ * An offer that says what browsers do without saying so: they send lost packets of sound again when they are asked (RFC 4585). It is
+ * for the node alone; the browser's own description stays as it made it.
+ */
+export function withRepeatedSound(sdp: string): string {
+  const isSound = (section: string) => section.startsWith("m=audio") && section.includes("\r\na=sendonly\r\n");
+  const sections = sdp.split(/^(?=m=)/m);
+  return sections
+    .map((one) => (isSound(one) ? one.replace(/^a=rtpmap:(\d+) .*\r\n/gm, "$&a=rtcp-fb:$1 nack\r\n") : one))
+    .join("");
+}

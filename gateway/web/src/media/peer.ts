@@ -2,7 +2,7 @@
 
 import type { MediaAnswer, MediaOffer, SlotRequest, Track, TrackSource } from "@/session/model";
 import { type Channel, openChannel } from "./channels";
-import { offered } from "./codecs";
+import { offered, withRepeatedSound } from "./codecs";
 import { cameraEncodings, EncodingSwitch, layered } from "./encodings";
 import type { LocalMedia } from "./local_media";
 
@@ -149,7 +149,7 @@ export class Peer {
   private async describe(): Promise<void> {
     const offer = await this.connection.createOffer();
     await this.connection.setLocalDescription(offer);
-    this.sdp = offer.sdp ?? "";
+    this.sdp = withRepeatedSound(offer.sdp ?? "");
   }
 
   private async follow(source: TrackSource, track: MediaStreamTrack | undefined): Promise<void> {

@@ -6,7 +6,7 @@ import type { Peer, Slot } from "./peer";
 export class SlotMedia {
   private readonly videos = new Map<string, HTMLVideoElement>();
   private readonly audios = new Map<string, HTMLAudioElement>();
-  private receivers: Slot[] = [];
+  private receivers: Readonly<Record<"audio" | "video", readonly Slot[]>> = { audio: [], video: [] };
   private speakerId = "";
   private firstFrame: (() => void) | undefined;
   /** Whether the browser refuses to play sound before a click. */
@@ -22,11 +22,11 @@ export class SlotMedia {
    * of a connection that was lost stays until the new one brings the next.
    */
   bind(peer: Peer): void {
-    this.receivers = peer.slots("audio");
-    for (const slot of this.receivers) {
-      this.play(this.audio(slot.mid), slot.receiver.track);
+    this.receivers = { audio: peer.slots("audio"), video: peer.slots("video") };
+    for (const { mid, receiver } of this.receivers.audio) {
+      this.play(this.audio(mid), receiver.track);
     }
-    for (const { mid, receiver } of peer.slots("video")) {
+    for (const { mid, receiver } of this.receivers.video) {
       const video = this.video(mid);
       this.play(video, receiver.track);
       this.watchFirstFrame(video);
@@ -49,8 +49,8 @@ export class SlotMedia {
     return video;
   }
 
-  audioSlots(): readonly Slot[] {
-    return this.receivers;
+  slots(kind: "audio" | "video"): readonly Slot[] {
+    return this.receivers[kind];
   }
 
   setSpeaker(deviceId: string): void {

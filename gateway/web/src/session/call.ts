@@ -1,6 +1,7 @@
 /** A meeting with its media in this browser: the session, the slots' elements and the levels, made at the click on "Join now". */
 
 import { Levels } from "@/media/levels";
+import { LipSync } from "@/media/lip_sync";
 import type { LocalMedia } from "@/media/local_media";
 import type { Meter } from "@/media/meter";
 import { Peer } from "@/media/peer";
@@ -30,6 +31,7 @@ export class Call {
   readonly media = new SlotMedia();
   readonly session: MeetingSession;
   readonly levels: Levels;
+  private readonly lipSync: LipSync;
   readonly local: LocalMedia;
   readonly pointers: Pointers;
   /** The mids of the video slots; the same for every connection, since all have the same shape. */
@@ -51,9 +53,11 @@ export class Call {
       },
     });
     const { store } = this.session;
+    const participantOf = (mid: string) => store.get().slots[mid]?.participant ?? "";
+    this.lipSync = new LipSync({ slots: (kind) => this.media.slots(kind), participantOf });
     this.levels = new Levels({
-      slots: () => this.media.audioSlots(),
-      participantOf: (mid) => store.get().slots[mid]?.participant ?? "",
+      slots: () => this.media.slots("audio"),
+      participantOf,
       selfId: () => store.get().selfId,
       own: () => (local.muted("microphone") ? 0 : meter.level()),
     });
@@ -92,6 +96,7 @@ export class Call {
     this.life.abort();
     this.session.close();
     this.levels.close();
+    this.lipSync.close();
     this.media.close();
     for (const cleanup of this.cleanups.splice(0)) {
       cleanup();

@@ -1,7 +1,7 @@
 //! How a payload format is numbered on the two sides of a slot.
 
 use crate::params::Codec;
-use crate::payload::red;
+use crate::payload::red::{self, Frames};
 
 /// The payload types of a source's packets in its own session and in that of a receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,30 +29,30 @@ pub(crate) enum Redundancy {
 }
 
 impl Redundancy {
-    /// The part of a payload that is sent; None: nothing of it.
-    pub(crate) fn part_of(self, payload: &[u8]) -> Option<&[u8]> {
-        match self {
-            Self::Strip => payload.get(red::primary_offset(payload)?..),
-            Self::None | Self::Renumber(_) => Some(payload),
+    /// Writes a payload as the receiver is to have it, with `frames` in its place where the receiver knows redundant audio; returns its
+    /// length. None: nothing of it is sent.
+    #[inline]
+    pub(crate) fn write(self, frames: Option<&Frames<'_>>, payload: &[u8], buffer: &mut [u8]) -> Option<usize> {
+        if let (Self::Renumber(payload_type), Some(frames)) = (self, frames) {
+            return frames.write(buffer, payload_type);
         }
-    }
-
-    /// Writes what differs for the receiver into its copy of the payload.
-    pub(crate) fn write_to(self, payload: &mut [u8]) {
+        let part = if self == Self::Strip { payload.get(red::primary_offset(payload)?..)? } else { payload };
+        let written = buffer.get_mut(..part.len())?;
+        written.copy_from_slice(part);
         if let Self::Renumber(payload_type) = self {
-            red::renumber(payload, payload_type);
+            red::renumber(written, payload_type);
         }
+        Some(part.len())
     }
 }
 
-/// Encoding names of redundant audio and of what it repeats.
-const RED: &str = "red";
+/// Encoding name of what redundant audio repeats.
 const OPUS: &str = "opus";
 
 impl Format {
     /// Finds the format of a source's packets among the codecs of this session.
     pub(crate) fn find(source: &Codec, ours: &[Codec]) -> Option<Self> {
-        let is_redundant = source.name.eq_ignore_ascii_case(RED);
+        let is_redundant = source.name.eq_ignore_ascii_case(red::NAME);
         let opus = || ours.iter().find(|own| is_redundant && own.name.eq_ignore_ascii_case(OPUS));
         let (own, redundancy) = match ours.iter().find(|own| own.is_same_format(source)) {
             Some(own) => (own, opus().map_or(Redundancy::None, |opus| Redundancy::Renumber(opus.payload_type))),

@@ -402,9 +402,18 @@ pub fn sctp(data: &[u8]) {
     crate::sctp::fuzz::run(data);
 }
 
-/// Redundant audio: renumbering changes nothing but payload types.
+/// Redundant audio: renumbering changes nothing but payload types, and what is repeated can be repeated again.
 pub fn redundant_audio(data: &[u8]) {
     let offset = red::primary_offset(data);
+    if let (Some(offset), Some((age, frame))) = (offset, red::last_repeated(data)) {
+        let mut frames = red::Frames::new(&data[offset..]);
+        let mut written = [0; 2_048];
+        if frames.repeat(age, frame)
+            && let Some(len) = frames.write(&mut written, 96)
+        {
+            assert_eq!(red::last_repeated(&written[..len]), Some((age, frame)));
+        }
+    }
     assert!(offset.is_none_or(|offset| offset < data.len()));
     let mut changed = data.to_vec();
     red::renumber(&mut changed, 96);

@@ -1,12 +1,14 @@
 //! Packets that have not come: which to ask the sender for again, when, and when to give up.
 
 use crate::clock::{MILLISECOND, Micros, SECOND};
+use crate::params::MediaKind;
 
 /// The most packets waited for; more are beyond repair and a key frame is cheaper.
 const MAX_MISSING: usize = 256;
 /// How long a packet is asked for, but at least for so many requests; after that a key frame is cheaper.
-const HOPE: Micros = SECOND;
-const LEAST_TRIES: u8 = 4;
+const HOPE: Hope = Hope { time: SECOND, tries: 4 };
+/// The same of sound, which is played by then.
+const HOPE_FOR_SOUND: Hope = Hope { time: 300 * MILLISECOND, tries: 1 };
 /// Least time between two requests for one packet; a longer round trip takes its place.
 const RETRY: Micros = 20 * MILLISECOND;
 /// A request is repeated after so much of the round trip, in percent: the answer may be a little late, and libwebrtc's senders ignore
@@ -24,6 +26,13 @@ const FORGET: Micros = 10 * SECOND;
 /// Weight of what is known of the time to an answer against a new one.
 const ANSWER_WEIGHT: Micros = 7;
 
+/// How long a packet is asked for, and how often at least.
+#[derive(Debug, Clone, Copy)]
+struct Hope {
+    time: Micros,
+    tries: u8,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Missing {
     sequence: u64,
@@ -37,6 +46,7 @@ struct Missing {
 struct Waits {
     patience: Micros,
     interval: Micros,
+    hope: Hope,
 }
 
 impl Missing {
@@ -49,7 +59,7 @@ impl Missing {
     }
 
     fn is_beyond_hope(&self, now: Micros, waits: Waits) -> bool {
-        self.tries >= LEAST_TRIES && now >= self.due(waits) && now >= self.since + HOPE
+        self.tries >= waits.hope.tries && now >= self.due(waits) && now >= self.since + waits.hope.time
     }
 
     /// True when the packet is to be asked for now.
@@ -70,6 +80,7 @@ pub(crate) struct LossTracker {
     /// The packet after the newest, when other streams of the sender show that something is missing: of a slow stream its own next
     /// packet would tell only a frame later.
     suspected: Option<Missing>,
+    hope: Hope,
     /// When the next of them is due, or earlier.
     due: Micros,
     patience: Micros,
@@ -80,8 +91,16 @@ pub(crate) struct LossTracker {
 }
 
 impl LossTracker {
-    pub(crate) fn new() -> Self {
-        Self { missing: Vec::new(), suspected: None, due: 0, patience: PATIENCE, patient_since: 0, answer: None }
+    pub(crate) fn new(kind: MediaKind) -> Self {
+        Self {
+            missing: Vec::new(),
+            suspected: None,
+            hope: if kind == MediaKind::Audio { HOPE_FOR_SOUND } else { HOPE },
+            due: 0,
+            patience: PATIENCE,
+            patient_since: 0,
+            answer: None,
+        }
     }
 
     /// Takes the memory it can ever need, so that none is allocated when packets are lost.
@@ -178,7 +197,7 @@ impl LossTracker {
         self.forget_lateness(now);
         let before = self.missing.len();
         let interval = RETRY.max(round_trip.max(self.answer.unwrap_or_default()) * RETRY_PERCENT / 100);
-        let waits = Waits { patience: self.patience, interval };
+        let waits = Waits { patience: self.patience, interval, hope: self.hope };
         self.missing.retain(|missing| !missing.is_beyond_hope(now, waits));
         for missing in &mut self.missing {
             if missing.ask(now, waits) {
@@ -217,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_asked_for_after_a_moment_and_again_after_the_interval() {
-        let mut tracker = LossTracker::new();
+        let mut tracker = LossTracker::new(MediaKind::Video);
         assert!(tracker.note_gap(0, 103, 3));
         assert_eq!(tracker.next_due(), Some(PATIENCE));
         assert_eq!(poll(&mut tracker, PATIENCE - 1, 0), (vec![], 0));
@@ -234,7 +253,7 @@ mod tests {
     #[test]
     fn a_second_of_asking_and_then_it_is_lost() {
         for (round_trip, given_up) in [(0, SECOND), (400 * MILLISECOND, PATIENCE + 4 * 500 * MILLISECOND)] {
-            let mut tracker = LossTracker::new();
+            let mut tracker = LossTracker::new(MediaKind::Video);
             tracker.note_gap(0, 2, 1);
             let lost = (0..3_000).find(|step| poll(&mut tracker, step * MILLISECOND, round_trip).1 == 1).unwrap();
             assert!((given_up..given_up + 30 * MILLISECOND).contains(&(lost * MILLISECOND)), "{lost} ms");
@@ -243,8 +262,19 @@ mod tests {
     }
 
     #[test]
+    fn sound_is_asked_for_while_it_may_still_be_heard() {
+        for (round_trip, requests) in [(20 * MILLISECOND, 12), (400 * MILLISECOND, 1)] {
+            let mut tracker = LossTracker::new(MediaKind::Audio);
+            tracker.note_gap(0, 2, 1);
+            let asked: usize = (0..600).map(|step| poll(&mut tracker, step * MILLISECOND, round_trip).0.len()).sum();
+            assert_eq!(asked, requests, "round trip {round_trip}");
+            assert!(tracker.is_empty());
+        }
+    }
+
+    #[test]
     fn a_suspicion_is_asked_for_and_counts_when_it_turns_out_true() {
-        let mut tracker = LossTracker::new();
+        let mut tracker = LossTracker::new(MediaKind::Video);
         tracker.suspect(0, 8);
         tracker.suspect(5_000, 8);
         assert_eq!(tracker.next_due(), Some(PATIENCE));
@@ -256,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_suspicion_ends_when_the_stream_goes_on_or_after_a_while() {
-        let mut tracker = LossTracker::new();
+        let mut tracker = LossTracker::new(MediaKind::Video);
         tracker.suspect(0, 8);
         tracker.went_on(8);
         assert_eq!((poll(&mut tracker, PATIENCE, 0), tracker.is_empty()), ((vec![], 0), true));
@@ -268,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_packet_that_was_only_late_is_no_recovery_and_makes_patient() {
-        let mut tracker = LossTracker::new();
+        let mut tracker = LossTracker::new(MediaKind::Video);
         tracker.note_gap(0, 2, 1);
         poll(&mut tracker, PATIENCE, 0);
         // It was asked for in vain: where repairs come as RTX this is the packet itself.
@@ -287,7 +317,7 @@ mod tests {
 
     #[test]
     fn without_reports_the_answers_tell_the_round_trip() {
-        let mut tracker = LossTracker::new();
+        let mut tracker = LossTracker::new(MediaKind::Video);
         tracker.note_gap(0, 2, 1);
         poll(&mut tracker, PATIENCE, 0);
         assert!(tracker.repaired(PATIENCE + 200 * MILLISECOND, 1));
@@ -299,7 +329,7 @@ mod tests {
 
     #[test]
     fn too_many_are_not_asked_for() {
-        let mut tracker = LossTracker::new();
+        let mut tracker = LossTracker::new(MediaKind::Video);
         assert!(tracker.note_gap(0, 300, 200));
         assert!(!tracker.note_gap(0, 600, 200));
         assert!(tracker.is_empty());

@@ -105,6 +105,8 @@ pub struct SendTrack {
     pub rtx_ssrcs: Vec<u32>,
     /// RTP stream identifiers of a simulcast track, by which its packets are told apart where that extension is agreed.
     pub rids: Vec<String>,
+    /// Whether lost packets may be asked for (RFC 4585), agreed on for all its payload types.
+    pub nack: bool,
     /// Whether the track starts muted.
     pub muted: bool,
 }

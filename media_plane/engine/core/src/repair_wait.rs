@@ -1,16 +1,21 @@
-//! How long pictures of a sender with losses wait for their repair, so that a repair is a delay and not a jerk.
+//! How long pictures wait for the repair of what a lossy way takes from them, so that a repair is a delay and not a jerk.
 //!
-//! A receiver knows only its own way. What the sender lost on the way to the node comes late, by the round trip of that way, and a
-//! receiver that shows pictures as they come then stands still at every loss. The node tells it to wait that long (playout-delay).
+//! A receiver knows only its own way, and learns slowly what repairs on it take. What the sender lost on the way to the node comes
+//! late besides, by the round trip of that way. A receiver that shows pictures as they come then stands still at every
+//! loss: the node, which knows both ways, tells it to wait that long (playout-delay).
 
 use crate::clock::{MILLISECOND, Micros};
 use crate::wire::extension::PlayoutDelay;
 
 /// Weight of what is known of the losses against the latest report, which comes each second.
 const LOSS_WEIGHT: f32 = 0.75;
-/// A share of losses from which on pictures wait, and below which they no longer do: what is lost so seldom is not worth it.
+/// A share of losses from which on pictures wait: what is lost more seldom is not worth it.
 const BEGIN: f32 = 0.03;
-const END: f32 = 0.01;
+/// The same where a repair takes so long that each one is seen.
+const BEGIN_LONG: f32 = 0.01;
+const LONG_REPAIR: Micros = 100 * MILLISECOND;
+/// They no longer wait below this part of it.
+const END_PART: f32 = 1.0 / 3.0;
 /// One picture in so many may come later than it is waited for.
 const LATE_SHARE: f32 = 0.005;
 /// More requests than are ever worth waiting for.
@@ -20,13 +25,15 @@ const NOTICE: Micros = 50 * MILLISECOND;
 /// What a request and its answer take beyond the round trip, in percent, and at least.
 const REPAIR_PERCENT: Micros = 125;
 const LEAST_REPAIR: Micros = 25 * MILLISECOND;
-/// The longest wait: people who talk to each other bear no more.
+/// The longest wait for one way, and for the sender's and the receiver's together: people who talk to each other bear no more.
 const MOST: Micros = 500 * MILLISECOND;
+const MOST_BOTH: Micros = 800 * MILLISECOND;
 
-/// What is known of a sender's losses, and what follows from it.
+/// What is known of the losses of a way, and how long repairs on it take.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct RepairWait {
     loss: f32,
+    /// 0: nothing to wait for.
     delay: Micros,
 }
 
@@ -34,8 +41,10 @@ impl RepairWait {
     /// Takes the losses since the last report (of 256), on a way of this round trip.
     pub(crate) fn note(&mut self, fraction_lost: u8, round_trip: Micros) {
         self.loss = self.loss * LOSS_WEIGHT + f32::from(fraction_lost) / 256.0 * (1.0 - LOSS_WEIGHT);
+        let repair = (round_trip * REPAIR_PERCENT / 100).max(LEAST_REPAIR);
+        let begin = if repair >= LONG_REPAIR { BEGIN_LONG } else { BEGIN };
         let waits = self.delay > 0;
-        if self.loss < if waits { END } else { BEGIN } {
+        if self.loss < if waits { begin * END_PART } else { begin } {
             self.delay = 0;
             return;
         }
@@ -46,13 +55,18 @@ impl RepairWait {
             failing *= self.loss;
             requests += 1;
         }
-        let repair = (round_trip * REPAIR_PERCENT / 100).max(LEAST_REPAIR);
         self.delay = (NOTICE + requests * repair).min(MOST);
     }
 
-    /// What receivers are told; 0: nothing to wait for.
-    pub(crate) fn delay(self) -> PlayoutDelay {
-        PlayoutDelay((self.delay / (PlayoutDelay::STEP_MS * MILLISECOND)) as u16)
+    /// Whether so much is lost that something is done about it.
+    pub(crate) fn is_lossy(self) -> bool {
+        self.delay > 0
+    }
+
+    /// What a receiver is told whose own way loses too; 0: nothing to wait for.
+    pub(crate) fn delay_with(self, receiver: Self) -> PlayoutDelay {
+        let delay = (self.delay + receiver.delay).min(MOST_BOTH);
+        PlayoutDelay((delay / (PlayoutDelay::STEP_MS * MILLISECOND)) as u16)
     }
 }
 
@@ -63,7 +77,7 @@ mod tests {
     fn after(reports: usize, percent: u32, round_trip: Micros) -> u16 {
         let mut wait = RepairWait::default();
         (0..reports).for_each(|_| wait.note((percent * 256 / 100) as u8, round_trip));
-        wait.delay().0
+        wait.delay_with(RepairWait::default()).0
     }
 
     #[test]
@@ -74,6 +88,21 @@ mod tests {
         assert_eq!(after(20, 20, 20 * MILLISECOND), 15, "four");
         assert_eq!(after(20, 5, 150 * MILLISECOND), 42, "two of 187 ms");
         assert_eq!(after(20, 20, 150 * MILLISECOND), 50, "the longest");
+        assert_eq!(after(20, 2, 150 * MILLISECOND), 42, "seldom, but each one would be seen");
+    }
+
+    #[test]
+    fn where_both_ways_lose_pictures_wait_for_both() {
+        let [mut sender, mut receiver] = [RepairWait::default(); 2];
+        (0..20).for_each(|_| sender.note(13, 20 * MILLISECOND));
+        assert_eq!(sender.delay_with(receiver).0, 10);
+        (0..20).for_each(|_| receiver.note(13, 20 * MILLISECOND));
+        assert_eq!(sender.delay_with(receiver).0, 20);
+        assert_eq!(RepairWait::default().delay_with(receiver).0, 10, "the receiver's own way alone");
+        for way in [&mut sender, &mut receiver] {
+            (0..20).for_each(|_| way.note(51, 150 * MILLISECOND));
+        }
+        assert_eq!(sender.delay_with(receiver).0, 80, "the longest");
     }
 
     #[test]
@@ -81,10 +110,10 @@ mod tests {
         assert_eq!(after(1, 10, 20 * MILLISECOND), 0);
         let mut wait = RepairWait::default();
         (0..20).for_each(|_| wait.note(26, 20 * MILLISECOND));
-        assert!(wait.delay().0 > 0);
+        assert!(wait.delay_with(RepairWait::default()).0 > 0);
         (0..8).for_each(|_| wait.note(0, 20 * MILLISECOND));
-        assert!(wait.delay().0 > 0 || wait.loss < END);
+        assert!(wait.delay_with(RepairWait::default()).0 > 0 || wait.loss < BEGIN * END_PART);
         (0..8).for_each(|_| wait.note(0, 20 * MILLISECOND));
-        assert_eq!(wait.delay().0, 0);
+        assert_eq!(wait.delay_with(RepairWait::default()).0, 0);
     }
 }

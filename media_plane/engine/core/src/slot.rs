@@ -8,6 +8,7 @@ use crate::format::Format;
 use crate::layer_filter::{LayerFilter, Verdict};
 use crate::munger::{Munger, Outgoing};
 use crate::params::{MediaKind, SlotSpec};
+use crate::repair_wait::RepairWait;
 use crate::ring::PacketInfo;
 use crate::slab::Key;
 use crate::srtp::OutboundStream;
@@ -117,6 +118,8 @@ pub(crate) struct Slot {
     /// Empty until the first request.
     resent: Vec<Resent>,
     pub figures: SlotFigures,
+    /// What repairs on the receiver's own way take.
+    pub repair_wait: RepairWait,
     /// The receiver was told to wait for repairs.
     has_waited: bool,
 }
@@ -155,6 +158,7 @@ impl Slot {
             rtx_sequence,
             resent: Vec::new(),
             figures: SlotFigures::default(),
+            repair_wait: RepairWait::default(),
             has_waited: false,
         }
     }
@@ -259,8 +263,9 @@ impl Slot {
         self.filter_of(source).map_or(info.marker, |filter| filter.ends_picture(info))
     }
 
-    /// How long the receiver shall wait for repairs of the source, in each packet once it has been told to wait.
-    pub(crate) fn playout_delay(&mut self, delay: PlayoutDelay) -> Option<PlayoutDelay> {
+    /// How long the receiver shall wait for repairs, in each packet once it has been told to wait; `sender` tells of the source's way.
+    pub(crate) fn playout_delay(&mut self, sender: RepairWait) -> Option<PlayoutDelay> {
+        let delay = sender.delay_with(self.repair_wait);
         self.has_waited |= delay.0 > 0;
         (self.has_waited && self.may_vary() && self.kind == MediaKind::Video).then_some(delay)
     }

@@ -7,12 +7,13 @@ use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::loss::LossTracker;
 use crate::params::{Codec, MediaKind, SendTrack};
 use crate::payload::VideoFormat;
+use crate::payload::red::{self, Frames};
 use crate::payload::structure::Structure;
 use crate::picture::{self, MAX_LAYERS};
 use crate::rate::RateMeter;
 use crate::reception::Reception;
 use crate::repair_wait::RepairWait;
-use crate::ring::PacketRing;
+use crate::ring::{PacketInfo, PacketRing, StoredPacket};
 use crate::slab::Key;
 use crate::wire::extension::AudioLevel;
 
@@ -113,6 +114,8 @@ pub(crate) struct Track {
     /// What the latest packet was encoded with.
     pub codec: Option<(Codec, Option<VideoFormat>)>,
     pub reception: Reception,
+    /// Whether the sender repeats packets on request.
+    pub nack: bool,
     pub loss: LossTracker,
     pub ring: PacketRing,
     pub key_frames: KeyFrameRequests,
@@ -161,7 +164,8 @@ impl Track {
             clock_rate: if track.kind == MediaKind::Audio { 48_000 } else { 90_000 },
             codec: None,
             reception: Reception::default(),
-            loss: LossTracker::new(),
+            nack: track.nack,
+            loss: LossTracker::new(track.kind),
             ring: PacketRing::new(packets, bytes),
             key_frames: KeyFrameRequests::default(),
             repair_wait: RepairWait::default(),
@@ -182,6 +186,31 @@ impl Track {
             structure: None,
             key_frame_at: None,
         }
+    }
+
+    /// A packet of redundant audio with more of the frames before it than its sender repeats, as far as they are known and fit.
+    pub(crate) fn with_earlier<'a>(&'a self, packet: &StoredPacket<'a>) -> Option<Frames<'a>> {
+        let mut frames = Frames::new(packet.payload.get(red::primary_offset(packet.payload)?..)?);
+        for before in 1..=red::MAX_REPEATED as u64 {
+            let earlier =
+                packet.info.sequence.checked_sub(before).and_then(|sequence| self.frame(sequence, packet.info));
+            let Some((timestamp, frame)) = earlier else { break };
+            if !frames.repeat(packet.info.timestamp.wrapping_sub(timestamp), frame) {
+                break;
+            }
+        }
+        Some(frames)
+    }
+
+    /// The frame of an earlier packet of the same format, with its timestamp; of a packet that has not come, as the next one repeats it.
+    fn frame(&self, sequence: u64, like: &PacketInfo) -> Option<(u32, &[u8])> {
+        let stored = |sequence| self.ring.get(sequence).filter(|packet| packet.info.payload_type == like.payload_type);
+        if let Some(packet) = stored(sequence) {
+            return Some((packet.info.timestamp, packet.payload.get(red::primary_offset(packet.payload)?..)?));
+        }
+        let next = stored(sequence + 1)?;
+        let (age, frame) = red::last_repeated(next.payload)?;
+        Some((next.info.timestamp.wrapping_sub(age), frame))
     }
 
     /// When a packet was captured: by the sender's reports where they are plausible, else when it came.
@@ -276,22 +305,31 @@ impl Track {
         silent && self.end_activity()
     }
 
-    /// Notes that the stream went on with this packet, and that so many before it have not come.
-    pub(crate) fn went_on(&mut self, now: Micros, sequence: u64, gap: u64) {
-        if self.kind == MediaKind::Audio || self.muted {
-            // Sound that comes a round trip late is of no use; browsers do not offer to repeat it.
+    /// Notes that the stream went on with a packet that carries this payload, and that so many before it have not come.
+    pub(crate) fn went_on(&mut self, now: Micros, sequence: u64, gap: u64, payload: &[u8]) {
+        if self.muted {
             return;
         }
         if gap == 0 {
             self.loss.went_on(sequence);
-        } else if !self.loss.note_gap(now, sequence, gap) {
+            return;
+        }
+        // What the packet repeats need not be asked for.
+        let repeated = u64::from(self.is_redundant() && red::last_repeated(payload).is_some());
+        let asked = gap - repeated;
+        if !self.nack || (asked > 0 && !self.loss.note_gap(now, sequence - repeated, asked)) {
             self.note_loss();
         }
     }
 
+    /// Whether its packets repeat earlier ones (RFC 2198).
+    fn is_redundant(&self) -> bool {
+        self.codec.as_ref().is_some_and(|(codec, _)| codec.name.eq_ignore_ascii_case(red::NAME))
+    }
+
     /// Notes that packets are lost for good: whoever watches needs a key frame.
     pub(crate) fn note_loss(&mut self) {
-        if !self.subscribers.is_empty() {
+        if self.kind == MediaKind::Video && !self.subscribers.is_empty() {
             self.key_frames.want();
         }
     }
@@ -348,6 +386,7 @@ mod tests {
             ssrcs: vec![],
             rtx_ssrcs: vec![],
             rids: vec![],
+            nack: true,
             muted: false,
         };
         Track::new(0, Key { index: 0, generation: 0 }, &spec, "")

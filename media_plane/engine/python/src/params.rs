@@ -77,9 +77,10 @@ pub(crate) struct SendTrack(core::SendTrack);
 impl SendTrack {
     #[new]
     #[pyo3(
-        signature = (*, mid, kind, payload_types, ssrcs=Vec::new(), rtx_ssrcs=Vec::new(), rids=Vec::new(), muted=false),
-        text_signature = "(*, mid, kind, payload_types, ssrcs=(), rtx_ssrcs=(), rids=(), muted=False)"
+        signature = (*, mid, kind, payload_types, ssrcs=Vec::new(), rtx_ssrcs=Vec::new(), rids=Vec::new(), nack=false, muted=false),
+        text_signature = "(*, mid, kind, payload_types, ssrcs=(), rtx_ssrcs=(), rids=(), nack=False, muted=False)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "the Python interface names each of them")]
     fn new(
         mid: &str,
         kind: &str,
@@ -87,10 +88,11 @@ impl SendTrack {
         ssrcs: Vec<u32>,
         rtx_ssrcs: Vec<u32>,
         rids: Vec<String>,
+        nack: bool,
         muted: bool,
     ) -> PyResult<Self> {
         let kind = media_kind(kind)?;
-        Ok(Self(core::SendTrack { mid: mid.into(), kind, payload_types, ssrcs, rtx_ssrcs, rids, muted }))
+        Ok(Self(core::SendTrack { mid: mid.into(), kind, payload_types, ssrcs, rtx_ssrcs, rids, nack, muted }))
     }
 }
 

@@ -79,8 +79,10 @@ impl Shard {
     fn take_report(&mut self, now: Micros, index: u32, report: &ReportBlock) {
         let ntp = self.config.clock.ntp(now);
         let Some(session) = self.session_mut(index) else { return };
+        let measured = session.round_trip_if_measured();
         let Some(slot) = session.slots.iter_mut().find(|slot| slot.ssrc == report.ssrc) else { return };
         slot.figures.fraction_lost = report.fraction_lost;
+        slot.repair_wait.note(report.fraction_lost, measured);
         if let Some(round_trip) = report.round_trip_time(ntp) {
             session.note_round_trip(round_trip.as_micros() as Micros);
         }

@@ -84,7 +84,7 @@ impl Shard {
         for key in &session.tracks {
             let Some(track) = self.tracks.get_mut(*key) else { continue };
             let under_way = track.last_arrival.is_some_and(|at| now.saturating_sub(at) < SUSPECTED_WITHIN);
-            if under_way && track.kind == MediaKind::Video && !track.muted {
+            if under_way && track.kind == MediaKind::Video && track.nack && !track.muted {
                 track.loss.suspect(now, track.reception.highest() + 1);
                 wait_for(*key, &track.loss, &mut self.losing, &mut self.next_nack);
             }

@@ -11,6 +11,7 @@ use crate::outbox::{Outbox, Path, Transmit};
 use crate::pacer::Waiting;
 use crate::params::MediaKind;
 use crate::payload::VideoFormat;
+use crate::payload::red::Frames;
 use crate::picture::PictureNumbers;
 use crate::ring::StoredPacket;
 use crate::session::Session;
@@ -127,7 +128,7 @@ pub(super) struct Departure<'a> {
 
 /// What tells two sendings of a packet apart: its stream, and what stands before its payload.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Envelope {
+pub(super) struct Envelope<'a> {
     pub(super) header: OutgoingHeader,
     /// The sequence number that a retransmission repairs.
     pub(super) original: Option<u16>,
@@ -135,6 +136,8 @@ pub(super) struct Envelope {
     pub(super) numbers: Option<PictureNumbers>,
     pub(super) format: Option<VideoFormat>,
     pub(super) redundancy: Redundancy,
+    /// What is sent instead of the payload.
+    pub(super) frames: Option<&'a Frames<'a>>,
     pub(super) playout_delay: Option<PlayoutDelay>,
 }
 
@@ -156,7 +159,7 @@ impl Departure<'_> {
         &mut self,
         seal: Seal<'_>,
         mid: &str,
-        envelope: &Envelope,
+        envelope: &Envelope<'_>,
         packet: &StoredPacket<'_>,
     ) -> Option<usize> {
         let values = ExtensionValues {
@@ -178,11 +181,8 @@ impl Departure<'_> {
                 buffer.get_mut(at..at + 2)?.copy_from_slice(&original.to_be_bytes());
                 at += 2;
             }
-            let part = envelope.redundancy.part_of(packet.payload)?;
-            plain = at + part.len();
+            plain = at + envelope.redundancy.write(envelope.frames, packet.payload, buffer.get_mut(at..)?)?;
             let payload = buffer.get_mut(at..plain)?;
-            payload.copy_from_slice(part);
-            envelope.redundancy.write_to(payload);
             if let Some(numbers) = envelope.numbers {
                 numbers.write_to(envelope.format, payload);
             }
@@ -253,7 +253,7 @@ impl Session {
         };
         let may_vary = slot.may_vary();
         let number = (self.sends_transport_cc && may_vary).then_some(self.transport_sequence);
-        let playout_delay = slot.playout_delay(track.repair_wait.delay());
+        let playout_delay = slot.playout_delay(track.repair_wait);
         let seal = Seal {
             path,
             keys: &srtp.outbound,
@@ -262,6 +262,8 @@ impl Session {
             transport_sequence: number.is_some().then_some(&mut self.transport_sequence),
             may_vary,
         };
+        let repeats_more = slot.kind == MediaKind::Audio && slot.repair_wait.is_lossy() && !self.pacer.is_active();
+        let frames = repeats_more.then(|| track.with_earlier(&packet)).flatten();
         let video_format = track.codec.as_ref().and_then(|(_, format)| *format);
         let envelope = Envelope {
             header,
@@ -269,6 +271,7 @@ impl Session {
             numbers: outgoing.numbers,
             format: video_format,
             redundancy: format.redundancy,
+            frames: frames.as_ref(),
             playout_delay,
         };
         let sent = out.send(seal, &slot.mid, &envelope, &packet);

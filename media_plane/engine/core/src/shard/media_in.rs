@@ -239,7 +239,7 @@ impl Incoming<'_> {
                 arrived.wait = track.reception.time(self.header.timestamp, self.now, track.clock_rate);
                 track.last_packet = Some(TimestampAnchor { timestamp: self.header.timestamp, at: self.now });
                 arrived.gap = gap;
-                track.went_on(self.now, sequence, gap);
+                track.went_on(self.now, sequence, gap, self.payload);
                 sequence
             }
             Arrival::Restarted { sequence } => {
@@ -272,7 +272,7 @@ impl Incoming<'_> {
             // Asked for on suspicion, or repeated to probe: it has come before anything else of its stream.
             arrived.recovered = true;
             arrived.gap = gap;
-            track.went_on(self.now, sequence, gap);
+            track.went_on(self.now, sequence, gap, payload);
         } else {
             return arrived;
         }

@@ -87,6 +87,7 @@ impl Shard {
             numbers: segment.outgoing(packet.info)?.numbers.filter(|_| !left_out),
             format: track.codec.as_ref().and_then(|(_, format)| *format),
             redundancy: format.redundancy,
+            frames: None,
             playout_delay: None,
         };
         if limit.is_some_and(|interval| !slot.may_resend(now, sequence, interval)) {
@@ -119,7 +120,7 @@ impl Shard {
 
 /// Makes an RTX packet of a packet (RFC 4588); None when the codec has no RTX although the slot has one: then its packets
 /// differ from one sending to the next and cannot be repeated as they were.
-fn wrap(slot: &mut Slot, format: Format, envelope: Envelope) -> Option<Envelope> {
+fn wrap<'a>(slot: &mut Slot, format: Format, envelope: Envelope<'a>) -> Option<Envelope<'a>> {
     let (ssrc, payload_type) = (slot.rtx_ssrc?, format.rtx?);
     slot.rtx_sequence = slot.rtx_sequence.wrapping_add(1);
     let original = Some(envelope.header.sequence_number);

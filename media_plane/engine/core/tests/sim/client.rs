@@ -172,6 +172,7 @@ impl Client {
             ssrcs: Vec::new(),
             rtx_ssrcs: Vec::new(),
             rids: if mid == CAMERA && rids.len() > 1 { rids.clone() } else { Vec::new() },
+            nack: true,
             muted: false,
         };
         let slots = AUDIO_SLOTS

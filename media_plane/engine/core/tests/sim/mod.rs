@@ -40,6 +40,7 @@ pub use client::Client;
 pub use link::{Bursts, Link};
 pub use network::{Conditions, Network, Random};
 pub use picture::{Mark, decode};
+pub use receiver::Received;
 use sender::Sender;
 
 pub const ROOM: &str = "room";

@@ -40,6 +40,8 @@ struct Gap {
 pub struct SlotReceiver {
     pub packets: BTreeMap<u64, Received>,
     highest: Option<u64>,
+    /// The first that the next report tells of.
+    unreported: Option<u64>,
     gaps: BTreeMap<u64, Gap>,
     pub duplicates: usize,
     /// Packets of nothing but padding.
@@ -105,6 +107,15 @@ impl SlotReceiver {
     pub fn missing(&self) -> Vec<u64> {
         let Some((first, _)) = self.packets.first_key_value() else { return Vec::new() };
         self.gaps.keys().copied().filter(|gap| gap > first).collect()
+    }
+
+    /// The part, in 256ths, of the packets since the last report that did not come of their own.
+    pub fn fraction_lost(&mut self) -> u8 {
+        let (Some(highest), Some((first, _))) = (self.highest, self.packets.first_key_value()) else { return 0 };
+        let from = self.unreported.replace(highest + 1).unwrap_or(*first);
+        let came = self.packets.range(from..=highest).filter(|(_, packet)| !packet.by_retransmission).count() as u64;
+        let expected = highest + 1 - from;
+        ((expected - came) * 256).checked_div(expected).unwrap_or_default().min(255) as u8
     }
 
     /// What to ask for now.

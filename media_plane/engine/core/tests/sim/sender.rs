@@ -1,5 +1,7 @@
 //! What a client sends: a voice and a picture in one or several encodings, kept for a while to be sent again.
 
+use std::collections::BTreeMap;
+
 use parley_engine_core::clock::{MILLISECOND, Micros};
 use parley_engine_core::wire::extension::{AudioLevel, ExtensionIds, ExtensionValues};
 use parley_engine_core::wire::rtp::{OutgoingHeader, write_header};
@@ -12,6 +14,8 @@ pub const AUDIO_TYPE: u8 = 111;
 pub const VIDEO_TYPE: u8 = 96;
 pub const RTX_TYPE: u8 = 97;
 pub const RED_TYPE: u8 = 63;
+/// Packets of sound that can be sent again.
+const SOUND_KEPT: u16 = 64;
 const AUDIO_INTERVAL: Micros = 20 * MILLISECOND;
 const VIDEO_INTERVAL: Micros = 33 * MILLISECOND;
 
@@ -36,6 +40,8 @@ pub struct Sender {
     next_audio: Micros,
     next_video: Micros,
     audio_sequence: u16,
+    /// The latest packets of sound, by sequence number.
+    sound: BTreeMap<u16, (OutgoingHeader, Vec<u8>)>,
     transport_sequence: u16,
     pub key_frames: u32,
     pub retransmitted: u32,
@@ -59,6 +65,7 @@ impl Sender {
             next_video: 0,
             // Close to the wrap, which every run therefore passes.
             audio_sequence: 65_500,
+            sound: BTreeMap::new(),
             transport_sequence: 65_000,
             key_frames: 0,
             retransmitted: 0,
@@ -127,17 +134,23 @@ impl Sender {
             timestamp: (now * 48 / 1_000) as u32,
             ssrc: self.audio_ssrc,
         };
-        let level = AudioLevel { voice: self.level < 50, level: self.level };
         let frame = [&[self.number as u8][..], &[0xfc; 60]].concat();
         // 960 samples back, and as long as this frame.
         let headers = [0x80 | AUDIO_TYPE, 0x0f, 0x00, frame.len() as u8, AUDIO_TYPE];
         let payload = if self.sends_redundancy { [&headers[..], &frame, &frame].concat() } else { frame };
+        self.sound.insert(self.audio_sequence, (header, payload.clone()));
+        self.sound.remove(&self.audio_sequence.wrapping_sub(SOUND_KEPT));
+        self.sound_packet(&header, &payload)
+    }
+
+    fn sound_packet(&mut self, header: &OutgoingHeader, payload: &[u8]) -> Packet {
+        let level = AudioLevel { voice: self.level < 50, level: self.level };
         let values = ExtensionValues {
             mid: self.names_streams.then_some(MICROPHONE.as_bytes()),
             audio_level: Some(level),
             ..ExtensionValues::default()
         };
-        self.packet(&header, &values, &payload)
+        self.packet(header, &values, payload)
     }
 
     fn picture(&mut self, now: Micros, packets: &mut Vec<Packet>) {
@@ -173,8 +186,13 @@ impl Sender {
         self.packet(header, &values, payload)
     }
 
-    /// A packet sent again as RTX (RFC 4588).
+    /// A packet sent again: of pictures as RTX (RFC 4588), of sound as it was.
     pub fn retransmission(&mut self, ssrc: u32, sequence: u16) -> Option<Packet> {
+        if ssrc == self.audio_ssrc {
+            let (header, payload) = self.sound.get(&sequence)?.clone();
+            self.retransmitted += 1;
+            return Some(self.sound_packet(&header, &payload));
+        }
         let place = self.encodings.iter().position(|encoding| encoding.ssrc == ssrc)?;
         let encoding = &mut self.encodings[place];
         let (original, rtx_sequence, ssrc) = (encoding.again(sequence)?, encoding.next_repair(), encoding.rtx_ssrc());

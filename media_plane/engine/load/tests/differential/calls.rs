@@ -139,6 +139,7 @@ impl Peer {
                 ssrcs: vec![camera],
                 rtx_ssrcs: vec![camera + 1],
                 rids: Vec::new(),
+                nack: true,
                 muted: false,
             }],
             slots: vec![SlotSpec { mid: SLOT.into(), kind: MediaKind::Video, ssrc: slot, rtx_ssrc: Some(slot + 1) }],

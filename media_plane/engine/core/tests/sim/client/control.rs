@@ -1,11 +1,13 @@
 //! RTCP of a client: what it says and what it hears.
 
+use std::collections::HashMap;
+
 use parley_engine_core::clock::{MILLISECOND, Micros, SECOND};
 use parley_engine_core::srtp::{MAX_OVERHEAD, rtcp_sender_ssrc};
 use parley_engine_core::wire::rtcp::{ReportBlock, RtcpPacket, RtcpWriter, SenderInfo, packets};
 
 use super::Client;
-use crate::sim::VIDEO_SLOTS;
+use crate::sim::{AUDIO_SLOTS, VIDEO_SLOTS};
 
 const REPORT_INTERVAL: Micros = SECOND;
 
@@ -59,10 +61,16 @@ impl Client {
         });
     }
 
-    /// Reports on what the node sends, so that it learns the round trip time.
-    fn report_blocks(&self, now: Micros) -> Vec<ReportBlock> {
+    /// Reports on what the node sends, so that it learns of losses and the round trip time.
+    fn report_blocks(&mut self, now: Micros) -> Vec<ReportBlock> {
+        let losses: HashMap<_, _> = AUDIO_SLOTS
+            .iter()
+            .chain(&VIDEO_SLOTS)
+            .filter_map(|mid| Some((self.slot_ssrc(mid), self.slots.get_mut(*mid)?.fraction_lost())))
+            .collect();
         let block = |(ssrc, (middle, arrival)): (&u32, &(u32, Micros))| ReportBlock {
             ssrc: *ssrc,
+            fraction_lost: losses.get(ssrc).copied().unwrap_or_default(),
             last_sender_report: *middle,
             delay_since_last_sender_report: (((now - arrival) << 16) / SECOND) as u32,
             ..ReportBlock::default()
