@@ -165,7 +165,7 @@ def _format(each: Format, kind: MediaKind, *, sends: bool) -> Iterator[str]:
 
 
 def _opus_fmtp(each: Format) -> str:
-    """In-band FEC always: lost audio can't be asked for in time. Stereo where the client speaks of it (RFC 7587)."""
+    """In-band FEC always: not all lost audio comes again in time. Stereo where the client speaks of it (RFC 7587)."""
     offered = parse_fmtp(each.fmtp)
     stereo = "1" in {offered.get("stereo"), offered.get("sprop-stereo")}
     return ";".join((*_OPUS_PARAMETERS, *(("stereo=1",) if stereo else ())))

@@ -6,8 +6,8 @@
 import type { Slot } from "./peer";
 
 const PERIOD_MS = 1_000;
-/** A voice may be this far ahead of the lips before people mind (ITU-R BT.1359-1, limit of acceptability). */
-const UNNOTICED_MS = 90;
+/** A voice may be this far ahead of the lips before people notice (ITU-R BT.1359-1, threshold of detectability). */
+const UNNOTICED_MS = 45;
 /** Smaller changes of the delay are not followed. */
 const STEP_MS = 20;
 /** Nobody can talk to others with a longer delay. */

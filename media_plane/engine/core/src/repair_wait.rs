@@ -7,8 +7,10 @@
 use crate::clock::{MILLISECOND, Micros};
 use crate::wire::extension::PlayoutDelay;
 
-/// Weight of what is known of the losses against the latest report, which comes each second.
+/// Weight of what is known of the losses against the latest report, which comes each second: more when that tells of fewer, because a
+/// wait that comes and goes is worse than either.
 const LOSS_WEIGHT: f32 = 0.75;
+const FEWER_LOSSES_WEIGHT: f32 = 0.9;
 /// A share of losses from which on pictures wait: what is lost more seldom is not worth it.
 const BEGIN: f32 = 0.03;
 /// The same where a repair takes so long that each one is seen.
@@ -18,6 +20,8 @@ const LONG_REPAIR: Micros = 100 * MILLISECOND;
 const END_PART: f32 = 1.0 / 3.0;
 /// One picture in so many may come later than it is waited for.
 const LATE_SHARE: f32 = 0.005;
+/// How often a repair is lost at least: losses come together.
+const REPAIR_LOSS: f32 = 0.2;
 /// More requests than are ever worth waiting for.
 const MOST_REQUESTS: u64 = 8;
 /// Until a loss is noticed: the time between two packets of a slow stream, and reordering.
@@ -40,7 +44,9 @@ pub(crate) struct RepairWait {
 impl RepairWait {
     /// Takes the losses since the last report (of 256), on a way of this round trip.
     pub(crate) fn note(&mut self, fraction_lost: u8, round_trip: Micros) {
-        self.loss = self.loss * LOSS_WEIGHT + f32::from(fraction_lost) / 256.0 * (1.0 - LOSS_WEIGHT);
+        let lost = f32::from(fraction_lost) / 256.0;
+        let weight = if lost < self.loss { FEWER_LOSSES_WEIGHT } else { LOSS_WEIGHT };
+        self.loss = self.loss * weight + lost * (1.0 - weight);
         let repair = (round_trip * REPAIR_PERCENT / 100).max(LEAST_REPAIR);
         let begin = if repair >= LONG_REPAIR { BEGIN_LONG } else { BEGIN };
         let waits = self.delay > 0;
@@ -52,7 +58,7 @@ impl RepairWait {
         let mut requests = 1;
         let mut failing = self.loss;
         while failing > LATE_SHARE && requests < MOST_REQUESTS {
-            failing *= self.loss;
+            failing *= self.loss.max(REPAIR_LOSS);
             requests += 1;
         }
         self.delay = (NOTICE + requests * repair).min(MOST);
@@ -84,21 +90,22 @@ mod tests {
     fn pictures_wait_for_as_many_repairs_as_may_be_needed() {
         assert_eq!(after(20, 0, 20 * MILLISECOND), 0);
         assert_eq!(after(20, 2, 20 * MILLISECOND), 0, "seldom enough");
-        assert_eq!(after(20, 5, 20 * MILLISECOND), 10, "two requests of 25 ms");
+        assert_eq!(after(20, 5, 20 * MILLISECOND), 12, "three requests of 25 ms");
         assert_eq!(after(20, 20, 20 * MILLISECOND), 15, "four");
-        assert_eq!(after(20, 5, 150 * MILLISECOND), 42, "two of 187 ms");
+        assert_eq!(after(20, 1, 90 * MILLISECOND), 0, "seldom enough");
+        assert_eq!(after(20, 5, 100 * MILLISECOND), 42, "three of 125 ms");
         assert_eq!(after(20, 20, 150 * MILLISECOND), 50, "the longest");
-        assert_eq!(after(20, 2, 150 * MILLISECOND), 42, "seldom, but each one would be seen");
+        assert_eq!(after(20, 2, 150 * MILLISECOND), 42, "two of 187 ms: seldom, but each one would be seen");
     }
 
     #[test]
     fn where_both_ways_lose_pictures_wait_for_both() {
         let [mut sender, mut receiver] = [RepairWait::default(); 2];
         (0..20).for_each(|_| sender.note(13, 20 * MILLISECOND));
-        assert_eq!(sender.delay_with(receiver).0, 10);
+        assert_eq!(sender.delay_with(receiver).0, 12);
         (0..20).for_each(|_| receiver.note(13, 20 * MILLISECOND));
-        assert_eq!(sender.delay_with(receiver).0, 20);
-        assert_eq!(RepairWait::default().delay_with(receiver).0, 10, "the receiver's own way alone");
+        assert_eq!(sender.delay_with(receiver).0, 25);
+        assert_eq!(RepairWait::default().delay_with(receiver).0, 12, "the receiver's own way alone");
         for way in [&mut sender, &mut receiver] {
             (0..20).for_each(|_| way.note(51, 150 * MILLISECOND));
         }
@@ -111,9 +118,9 @@ mod tests {
         let mut wait = RepairWait::default();
         (0..20).for_each(|_| wait.note(26, 20 * MILLISECOND));
         assert!(wait.delay_with(RepairWait::default()).0 > 0);
-        (0..8).for_each(|_| wait.note(0, 20 * MILLISECOND));
-        assert!(wait.delay_with(RepairWait::default()).0 > 0 || wait.loss < BEGIN * END_PART);
-        (0..8).for_each(|_| wait.note(0, 20 * MILLISECOND));
+        (0..20).for_each(|_| wait.note(0, 20 * MILLISECOND));
+        assert!(wait.delay_with(RepairWait::default()).0 > 0, "not at once");
+        (0..20).for_each(|_| wait.note(0, 20 * MILLISECOND));
         assert_eq!(wait.delay_with(RepairWait::default()).0, 0);
     }
 }

@@ -13,8 +13,8 @@ const LONG_HEADER_LEN: usize = 4;
 /// Bits of the length in such a header; above them stands how much older the frame is, in timestamp units.
 const LENGTH_BITS: u32 = 10;
 const MAX_AGE: u32 = 0x3fff;
-/// The most frames that [`Frames`] repeats: 80 ms of Opus as browsers send it.
-pub const MAX_REPEATED: usize = 4;
+/// The most frames that [`Frames`] repeats: 120 ms of Opus as browsers send it.
+pub const MAX_REPEATED: usize = 6;
 /// And their bytes: together with the newest they fit a datagram.
 const MAX_REPEATED_BYTES: usize = 800;
 
@@ -154,8 +154,8 @@ mod tests {
         assert!(frames.repeat(960, &[0; MAX_REPEATED_BYTES]));
         assert!(!frames.repeat(1_920, &[1]), "no bytes left");
         let mut frames = Frames::new(&[7]);
-        assert!((1..=4).all(|number| frames.repeat(960 * number, &[1])));
-        assert!(!frames.repeat(960 * 5, &[1]), "no place left");
+        assert!((1..=6).all(|number| frames.repeat(960 * number, &[1])));
+        assert!(!frames.repeat(960 * 7, &[1]), "no place left");
     }
 
     #[test]

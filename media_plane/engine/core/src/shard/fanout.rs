@@ -223,6 +223,12 @@ impl Departure<'_> {
 }
 
 impl Session {
+    /// Whether so much is lost on the way to the client, which has room, that sound is repeated more often. Browsers report on sound
+    /// every five seconds only, on pictures every second.
+    fn loses_sound(&self) -> bool {
+        !self.pacer.is_active() && self.slots.iter().any(|slot| slot.repair_wait.is_lossy())
+    }
+
     /// Sends a packet of a track in a slot; tells what became of it.
     fn forward(
         &mut self,
@@ -233,6 +239,7 @@ impl Session {
         out: &mut Departure<'_>,
     ) -> Decision {
         let (Some(path), Some(srtp)) = (self.ice.path(), &self.srtp) else { return Decision::Skip };
+        let repeats_more = track.kind == MediaKind::Audio && self.loses_sound();
         let Some(slot) = self.slots.get_mut(slot) else { return Decision::Skip };
         let codecs = &self.codecs;
         let captured = track.captured(packet.info.timestamp, packet.info.arrival);
@@ -262,7 +269,6 @@ impl Session {
             transport_sequence: number.is_some().then_some(&mut self.transport_sequence),
             may_vary,
         };
-        let repeats_more = slot.kind == MediaKind::Audio && slot.repair_wait.is_lossy() && !self.pacer.is_active();
         let frames = repeats_more.then(|| track.with_earlier(&packet)).flatten();
         let video_format = track.codec.as_ref().and_then(|(_, format)| *format);
         let envelope = Envelope {
