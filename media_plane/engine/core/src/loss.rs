@@ -6,9 +6,9 @@ use crate::params::MediaKind;
 /// The most packets waited for; more are beyond repair and a key frame is cheaper.
 const MAX_MISSING: usize = 256;
 /// How long a packet is asked for, but at least for so many requests; after that a key frame is cheaper.
-const HOPE: Hope = Hope { time: SECOND, tries: 4 };
-/// The same of sound, which is played by then.
-const HOPE_FOR_SOUND: Hope = Hope { time: 300 * MILLISECOND, tries: 1 };
+const HOPE: Hope = Hope { time: SECOND, least: 4, most: u8::MAX };
+/// The same of sound: it is played by then, and on a full way its repairs would take the place of what is still of use.
+const HOPE_FOR_SOUND: Hope = Hope { time: 300 * MILLISECOND, least: 1, most: 3 };
 /// Least time between two requests for one packet; a longer round trip takes its place.
 const RETRY: Micros = 20 * MILLISECOND;
 /// A request is repeated after so much of the round trip, in percent: the answer may be a little late, and libwebrtc's senders ignore
@@ -26,11 +26,12 @@ const FORGET: Micros = 10 * SECOND;
 /// Weight of what is known of the time to an answer against a new one.
 const ANSWER_WEIGHT: Micros = 7;
 
-/// How long a packet is asked for, and how often at least.
+/// How long a packet is asked for, and how often at least and at most.
 #[derive(Debug, Clone, Copy)]
 struct Hope {
     time: Micros,
-    tries: u8,
+    least: u8,
+    most: u8,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +60,9 @@ impl Missing {
     }
 
     fn is_beyond_hope(&self, now: Micros, waits: Waits) -> bool {
-        self.tries >= waits.hope.tries && now >= self.due(waits) && now >= self.since + waits.hope.time
+        let hope = waits.hope;
+        let in_vain = self.tries >= hope.least && now >= self.since + hope.time;
+        now >= self.due(waits) && (in_vain || self.tries >= hope.most)
     }
 
     /// True when the packet is to be asked for now.
@@ -161,6 +164,9 @@ impl LossTracker {
             self.patience = self.patience.max(lateness).min(MOST_PATIENCE);
             self.patient_since = now;
         }
+        if missing.tries == 1 && !repairs_as_rtx {
+            self.note_answer(now, missing.asked);
+        }
         missing.tries > 0
     }
 
@@ -168,11 +174,15 @@ impl LossTracker {
     pub(crate) fn repaired(&mut self, now: Micros, sequence: u64) -> bool {
         let Some(missing) = self.take(sequence) else { return false };
         if missing.tries == 1 {
-            let answer = now.saturating_sub(missing.asked);
-            let known = self.answer.unwrap_or(answer);
-            self.answer = Some((ANSWER_WEIGHT * known + answer) / (ANSWER_WEIGHT + 1));
+            self.note_answer(now, missing.asked);
         }
         missing.tries > 0
+    }
+
+    fn note_answer(&mut self, now: Micros, asked: Micros) {
+        let answer = now.saturating_sub(asked);
+        let known = self.answer.unwrap_or(answer);
+        self.answer = Some((ANSWER_WEIGHT * known + answer) / (ANSWER_WEIGHT + 1));
     }
 
     fn take(&mut self, sequence: u64) -> Option<Missing> {
@@ -263,7 +273,7 @@ mod tests {
 
     #[test]
     fn sound_is_asked_for_while_it_may_still_be_heard() {
-        for (round_trip, requests) in [(20 * MILLISECOND, 12), (400 * MILLISECOND, 1)] {
+        for (round_trip, requests) in [(20 * MILLISECOND, 3), (400 * MILLISECOND, 1)] {
             let mut tracker = LossTracker::new(MediaKind::Audio);
             tracker.note_gap(0, 2, 1);
             let asked: usize = (0..600).map(|step| poll(&mut tracker, step * MILLISECOND, round_trip).0.len()).sum();

@@ -91,6 +91,9 @@ pub(crate) struct Session {
     pub allocated: u64,
     /// What everything that its layout can use would take, in bits a second.
     pub wanted: u64,
+    /// Whether sound is repeated more often than its senders do, and what room that needs in bits a second; 0: no need of it.
+    pub repeats_sound: bool,
+    pub repetition: u64,
     pub sent: SentRate,
     measured_round_trip: Option<Micros>,
     /// What to add to the client's NTP time (microseconds) to get the shard's time.
@@ -138,6 +141,8 @@ impl Session {
             next_allocation: now,
             allocated: 0,
             wanted: 0,
+            repeats_sound: false,
+            repetition: 0,
             sent: SentRate::default(),
             measured_round_trip: None,
             clock_offset: None,

@@ -223,12 +223,6 @@ impl Departure<'_> {
 }
 
 impl Session {
-    /// Whether so much is lost on the way to the client, which has room, that sound is repeated more often. Browsers report on sound
-    /// every five seconds only, on pictures every second.
-    fn loses_sound(&self) -> bool {
-        !self.pacer.is_active() && self.slots.iter().any(|slot| slot.repair_wait.is_lossy())
-    }
-
     /// Sends a packet of a track in a slot; tells what became of it.
     fn forward(
         &mut self,
@@ -239,7 +233,7 @@ impl Session {
         out: &mut Departure<'_>,
     ) -> Decision {
         let (Some(path), Some(srtp)) = (self.ice.path(), &self.srtp) else { return Decision::Skip };
-        let repeats_more = track.kind == MediaKind::Audio && self.loses_sound();
+        let repeats_more = track.kind == MediaKind::Audio && self.repeats_sound;
         let Some(slot) = self.slots.get_mut(slot) else { return Decision::Skip };
         let codecs = &self.codecs;
         let captured = track.captured(packet.info.timestamp, packet.info.arrival);

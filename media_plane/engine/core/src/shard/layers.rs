@@ -11,6 +11,7 @@ use crate::event::EventKind;
 use crate::layer_filter::LayerFilter;
 use crate::outbox::Transmit;
 use crate::params::MediaKind;
+use crate::payload::red::MAX_REPEATED;
 use crate::picture::MAX_LAYERS;
 use crate::publication::Publication;
 use crate::rate::Rate;
@@ -20,6 +21,9 @@ use crate::track::{Subscriber, Track};
 
 /// Time between two divisions of a session's bandwidth, besides those that something calls for at once.
 const ALLOCATION_INTERVAL: Micros = 200 * MILLISECOND;
+
+/// How much of the room that repeated sound takes there has to be before it begins, in percent.
+const BEGIN_REPETITION_PERCENT: u64 = 150;
 
 /// What an allocation works with. Nothing here is freed, so nothing is allocated again.
 #[derive(Debug, Default)]
@@ -63,6 +67,7 @@ impl Shard {
         let sent = session.slots.iter().map(|slot| slot.figures.bytes + slot.figures.packets * overhead).sum();
         session.sent.note(now, sent);
         let publications = session.publications.len();
+        self.decide_repetition(now, index);
         self.allocate_layers(now, index, network);
         for place in 0..publications {
             let key = self.session(index).and_then(|session| session.publications.get(place).copied());
@@ -138,7 +143,20 @@ impl Shard {
         let Some(session) = self.session_mut(index) else { return };
         session.allocated = audio + demands.iter().map(Demand::cost).sum::<u64>();
         session.wanted = audio + wanted;
-        session.bandwidth.set_wanted(audio + wanted);
+        session.bandwidth.set_wanted(audio + wanted + session.repetition);
+    }
+
+    /// Whether sound is repeated more often: where the way loses much, and has room for it besides the pictures.
+    fn decide_repetition(&mut self, now: Micros, index: u32) {
+        let audio = self.audio_rate(index);
+        let Some(session) = self.session_mut(index) else { return };
+        // Browsers report on sound every five seconds only, on pictures every second.
+        let is_lossy = session.slots.iter().any(|slot| slot.repair_wait.is_lossy());
+        let cost = if is_lossy { audio * MAX_REPEATED as u64 } else { 0 };
+        let needed = if session.repeats_sound { cost } else { cost * BEGIN_REPETITION_PERCENT / 100 };
+        let fits = session.bandwidth.budget(now).is_none_or(|budget| budget >= session.allocated + needed);
+        session.repeats_sound = cost > 0 && fits;
+        session.repetition = needed;
     }
 
     /// Gives a slot its share.

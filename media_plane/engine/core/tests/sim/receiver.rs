@@ -113,7 +113,7 @@ impl SlotReceiver {
     pub fn fraction_lost(&mut self) -> u8 {
         let (Some(highest), Some((first, _))) = (self.highest, self.packets.first_key_value()) else { return 0 };
         let from = self.unreported.replace(highest + 1).unwrap_or(*first);
-        let came = self.packets.range(from..=highest).filter(|(_, packet)| !packet.by_retransmission).count() as u64;
+        let came = self.packets.range(from..highest + 1).filter(|(_, packet)| !packet.by_retransmission).count() as u64;
         let expected = highest + 1 - from;
         ((expected - came) * 256).checked_div(expected).unwrap_or_default().min(255) as u8
     }
