@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright
 
-from tests.support.browser import Person, Studio
+from tests.support.browser import DESKTOP, PHONE, Person, Studio
 from tests.support.fleet import Fleet
 from tests.support.impairment import Network
 
@@ -29,13 +29,17 @@ class Call:
 
 
 @asynccontextmanager
-async def open_call(camera: tuple[int, int], *, near: int = 1, grain: bool = False) -> AsyncIterator[Call]:
+async def open_call(
+    camera: tuple[int, int], *, near: int = 1, grain: bool = False, watched: bool = False
+) -> AsyncIterator[Call]:
     """Starts a product and holds a call on it; everybody has seen everybody.
 
     Args:
         camera: Width and height of everybody's camera.
         near: How many there are besides the one behind the bad network.
         grain: Whether the pictures are hard to encode.
+        watched: Whether the one behind the bad network only watches: the others have small windows, and nothing to see
+            of that one, so that the machine has time for their cameras.
     """
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
         fleet = Fleet(Path(folder) / "data", {"PARLEY_LOG_LEVEL": "WARNING"})
@@ -46,7 +50,7 @@ async def open_call(camera: tuple[int, int], *, near: int = 1, grain: bool = Fal
                 studio = Studio(playwright, Path(folder), camera, grain=grain)
                 network = Network(seed=11)
                 try:
-                    yield await _meet(studio, fleet.url, network, near)
+                    yield await _meet(studio, fleet.url, network, near, watched=watched)
                 finally:
                     network.close()
                     await studio.clear(None)
@@ -55,8 +59,9 @@ async def open_call(camera: tuple[int, int], *, near: int = 1, grain: bool = Fal
             await fleet.stop()
 
 
-async def _meet(studio: Studio, url: str, network: Network, near: int) -> Call:
-    others = [await studio.person(number, name=f"Near {number}") for number in range(1, near + 1)]
+async def _meet(studio: Studio, url: str, network: Network, near: int, *, watched: bool) -> Call:
+    size = PHONE if watched else DESKTOP
+    others = [await studio.person(number, name=f"Near {number}", viewport=size) for number in range(1, near + 1)]
     far = await studio.person(near + 1, name="Far", network=network)
     link = await others[0].start_meeting(url)
     for other in (*others[1:], far):
@@ -64,4 +69,6 @@ async def _meet(studio: Studio, url: str, network: Network, near: int) -> Call:
     for other in others:
         await other.sees(far, within=30)
         await far.sees(other, within=30)
+    if watched:
+        await far.press("Stop video")
     return Call(others, far, network)

@@ -101,7 +101,7 @@ async def main(rounds: int) -> None:
     """Measures rounds of one call."""
     before = conditions()
     results = []
-    async with open_call(_CAMERA, near=2, grain=True) as call:
+    async with open_call(_CAMERA, near=2, grain=True, watched=True) as call:
         await asyncio.sleep(_WARM_SECONDS)
         for _ in range(rounds):
             results.append(await measure(call))

@@ -29,7 +29,10 @@ _FLAGS: Final = (
     "--use-fake-device-for-media-stream",
     f"--auto-select-tab-capture-source-by-title={media.SLIDES_TITLE}",
 )
-_DESKTOP: Final = (1280, 800)
+DESKTOP: Final = (1280, 800)
+"""Width and height of a window on a desk."""
+PHONE: Final = (360, 640)
+"""The same on a phone."""
 _PERMISSIONS: Final = ("camera", "microphone")
 _MAX_TABS: Final = 40
 _SLIDES_PATH: Final = "/slides-of-the-test"
@@ -93,7 +96,7 @@ class Studio:
         *,
         name: str | None = None,
         permissions: Sequence[str] = _PERMISSIONS,
-        viewport: tuple[int, int] = _DESKTOP,
+        viewport: tuple[int, int] = DESKTOP,
         network: Network | None = None,
     ) -> "Person":
         """Open a fresh window (no stored state) for participant `number`, behind `network` if there is one."""

@@ -112,9 +112,10 @@ impl SlotReceiver {
     /// The part, in 256ths, of the packets since the last report that did not come of their own.
     pub fn fraction_lost(&mut self) -> u8 {
         let (Some(highest), Some((first, _))) = (self.highest, self.packets.first_key_value()) else { return 0 };
-        let from = self.unreported.replace(highest + 1).unwrap_or(*first);
-        let came = self.packets.range(from..highest + 1).filter(|(_, packet)| !packet.by_retransmission).count() as u64;
-        let expected = highest + 1 - from;
+        let end = highest + 1;
+        let from = self.unreported.replace(end).unwrap_or(*first);
+        let came = self.packets.range(from..end).filter(|(_, packet)| !packet.by_retransmission).count() as u64;
+        let expected = end - from;
         ((expected - came) * 256).checked_div(expected).unwrap_or_default().min(255) as u8
     }
 
