@@ -17,7 +17,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def forwarding_grid(results: Mapping[str, Any]) -> str:
-    """Packets a CPU-second of each cell beside its floor, and the latency under load."""
+    """Packets a CPU-second of each cell beside its floor."""
     head = ["", "offered a second", "packets out a CPU-second", "share of the floor", "packets a run", "busy"]
     rows = [
         [
@@ -30,15 +30,23 @@ def forwarding_grid(results: Mapping[str, Any]) -> str:
         ]
         for cell in results["cells"]
     ]
-    loaded = results["latency_at_70_percent"]
-    latency = [
-        [kind, *(f"{loaded[f'{kind}_latency_us'][name] / 1000:.2f}" for name in ("p50", "p95", "p99"))]
+    return table(head, rows)
+
+
+def latency(results: Mapping[str, Any]) -> str:
+    """Added latency under load, by pacing and kind of media."""
+    head = ["", "packets a second", "busy", "added latency, ms: p50", "p95", "p99"]
+    rows = [
+        [
+            f"{row['load']['pacing']}, {kind}",
+            f"{row['packets_out_per_second']:,}",
+            f"{row['node_cpu_percent_of_a_core']:.0f} %",
+            *(f"{row[f'{kind}_latency_us'][name] / 1000:.2f}" for name in ("p50", "p95", "p99")),
+        ]
+        for row in results["rows"]
         for kind in ("video", "audio")
-        if loaded[f"{kind}_latency_us"]
     ]
-    share, rate = loaded["node_cpu_percent_of_a_core"], loaded["packets_out_per_second"]
-    busy = f"At {share:.0f} % of a core, {rate:,} packets a second:"
-    return "\n\n".join([table(head, rows), busy, table(["added latency, ms", "p50", "p95", "p99"], latency)])
+    return table(head, rows)
 
 
 def loss(results: Mapping[str, Any]) -> str:
@@ -75,7 +83,7 @@ def layers(results: Mapping[str, Any]) -> str:
     )
 
 
-_TABLES = {"forwarding grid": forwarding_grid, "loss": loss, "capacity": capacity, "layers": layers}
+_TABLES = {"forwarding grid": forwarding_grid, "latency": latency, "loss": loss, "capacity": capacity, "layers": layers}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ app = typer.Typer(help="Measure the product on this machine; figures come with t
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 _FORWARDING_SECONDS = 10.0
 _GRID_SECONDS = 3.0
+_LATENCY_SHARE = 0.7
 Seconds = Annotated[float, typer.Option(min=1, help="How long to measure.")]
 
 
@@ -32,7 +33,7 @@ def forwarding(
         float | None, typer.Option(min=1, help="How long to measure; 10, or 3 a cell of the grid.")
     ] = None,
     grid: Annotated[
-        bool, typer.Option("--grid", help="Over receivers, frames, rooms and shards, and latency.")
+        bool, typer.Option("--grid", help="Over receivers, frames, rooms and shards.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -45,6 +46,19 @@ def forwarding(
         return
     load = ForwardingLoad(subscribers=subscribers, seconds=seconds or _FORWARDING_SECONDS)
     _run(lambda: bench_forwarding(load), as_json=as_json)
+
+
+@app.command()
+def latency(
+    *,
+    share: Annotated[float, typer.Option(min=0.1, max=1.0, help="Of what a core forwards.")] = _LATENCY_SHARE,
+    seconds: Seconds = 8,
+    as_json: Json = False,
+) -> None:
+    """Measure what the media node adds to the way of video and sound when a core of it is busy."""
+    from parley_cli.bench.latency import bench_latency  # noqa: PLC0415
+
+    _run(lambda: bench_latency(seconds, share), as_json=as_json)
 
 
 @app.command()

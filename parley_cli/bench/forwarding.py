@@ -27,6 +27,8 @@ class ForwardingLoad:
         frames_per_second: Of each publisher.
         packets_per_frame: RTP packets of each frame of video; sound has one.
         packet_bytes: Payload of each packet.
+        pacing: Whether a frame's packets leave together, as encoders give them, or spread over the frame's time, as browsers
+            send large ones.
         answering: Whether receivers read and report; otherwise they stop once the media flows, as suspended devices do.
         probes: How many of the receivers of a room go on although the others have stopped, to measure latency.
         shards: Threads of the node that forward.
@@ -40,6 +42,7 @@ class ForwardingLoad:
     frames_per_second: float = 30
     packets_per_frame: int = 6
     packet_bytes: int = 1_150
+    pacing: Literal["burst", "even"] = "burst"
     answering: bool = True
     probes: int = 0
     shards: int = 1
@@ -159,7 +162,12 @@ async def _publish(fleet: Fleet, load: ForwardingLoad, members: Sequence[Member]
                 video = {"frames_per_second": frames_per_second, "packet_bytes": load.packet_bytes}
                 rate = audio if kind == "audio" and not alone else video
                 await fleet.clients.ask(
-                    "publish", id=member.client, kind=kind, packets_per_frame=load.packets_per_frame, **rate
+                    "publish",
+                    id=member.client,
+                    kind=kind,
+                    packets_per_frame=load.packets_per_frame,
+                    pacing=load.pacing,
+                    **rate,
                 )
         await asyncio.sleep(_WARM_UP_SECONDS)
 

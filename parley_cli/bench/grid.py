@@ -1,4 +1,4 @@
-"""`parley bench forwarding --grid`: forwarding over receivers, frames, rooms and shards, and latency under load."""
+"""`parley bench forwarding --grid`: forwarding over receivers, frames, rooms and shards."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,15 +13,9 @@ _OFFERED = 1_500_000.0
 _ANSWERED = 100_000.0
 """The same where the load client reads everything, which costs it several times what it costs the node."""
 _MAX_FRAMES_PER_SECOND = 2_000.0
-_PEOPLE_FRAMES = 60_000.0
+_PEOPLE_FRAMES = 120_000.0
 """Packets a second that the load client can send, where everybody sends."""
-_CAPACITY_SHARE = 0.7
 _AUDIO_BYTES = 100
-_PROBED = 250_000.0
-"""Packets a second at which it is found how many a core forwards where latency is measured.
-
-Near the rate that is measured then, since a busier core sends longer runs and forwards more.
-"""
 _BASE = ForwardingLoad(answering=False)
 
 
@@ -42,7 +36,6 @@ async def bench_grid(seconds: float) -> Mapping[str, Any]:
     return {
         "bench": "forwarding grid",
         "cells": cells,
-        "latency_at_70_percent": await _latency(seconds),
         "floors": [
             {"receivers": receivers, "packets_per_frame": packets, "packet_bytes": size, "rows": rows}
             for (receivers, packets, size), rows in floors.items()
@@ -53,41 +46,32 @@ async def bench_grid(seconds: float) -> Mapping[str, Any]:
 
 def _loads() -> Iterator[tuple[str, ForwardingLoad]]:
     for receivers in (1, 10, 100, 200, 500):
-        yield f"receivers {receivers}", _offering(replace(_BASE, subscribers=receivers), _OFFERED)
+        yield f"receivers {receivers}", offering(replace(_BASE, subscribers=receivers), _OFFERED)
     for packets in (3, 12):
-        yield f"packets a frame {packets}", _offering(replace(_BASE, packets_per_frame=packets), _OFFERED)
+        yield f"packets a frame {packets}", offering(replace(_BASE, packets_per_frame=packets), _OFFERED)
     audio = replace(_BASE, kinds=("audio",), packets_per_frame=1, packet_bytes=_AUDIO_BYTES)
-    yield "audio, 100 bytes", _offering(audio, _OFFERED / 2)
-    yield "rooms 20x10", _offering(_people(20, 10), _OFFERED)
-    yield "rooms 100x4", _offering(_people(100, 4), _OFFERED)
-    yield "rooms 60x10, two cameras and voices", _offering(_stages(), _OFFERED)
-    yield "rooms 20x10, two shards", _offering(replace(_people(20, 10), shards=2), _OFFERED)
+    yield "audio, 100 bytes", offering(audio, _OFFERED / 2)
+    yield "rooms 20x10", offering(_people(20, 10), _OFFERED)
+    yield "rooms 100x4", offering(_people(100, 4), _OFFERED)
+    yield "rooms 60x10, two cameras and voices", offering(stages(), _OFFERED)
+    yield "rooms 20x10, two shards", offering(replace(_people(20, 10), shards=2), _OFFERED)
     yield "answering, 30 frames a second", replace(_BASE, answering=True)
-    yield "answering", _offering(replace(_BASE, answering=True), _ANSWERED)
+    yield "answering", offering(replace(_BASE, answering=True), _ANSWERED)
 
 
 def _people(rooms: int, people: int) -> ForwardingLoad:
     return replace(_BASE, rooms=rooms, publishers=people, subscribers=0)
 
 
-def _stages() -> ForwardingLoad:
+def stages() -> ForwardingLoad:
+    """Rooms in which two of ten people have their cameras and microphones on."""
     return replace(_BASE, rooms=60, publishers=2, subscribers=8, kinds=("video", "audio"))
 
 
-def _offering(load: ForwardingLoad, packets_per_second: float) -> ForwardingLoad:
+def offering(load: ForwardingLoad, packets_per_second: float) -> ForwardingLoad:
     """The load at the frame rate that offers so many packets, or the highest that the load client can send."""
     sound = replace(load, frames_per_second=0.0).packets_out_per_second
     each = replace(load, frames_per_second=1.0).packets_out_per_second - sound
     incoming = load.rooms * load.publishers * load.packets_per_frame
     rate = min((packets_per_second - sound) / each, _MAX_FRAMES_PER_SECOND, _PEOPLE_FRAMES / incoming)
     return replace(load, frames_per_second=max(rate, 1.0))
-
-
-async def _latency(seconds: float) -> Mapping[str, Any]:
-    """Video and sound together at 70 % of what a core forwards of them, seen by one receiver of each room.
-
-    The load client has time left then, so that what it measures is not its own delay.
-    """
-    load = replace(_stages(), seconds=seconds)
-    capacity = (await measure(_offering(load, _PROBED)))["packets_out_per_cpu_second"]
-    return await measure(_offering(replace(load, probes=1), _CAPACITY_SHARE * capacity))

@@ -29,6 +29,11 @@ pub(crate) enum Redundancy {
 }
 
 impl Redundancy {
+    /// Whether the receiver takes packets that repeat more than their sender does.
+    pub(crate) fn may_repeat_more(self) -> bool {
+        matches!(self, Self::Renumber(_))
+    }
+
     /// Writes a payload as the receiver is to have it, with `frames` in its place where the receiver knows redundant audio; returns its
     /// length. None: nothing of it is sent.
     #[inline]

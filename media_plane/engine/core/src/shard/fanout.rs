@@ -263,7 +263,8 @@ impl Session {
             transport_sequence: number.is_some().then_some(&mut self.transport_sequence),
             may_vary,
         };
-        let frames = repeats_more.then(|| track.with_earlier(&packet)).flatten();
+        let frames =
+            (repeats_more && format.redundancy.may_repeat_more()).then(|| track.with_earlier(&packet)).flatten();
         let video_format = track.codec.as_ref().and_then(|(_, format)| *format);
         let envelope = Envelope {
             header,
