@@ -27,8 +27,8 @@ class ForwardingLoad:
         frames_per_second: Of each publisher.
         packets_per_frame: RTP packets of each frame of video; sound has one.
         packet_bytes: Payload of each packet.
-        pacing: Whether a frame's packets leave together, as encoders give them, or spread over the frame's time, as browsers
-            send large ones.
+        pacing: Whether a frame's packets leave together, as encoders give them, or spread over the frame's time, as
+            browsers send large ones.
         answering: Whether receivers read and report; otherwise they stop once the media flows, as suspended devices do.
         probes: How many of the receivers of a room go on although the others have stopped, to measure latency.
         shards: Threads of the node that forward.
