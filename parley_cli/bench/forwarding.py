@@ -30,7 +30,7 @@ class ForwardingLoad:
         pacing: Whether a frame's packets leave together, as encoders give them, or spread over the frame's time, as
             browsers send large ones.
         answering: Whether receivers read and report; otherwise they stop once the media flows, as suspended devices do.
-        probes: How many of the receivers of a room go on although the others have stopped, to measure latency.
+        probes: How many of the receivers go on although the others have stopped, to measure latency.
         shards: Threads of the node that forward.
         seconds: How long to measure.
     """
@@ -89,13 +89,13 @@ class ForwardingLoad:
         return everybody
 
     def stopped(self) -> list[Member]:
-        """Those who stop reading: all, but for the probes, which are spread over the order in which a room joined."""
+        """Those who stop reading: all, but for the probes, which are spread over rooms and the order of joining."""
         if self.answering:
             return []
         receivers = [member for member in self._all() if member.video_slots + member.audio_slots > 0]
         if not self.probes:
             return receivers
-        step = max(1, len(receivers) // (self.rooms * self.probes))
+        step = max(1, len(receivers) // self.probes)
         return [member for place, member in enumerate(receivers) if place % step != step // 2]
 
 
