@@ -14,7 +14,7 @@ _PROBED: Final = 250_000.0
 Near the rate that is measured then, since a busier core sends longer runs and forwards more.
 """
 _PROBES: Final = 7
-"""Receivers who go on: each costs the load client as much as all that a room sends, and clumps of its own would count as latency."""
+"""Receivers who go on: each costs the load client as much as a room that sends, and its own clumps count as latency."""
 _PACINGS: Final = ("burst", "even")
 
 
