@@ -32,9 +32,7 @@ def forwarding(
     seconds: Annotated[
         float | None, typer.Option(min=1, help="How long to measure; 10, or 3 a cell of the grid.")
     ] = None,
-    grid: Annotated[
-        bool, typer.Option("--grid", help="Over receivers, frames, rooms and shards.")
-    ] = False,
+    grid: Annotated[bool, typer.Option("--grid", help="Over receivers, frames, rooms and shards.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure packets out per second of the media node's processor time, beside the machine's own floor."""
