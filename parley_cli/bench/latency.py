@@ -5,14 +5,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from parley_cli.bench.conditions import conditions
-from parley_cli.bench.forwarding import ForwardingLoad, measure
+from parley_cli.bench.forwarding import measure
 from parley_cli.bench.grid import offering, stages
 
 _PROBED: Final = 250_000.0
-"""Packets a second at which it is found how many a core forwards.
-
-Near the rate that is measured then, since a busier core sends longer runs and forwards more.
-"""
+"""Packets a second at which it is first found how many a core forwards."""
+_APPROACHES: Final = 2
+"""How often it is found, the next time at the rate that follows: a busier core sends longer runs and forwards more."""
 _PROBES: Final = 7
 """Receivers who go on: each costs the load client as much as a room that sends, and its own clumps count as latency."""
 _PACINGS: Final = ("burst", "even")
@@ -31,10 +30,8 @@ async def bench_latency(seconds: float, share: float) -> Mapping[str, Any]:
     rows = []
     for pacing in _PACINGS:
         load = replace(stages(), seconds=seconds, pacing=pacing)
-        capacity = (await measure(offering(load, _PROBED)))["packets_out_per_cpu_second"]
-        rows.append({"capacity": capacity, **await measure(_probed(load, share * capacity))})
+        rate = _PROBED
+        for _ in range(_APPROACHES):
+            rate = share * (await measure(offering(load, rate)))["packets_out_per_cpu_second"]
+        rows.append(await measure(offering(replace(load, probes=_PROBES), rate)))
     return {"bench": "latency", "share": share, "rows": rows, "conditions": before}
-
-
-def _probed(load: ForwardingLoad, packets_per_second: float) -> ForwardingLoad:
-    return offering(replace(load, probes=_PROBES), packets_per_second)
