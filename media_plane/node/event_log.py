@@ -39,6 +39,10 @@ class EventLog:
         self.is_closed = True
         self._changed.set()
 
+    def ends_with(self, sequence: int) -> bool:
+        """Whether nothing comes after this event any more: those that came while others were being sent still do."""
+        return self.is_closed and self._sequence == sequence
+
     def holds_after(self, sequence: int) -> bool:
         """Whether every event after this one is still here."""
         return self._sequence - len(self._events) <= sequence <= self._sequence

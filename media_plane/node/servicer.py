@@ -154,7 +154,7 @@ class SfuControlServicer(SfuControlServiceServicer):
             for event in self._log.after(sequence):
                 yield pb.WatchEventsResponse(event=event)
                 sequence = event.sequence
-            if self._log.is_closed:
+            if self._log.ends_with(sequence):
                 return
             if not await self._log.wait(sequence, self._checkpoint_seconds):
                 yield pb.WatchEventsResponse(checkpoint=pb.EventCheckpoint())

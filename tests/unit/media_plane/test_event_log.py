@@ -40,3 +40,12 @@ async def test_waiting_ends_with_an_event_the_time_or_the_end() -> None:
     await log.close()
     assert await ending
     assert log.is_closed
+
+
+async def test_the_end_comes_after_the_events_that_were_added_while_others_were_sent() -> None:
+    log = filled(1)
+    log.append(media_pb2.NodeEvent())
+    await log.close()
+    assert not log.ends_with(1), "a watcher that is being sent the first one has not heard of the second"
+    assert log.ends_with(2)
+    assert not filled(2).ends_with(2), "more may come"
