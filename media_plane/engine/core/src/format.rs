@@ -41,7 +41,7 @@ impl Redundancy {
         if let (Self::Renumber(payload_type), Some(frames)) = (self, frames) {
             return frames.write(buffer, payload_type);
         }
-        let part = if self == Self::Strip { payload.get(red::primary_offset(payload)?..)? } else { payload };
+        let part = if self == Self::Strip { red::primary(payload)? } else { payload };
         let written = buffer.get_mut(..part.len())?;
         written.copy_from_slice(part);
         if let Self::Renumber(payload_type) = self {

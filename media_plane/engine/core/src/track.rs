@@ -190,7 +190,7 @@ impl Track {
 
     /// A packet of redundant audio with more of the frames before it than its sender repeats, as far as they are known and fit.
     pub(crate) fn with_earlier<'a>(&'a self, packet: &StoredPacket<'a>) -> Option<Frames<'a>> {
-        let mut frames = Frames::new(packet.payload.get(red::primary_offset(packet.payload)?..)?);
+        let mut frames = Frames::new(red::primary(packet.payload)?);
         for before in 1..=red::MAX_REPEATED as u64 {
             let earlier =
                 packet.info.sequence.checked_sub(before).and_then(|sequence| self.frame(sequence, packet.info));
@@ -206,7 +206,7 @@ impl Track {
     fn frame(&self, sequence: u64, like: &PacketInfo) -> Option<(u32, &[u8])> {
         let stored = |sequence| self.ring.get(sequence).filter(|packet| packet.info.payload_type == like.payload_type);
         if let Some(packet) = stored(sequence) {
-            return Some((packet.info.timestamp, packet.payload.get(red::primary_offset(packet.payload)?..)?));
+            return Some((packet.info.timestamp, red::primary(packet.payload)?));
         }
         let next = stored(sequence + 1)?;
         let (age, frame) = red::last_repeated(next.payload)?;

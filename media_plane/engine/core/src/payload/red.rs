@@ -32,6 +32,12 @@ pub fn primary_offset(payload: &[u8]) -> Option<usize> {
     (offset < payload.len()).then_some(offset)
 }
 
+/// The newest frame of a payload; None as for [`primary_offset`].
+#[must_use]
+pub fn primary(payload: &[u8]) -> Option<&[u8]> {
+    payload.get(primary_offset(payload)?..)
+}
+
 /// The newest of the frames that a payload repeats, and how much older than the packet it is in timestamp units.
 #[must_use]
 pub fn last_repeated(payload: &[u8]) -> Option<(u32, &[u8])> {
