@@ -81,10 +81,10 @@ def read_defaults(source: str) -> Iterator[Default]:
             meaning = ""
         end = found.end()
         if meaning and not found["name"].endswith(("_FLAG", "_MASK")):
-            yield Default(found["name"], _value(found["value"], found["type"].strip()), meaning)
+            yield Default(found["name"], _value(found["name"], found["value"], found["type"].strip()), meaning)
 
 
-def _value(value: str, kind: str) -> str:
+def _value(name: str, value: str, kind: str) -> str:
     text = " ".join(value.split()).removesuffix(".cast_signed()")
     if duration := _DURATION.fullmatch(text):
         count = int((duration["count"] or "1").replace("_", "")) / int(duration["parts"] or "1")
@@ -92,7 +92,10 @@ def _value(value: str, kind: str) -> str:
     if duration := re.fullmatch(r"Duration::from_(millis|secs)\((\d+)\)", text):
         return f"{duration[2]} {'ms' if duration[1] == 'millis' else 's'}"
     number = re.sub(r"(?<=\d)_(?=\d)", ",", text)
-    return f"{number} µs" if kind == "Micros" else number
+    if name.endswith("_PERCENT"):
+        return f"{number} %"
+    is_time = kind == "Micros" and not name.endswith("_WEIGHT")
+    return f"{number} µs" if is_time else number
 
 
 def table() -> str:

@@ -24,6 +24,9 @@ pub(crate) enum Arrival {
 /// The figures of a report block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LossReport {
+    /// Packets expected since the previous report.
+    pub expected: u32,
+    /// What of these was lost, in 256ths.
     pub fraction_lost: u8,
     pub cumulative_lost: i32,
     pub extended_highest: u32,
@@ -138,6 +141,7 @@ impl Reception {
         let lost_since = expected_since.saturating_sub(received_since);
         let fraction_lost = (lost_since << 8).checked_div(expected_since).unwrap_or(0).min(255) as u8;
         Some(LossReport {
+            expected: expected_since.min(u64::from(u32::MAX)) as u32,
             fraction_lost,
             cumulative_lost: self.cumulative_lost().clamp(-0x80_0000, 0x7f_ffff) as i32,
             extended_highest: self.highest as u32,

@@ -4,10 +4,10 @@
 //! late besides, by the round trip of that way. A receiver that shows pictures as they come then stands still at every
 //! loss: the node, which knows both ways, tells it to wait that long (playout-delay).
 
-use crate::clock::{MILLISECOND, Micros};
+use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::wire::extension::PlayoutDelay;
 
-/// Weight of what is known of the losses against the latest report, which comes each second: more when that tells of fewer, because a
+/// Weight of what is known of the losses against those of the last second: more when that tells of fewer, because a
 /// wait that comes and goes is worse than either.
 const LOSS_WEIGHT: f32 = 0.75;
 const FEWER_LOSSES_WEIGHT: f32 = 0.9;
@@ -33,18 +33,41 @@ const LEAST_REPAIR: Micros = 25 * MILLISECOND;
 const MOST: Micros = 600 * MILLISECOND;
 const MOST_BOTH: Micros = 800 * MILLISECOND;
 
+/// The losses of a way are looked at so often, and over at least so many packets.
+const PERIOD: Micros = SECOND;
+const FEWEST: u64 = 20;
+/// Parts of a 256th, so that few losses are not rounded away.
+const FINE: u64 = 128;
+/// How fast a wait grows and shrinks, in percent of the time that passes. Pictures slow down and speed up by that much: a wait that came
+/// at once would be the jerk that it is there to avoid. libwebrtc itself shrinks its delay no faster.
+const GROWTH_PERCENT: Micros = 25;
+const SHRINKING_PERCENT: Micros = 10;
+
 /// What is known of the losses of a way, and how long repairs on it take.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct RepairWait {
+    /// Packets of all streams since the losses were last looked at.
+    expected: u64,
+    lost: u64,
+    looked_at: Micros,
     loss: f32,
     /// 0: nothing to wait for.
     delay: Micros,
 }
 
 impl RepairWait {
-    /// Takes the losses since the last report (of 256), on a way of this round trip.
-    pub(crate) fn note(&mut self, fraction_lost: u8, round_trip: Micros) {
-        let lost = f32::from(fraction_lost) / 256.0;
+    /// Takes what a report says of one stream since its last one: so many packets expected, and of these lost in 256ths.
+    pub(crate) fn note(&mut self, now: Micros, expected: u32, fraction_lost: u8, round_trip: Micros) {
+        self.expected += u64::from(expected);
+        self.lost += u64::from(expected) * u64::from(fraction_lost);
+        if self.expected >= FEWEST && now >= self.looked_at + PERIOD {
+            let lost = f32::from((self.lost * FINE / self.expected) as u16) / f32::from(FINE as u16) / 256.0;
+            (self.expected, self.lost, self.looked_at) = (0, 0, now);
+            self.decide(lost, round_trip);
+        }
+    }
+
+    fn decide(&mut self, lost: f32, round_trip: Micros) {
         let weight = if lost < self.loss { FEWER_LOSSES_WEIGHT } else { LOSS_WEIGHT };
         self.loss = self.loss * weight + lost * (1.0 - weight);
         let repair = (round_trip * REPAIR_PERCENT / 100).max(LEAST_REPAIR);
@@ -69,10 +92,31 @@ impl RepairWait {
         self.delay > 0
     }
 
-    /// What a receiver is told whose own way loses too; 0: nothing to wait for.
-    pub(crate) fn delay_with(self, receiver: Self) -> PlayoutDelay {
-        let delay = (self.delay + receiver.delay).min(MOST_BOTH);
-        PlayoutDelay((delay / (PlayoutDelay::STEP_MS * MILLISECOND)) as u16)
+    /// How long to wait where the receiver's own way loses too; 0: nothing to wait for.
+    pub(crate) fn with(self, receiver: Self) -> Micros {
+        (self.delay + receiver.delay).min(MOST_BOTH)
+    }
+}
+
+/// What a receiver is told to wait: it follows what is needed by and by.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct ToldWait {
+    delay: Micros,
+    at: Micros,
+    /// It has been told to wait, and must be told when that ends.
+    begun: bool,
+}
+
+impl ToldWait {
+    /// What to tell it now; None: nothing yet.
+    pub(crate) fn follow(&mut self, now: Micros, needed: Micros) -> Option<PlayoutDelay> {
+        let passed = now.saturating_sub(self.at);
+        self.at = now;
+        let most = self.delay + passed * GROWTH_PERCENT / 100;
+        let least = self.delay.saturating_sub(passed * SHRINKING_PERCENT / 100);
+        self.delay = needed.clamp(least, most);
+        self.begun |= self.delay > 0;
+        self.begun.then_some(PlayoutDelay((self.delay / (PlayoutDelay::STEP_MS * MILLISECOND)) as u16))
     }
 }
 
@@ -80,47 +124,88 @@ impl RepairWait {
 mod tests {
     use super::*;
 
-    fn after(reports: usize, percent: u32, round_trip: Micros) -> u16 {
+    const PACKETS: u32 = 60;
+
+    /// After so many seconds of these losses.
+    fn lossy(seconds: u64, percent: u32, round_trip: Micros) -> RepairWait {
         let mut wait = RepairWait::default();
-        (0..reports).for_each(|_| wait.note((percent * 256 / 100) as u8, round_trip));
-        wait.delay_with(RepairWait::default()).0
+        lose(&mut wait, 0, seconds, percent, round_trip);
+        wait
+    }
+
+    fn lose(wait: &mut RepairWait, from: u64, seconds: u64, percent: u32, round_trip: Micros) {
+        (from + 1..=from + seconds)
+            .for_each(|at| wait.note(at * SECOND, PACKETS, (percent * 256 / 100) as u8, round_trip));
+    }
+
+    /// The wait in milliseconds.
+    fn after(seconds: u64, percent: u32, round_trip: Micros) -> Micros {
+        lossy(seconds, percent, round_trip).with(RepairWait::default()) / MILLISECOND
     }
 
     #[test]
     fn pictures_wait_for_as_many_repairs_as_may_be_needed() {
         assert_eq!(after(20, 0, 20 * MILLISECOND), 0);
         assert_eq!(after(20, 2, 20 * MILLISECOND), 0, "seldom enough");
-        assert_eq!(after(20, 5, 20 * MILLISECOND), 12, "three requests of 25 ms");
-        assert_eq!(after(20, 20, 20 * MILLISECOND), 15, "four");
+        assert_eq!(after(20, 5, 20 * MILLISECOND), 125, "three requests of 25 ms");
+        assert_eq!(after(20, 20, 20 * MILLISECOND), 150, "four");
         assert_eq!(after(20, 1, 90 * MILLISECOND), 0, "seldom enough");
-        assert_eq!(after(20, 5, 100 * MILLISECOND), 42, "three of 125 ms");
-        assert_eq!(after(20, 20, 150 * MILLISECOND), 60, "the longest");
-        assert_eq!(after(20, 2, 150 * MILLISECOND), 42, "two of 187 ms: seldom, but each one would be seen");
+        assert_eq!(after(20, 5, 100 * MILLISECOND), 425, "three of 125 ms");
+        assert_eq!(after(20, 20, 150 * MILLISECOND), 600, "the longest");
+        assert_eq!(after(20, 2, 150 * MILLISECOND), 425, "two of 187 ms: seldom, but each one would be seen");
     }
 
     #[test]
     fn where_both_ways_lose_pictures_wait_for_both() {
-        let [mut sender, mut receiver] = [RepairWait::default(); 2];
-        (0..20).for_each(|_| sender.note(13, 20 * MILLISECOND));
-        assert_eq!(sender.delay_with(receiver).0, 12);
-        (0..20).for_each(|_| receiver.note(13, 20 * MILLISECOND));
-        assert_eq!(sender.delay_with(receiver).0, 25);
-        assert_eq!(RepairWait::default().delay_with(receiver).0, 12, "the receiver's own way alone");
-        for way in [&mut sender, &mut receiver] {
-            (0..20).for_each(|_| way.note(51, 150 * MILLISECOND));
-        }
-        assert_eq!(sender.delay_with(receiver).0, 80, "the longest");
+        let good = RepairWait::default();
+        let bad = lossy(20, 5, 20 * MILLISECOND);
+        assert_eq!(bad.with(good), 125 * MILLISECOND);
+        assert_eq!(good.with(bad), 125 * MILLISECOND, "the receiver's own way alone");
+        assert_eq!(bad.with(bad), 250 * MILLISECOND);
+        let worst = lossy(20, 20, 150 * MILLISECOND);
+        assert_eq!(worst.with(worst), 800 * MILLISECOND, "the longest");
     }
 
     #[test]
     fn one_bad_second_is_no_reason_and_the_wait_ends() {
-        assert_eq!(after(1, 10, 20 * MILLISECOND), 0);
+        let good = RepairWait::default();
+        let round_trip = 20 * MILLISECOND;
+        assert_eq!(after(1, 10, round_trip), 0);
+        let mut wait = lossy(20, 10, round_trip);
+        assert!(wait.with(good) > 0);
+        lose(&mut wait, 20, 20, 0, round_trip);
+        assert!(wait.with(good) > 0, "not at once");
+        lose(&mut wait, 40, 20, 0, round_trip);
+        assert_eq!(wait.with(good), 0);
+    }
+
+    #[test]
+    fn streams_count_by_their_packets() {
         let mut wait = RepairWait::default();
-        (0..20).for_each(|_| wait.note(26, 20 * MILLISECOND));
-        assert!(wait.delay_with(RepairWait::default()).0 > 0);
-        (0..20).for_each(|_| wait.note(0, 20 * MILLISECOND));
-        assert!(wait.delay_with(RepairWait::default()).0 > 0, "not at once");
-        (0..20).for_each(|_| wait.note(0, 20 * MILLISECOND));
-        assert_eq!(wait.delay_with(RepairWait::default()).0, 0);
+        for at in 1..=20 {
+            // Half of the four packets of a voice that pauses are not half of what is lost.
+            wait.note(at * SECOND, 4, 128, 20 * MILLISECOND);
+            wait.note(at * SECOND, 196, 0, 20 * MILLISECOND);
+        }
+        assert!(!wait.is_lossy());
+        for at in 21..=40 {
+            wait.note(at * SECOND, 4, 128, 20 * MILLISECOND);
+            wait.note(at * SECOND, 196, 8, 20 * MILLISECOND);
+        }
+        assert!(wait.is_lossy());
+    }
+
+    #[test]
+    fn a_receiver_is_slowed_down_and_not_stopped() {
+        let mut told = ToldWait::default();
+        let frame = 50 * MILLISECOND;
+        let mut follow = |frames: std::ops::Range<u64>, needed| {
+            frames.map(|at| told.follow(at * frame, needed)).last().flatten().map(|delay| delay.0)
+        };
+        assert_eq!(follow(0..20, 0), None, "nobody has told it to wait");
+        assert_eq!(follow(20..40, 400 * MILLISECOND), Some(25), "a quarter of a second in a second");
+        assert_eq!(follow(40..60, 400 * MILLISECOND), Some(40));
+        assert_eq!(follow(60..80, 0), Some(30));
+        assert_eq!(follow(80..200, 0), Some(0), "it is told that the wait has ended");
     }
 }

@@ -13,6 +13,7 @@ use crate::outbox::Path;
 use crate::pacer::Pacer;
 use crate::params::{Codec, HeaderExtensions, MediaKind};
 use crate::rate::SentRate;
+use crate::repair_wait::RepairWait;
 use crate::sctp::Channels;
 use crate::slab::Key;
 use crate::slot::Slot;
@@ -94,6 +95,9 @@ pub(crate) struct Session {
     /// Whether sound is repeated more often than its senders do, and what room that needs in bits a second; 0: no need of it.
     pub repeats_sound: bool,
     pub repetition: u64,
+    /// What repairs take on the way from the client, and on the way to it.
+    pub sender_wait: RepairWait,
+    pub receiver_wait: RepairWait,
     pub sent: SentRate,
     measured_round_trip: Option<Micros>,
     /// What to add to the client's NTP time (microseconds) to get the shard's time.
@@ -143,6 +147,8 @@ impl Session {
             wanted: 0,
             repeats_sound: false,
             repetition: 0,
+            sender_wait: RepairWait::default(),
+            receiver_wait: RepairWait::default(),
             sent: SentRate::default(),
             measured_round_trip: None,
             clock_offset: None,

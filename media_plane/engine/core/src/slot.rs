@@ -8,7 +8,7 @@ use crate::format::Format;
 use crate::layer_filter::{LayerFilter, Verdict};
 use crate::munger::{Munger, Outgoing};
 use crate::params::{MediaKind, SlotSpec};
-use crate::repair_wait::RepairWait;
+use crate::repair_wait::{RepairWait, ToldWait};
 use crate::ring::PacketInfo;
 use crate::slab::Key;
 use crate::srtp::OutboundStream;
@@ -20,6 +20,9 @@ const MAX_WAIT: Micros = 3 * SECOND;
 const RESENT: usize = 1_024;
 /// How often one packet is sent again. It bounds what a receiver can make the node send by asking.
 const MAX_RESENDS: u8 = 5;
+
+/// More packets than a stream sends between two reports.
+const MOST_REPORTED: u32 = 1 << 16;
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,10 +121,9 @@ pub(crate) struct Slot {
     /// Empty until the first request.
     resent: Vec<Resent>,
     pub figures: SlotFigures,
-    /// What repairs on the receiver's own way take.
-    pub repair_wait: RepairWait,
-    /// The receiver was told to wait for repairs.
-    has_waited: bool,
+    /// The highest sequence number that the receiver has reported.
+    reported: Option<u32>,
+    told_wait: ToldWait,
 }
 
 impl Slot {
@@ -158,8 +160,8 @@ impl Slot {
             rtx_sequence,
             resent: Vec::new(),
             figures: SlotFigures::default(),
-            repair_wait: RepairWait::default(),
-            has_waited: false,
+            reported: None,
+            told_wait: ToldWait::default(),
         }
     }
 
@@ -263,11 +265,25 @@ impl Slot {
         self.filter_of(source).map_or(info.marker, |filter| filter.ends_picture(info))
     }
 
-    /// How long the receiver shall wait for repairs, in each packet once it has been told to wait; `sender` tells of the source's way.
-    pub(crate) fn playout_delay(&mut self, sender: RepairWait) -> Option<PlayoutDelay> {
-        let delay = sender.delay_with(self.repair_wait);
-        self.has_waited |= delay.0 > 0;
-        (self.has_waited && self.may_vary() && self.kind == MediaKind::Video).then_some(delay)
+    /// How long the receiver shall wait for repairs, in each packet once it has been told to wait; the ways are the source's and its own.
+    pub(crate) fn playout_delay(
+        &mut self,
+        now: Micros,
+        sender: RepairWait,
+        receiver: RepairWait,
+    ) -> Option<PlayoutDelay> {
+        if self.kind == MediaKind::Audio || !self.may_vary() {
+            return None;
+        }
+        self.told_wait.follow(now, sender.with(receiver))
+    }
+
+    /// How many packets the receiver has come on since its last report of this slot.
+    pub(crate) fn note_reported(&mut self, highest: u32) -> u32 {
+        let before = self.reported.replace(highest).unwrap_or(highest);
+        let expected = highest.wrapping_sub(before);
+        // A report that was overtaken by a later one, or nonsense.
+        if expected > MOST_REPORTED { 0 } else { expected }
     }
 
     /// Whether a packet may carry what differs between sendings (send time, transport-wide number).

@@ -119,6 +119,7 @@ pub(crate) struct Track {
     pub loss: LossTracker,
     pub ring: PacketRing,
     pub key_frames: KeyFrameRequests,
+    /// What repairs on the sender's way take.
     pub repair_wait: RepairWait,
     pub anchor: Option<TimestampAnchor>,
     /// The latest packet, as an anchor for want of a better one.

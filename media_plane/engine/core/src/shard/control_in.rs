@@ -82,7 +82,8 @@ impl Shard {
         let measured = session.round_trip_if_measured();
         let Some(slot) = session.slots.iter_mut().find(|slot| slot.ssrc == report.ssrc) else { return };
         slot.figures.fraction_lost = report.fraction_lost;
-        slot.repair_wait.note(report.fraction_lost, measured);
+        let expected = slot.note_reported(report.highest_sequence_number);
+        session.receiver_wait.note(now, expected, report.fraction_lost, measured);
         if let Some(round_trip) = report.round_trip_time(ntp) {
             session.note_round_trip(round_trip.as_micros() as Micros);
         }

@@ -211,18 +211,19 @@ fn send_control(
 
 fn write_receiver_report(
     writer: &mut RtcpWriter<'_>,
-    session: &Session,
+    session: &mut Session,
     tracks: &mut Slab<Track>,
     now: Micros,
 ) -> Option<()> {
+    let round_trip = session.round_trip_if_measured();
     let mut blocks = [ReportBlock::default(); MAX_COUNT];
     let mut ssrcs = [0; MAX_COUNT];
     let mut count = 0;
     for key in session.tracks.iter().take(MAX_COUNT) {
-        let Some(block) = tracks.get_mut(*key).and_then(|track| report_block(track, now)) else { continue };
-        if let Some(track) = tracks.get_mut(*key) {
-            track.repair_wait.note(block.fraction_lost, session.round_trip_if_measured());
-        }
+        let Some(track) = tracks.get_mut(*key) else { continue };
+        track.repair_wait = session.sender_wait;
+        let Some((block, expected)) = report_block(track, now) else { continue };
+        session.sender_wait.note(now, expected, block.fraction_lost, round_trip);
         (blocks[count], ssrcs[count]) = (block, block.ssrc);
         count += 1;
     }
@@ -234,7 +235,8 @@ fn write_receiver_report(
     Some(())
 }
 
-fn report_block(track: &mut Track, now: Micros) -> Option<ReportBlock> {
+/// What is reported of a track, and the packets expected since the report before.
+fn report_block(track: &mut Track, now: Micros) -> Option<(ReportBlock, u32)> {
     let ssrc = track.ssrc?;
     let report = track.reception.report()?;
     track.fraction_lost = report.fraction_lost;
@@ -242,7 +244,7 @@ fn report_block(track: &mut Track, now: Micros) -> Option<ReportBlock> {
         Some((middle, arrival)) => (middle, ((now.saturating_sub(arrival) << 16) / SECOND) as u32),
         None => (0, 0),
     };
-    Some(ReportBlock {
+    let block = ReportBlock {
         ssrc,
         fraction_lost: report.fraction_lost,
         cumulative_lost: report.cumulative_lost,
@@ -250,7 +252,8 @@ fn report_block(track: &mut Track, now: Micros) -> Option<ReportBlock> {
         jitter: report.jitter,
         last_sender_report,
         delay_since_last_sender_report,
-    })
+    };
+    Some((block, report.expected))
 }
 
 /// The report of a slot that carries something: the source's timestamp of now, in the slot's numbering.

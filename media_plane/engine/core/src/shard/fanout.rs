@@ -254,7 +254,7 @@ impl Session {
         };
         let may_vary = slot.may_vary();
         let number = (self.sends_transport_cc && may_vary).then_some(self.transport_sequence);
-        let playout_delay = slot.playout_delay(track.repair_wait);
+        let playout_delay = slot.playout_delay(out.now, track.repair_wait, self.receiver_wait);
         let seal = Seal {
             path,
             keys: &srtp.outbound,

@@ -150,9 +150,7 @@ impl Shard {
     fn decide_repetition(&mut self, now: Micros, index: u32) {
         let audio = self.audio_rate(index);
         let Some(session) = self.session_mut(index) else { return };
-        // Browsers report on sound every five seconds only, on pictures every second.
-        let is_lossy = session.slots.iter().any(|slot| slot.repair_wait.is_lossy());
-        let cost = if is_lossy { audio * MAX_REPEATED as u64 } else { 0 };
+        let cost = if session.receiver_wait.is_lossy() { audio * MAX_REPEATED as u64 } else { 0 };
         let needed = if session.repeats_sound { cost } else { cost * BEGIN_REPETITION_PERCENT / 100 };
         let fits = session.bandwidth.budget(now).is_none_or(|budget| budget >= session.allocated + needed);
         session.repeats_sound = cost > 0 && fits;
