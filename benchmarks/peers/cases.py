@@ -206,7 +206,7 @@ class Bench:
             await meeting.send(rooms.stream)
             await load.wait_receiving(meeting.receivers, _CONNECT_SECONDS)
             await asyncio.sleep(_SETTLE_SECONDS)
-            await load.snapshot(reset=True)
+            await load.ask("reset_latency")
             await asyncio.sleep(self.seconds)
             return dict((await load.snapshot()).latency_us[rooms.stream.kind])
 
@@ -227,7 +227,7 @@ class Bench:
 
     async def _forwarded(self, meeting: Meeting, *, stopped: bool) -> Mapping[str, Any]:
         await asyncio.sleep(_SETTLE_SECONDS)
-        first = await meeting.load.snapshot(reset=True)
+        first = await meeting.load.snapshot()
         begin = cost(meeting.server.pids)
         await asyncio.sleep(self.seconds)
         used = cost(meeting.server.pids) - begin

@@ -90,9 +90,9 @@ class Load:
         """Sends an operation; see `LoadClients.ask`."""
         return await self.clients.ask(operation, **fields)
 
-    async def snapshot(self, *, reset: bool = False) -> Snapshot:
-        """Reads all counters; with `reset`, latencies begin anew."""
-        reply = await self.ask("stats", reset=reset)
+    async def snapshot(self) -> Snapshot:
+        """Reads all counters."""
+        reply = await self.ask("stats")
         return Snapshot(
             cpu=reply["cpu_seconds"],
             clients={client["id"]: Received.parse(client) for client in reply["clients"]},

@@ -10,6 +10,7 @@ from parley_cli.bench.fleet import Fleet, Member, Sample, open_fleet
 from parley_cli.bench.load import measure_floor
 
 _WARM_UP_SECONDS = 1.5
+_SETTLE_SECONDS = 0.5
 _AUDIO_FRAMES_PER_SECOND = 50.0
 _VOICES = 3
 """Others that a participant hears at once."""
@@ -131,10 +132,17 @@ async def measure(load: ForwardingLoad) -> Mapping[str, Any]:
         members = load.members()
         await fleet.join(members)
         await _publish(fleet, load, members)
-        for member in load.stopped():
-            await fleet.clients.ask("stop", id=member.client)
+        stopped = {member.client for member in load.stopped()}
+        for client in stopped:
+            await fleet.clients.ask("stop", id=client)
         await asyncio.sleep(_WARM_UP_SECONDS)
-        before = await fleet.clients.ask("stats", reset=True)
+        before = await fleet.clients.ask("stats")
+        # To tell of many takes the load client milliseconds, in which frames wait: its delay, not the node's.
+        await fleet.clients.ask("reset_latency")
+        await asyncio.sleep(_SETTLE_SECONDS)
+        for member in members:
+            if member.client not in stopped:
+                await fleet.clients.ask("reset_latency", id=member.client)
         first = await fleet.sample()
         await asyncio.sleep(load.seconds)
         last = await fleet.sample()

@@ -182,7 +182,13 @@ impl Fleet {
                 Ok(json!({"op": "hostile", "id": id}))
             }
             Operation::Stop { id } => self.stop(id.as_deref()),
-            Operation::Stats { id, reset } => self.stats(id.as_deref(), reset),
+            Operation::Stats { id } => self.stats(id.as_deref()),
+            Operation::ResetLatency { id } => {
+                let only = id.as_deref().map(|id| self.token(id)).transpose()?;
+                let chosen = self.clients.iter_mut().filter(|(token, _)| only.is_none_or(|only| only == **token));
+                chosen.for_each(|(_, client)| client.reset_latency());
+                Ok(json!({"op": "reset_latency", "id": id}))
+            }
             Operation::Close { id } => {
                 self.remove(&id).ok_or("no such client")?.close(now);
                 Ok(json!({"op": "close", "id": id}))
@@ -236,16 +242,13 @@ impl Fleet {
         Ok(json!({"op": "stop", "id": id}))
     }
 
-    fn stats(&mut self, id: Option<&str>, reset: bool) -> Result<Value, String> {
+    fn stats(&mut self, id: Option<&str>) -> Result<Value, String> {
         let mut totals = Totals::default();
         let mut clients = Vec::new();
         let only = id.map(|id| self.token(id)).transpose()?;
         for (_, client) in self.clients.iter_mut().filter(|(token, _)| only.is_none_or(|only| only == **token)) {
             totals.add(&client.totals());
             clients.push(client.summary());
-            if reset {
-                client.reset_latency();
-            }
         }
         let cpu = thread_cpu_time();
         Ok(json!({

@@ -40,7 +40,8 @@ parley-load clients [--bind 127.0.0.1]
     {\"op\":\"coalesce\",\"id\":\"c2\",\"on\":false}               the kernel cuts up runs of datagrams before the client reads them
     {\"op\":\"hostile\",\"id\":\"c1\",\"count\":10000}              sends mutations of its own datagrams from its own address
     {\"op\":\"stop\"} or {\"op\":\"stop\",\"id\":\"c1\"}           neither reads nor answers any more; what it sends goes on
-    {\"op\":\"stats\"} or {\"op\":\"stats\",\"id\":\"c1\",\"reset\":true}
+    {\"op\":\"stats\"} or {\"op\":\"stats\",\"id\":\"c1\"}
+    {\"op\":\"reset_latency\"} or {\"op\":\"reset_latency\",\"id\":\"c1\"}   what stats tell covers the time from here on
     {\"op\":\"close\",\"id\":\"c1\"}
 
 parley-load hostile --target 127.0.0.1:5000 [--count 1000000] [--sources 8] [--seed 1] [--rate 200000]

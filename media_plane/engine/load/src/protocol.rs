@@ -62,11 +62,9 @@ pub(crate) enum Operation {
     /// One client, or all, read and answer no more, as suspended devices; what they send goes on.
     Stop { id: Option<String> },
     /// Tells what has happened, of one client or of all.
-    Stats {
-        id: Option<String>,
-        #[serde(default)]
-        reset: bool,
-    },
+    Stats { id: Option<String> },
+    /// Forgets the latencies of one client or of all: what is told next covers the time from here on.
+    ResetLatency { id: Option<String> },
     /// Ends a client.
     Close { id: String },
 }

@@ -165,10 +165,7 @@ impl Publisher {
             return;
         }
         let parts = self.content.parts();
-        self.next += self.interval / parts as u32;
-        if self.next + MAX_LAG < now {
-            self.next = now;
-        }
+        self.next = following(self.next, self.interval / parts as u32, now);
         if self.part == 0 {
             self.begin_frame();
         }
@@ -239,5 +236,30 @@ impl Publisher {
                 payload::vp8_packets(*bytes, vp8, &frames[index], mark)
             }
         }
+    }
+}
+
+/// The moment after this one, in steps. Too far behind, some are left out, but it stays in step: publishers that all fall behind
+/// must not send at the same moments from then on.
+fn following(moment: Instant, step: Duration, now: Instant) -> Instant {
+    let next = moment + step;
+    if next + MAX_LAG >= now {
+        return next;
+    }
+    let left_out = (now - next).as_nanos() / step.as_nanos();
+    next + step * left_out as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_falls_behind_stays_in_step() {
+        let (step, begin) = (Duration::from_millis(20), Instant::now());
+        let at = |millis| begin + Duration::from_millis(millis);
+        assert_eq!(following(begin, step, at(1)), at(20));
+        assert_eq!(following(begin, step, at(520)), at(20), "sent late");
+        assert_eq!(following(begin, step, at(1_013)), at(1_000), "left out");
     }
 }
