@@ -109,14 +109,15 @@ impl SlotReceiver {
         self.gaps.keys().copied().filter(|gap| gap > first).collect()
     }
 
-    /// The part, in 256ths, of the packets since the last report that did not come of their own.
-    pub fn fraction_lost(&mut self) -> u8 {
-        let (Some(highest), Some((first, _))) = (self.highest, self.packets.first_key_value()) else { return 0 };
+    /// The part, in 256ths, of the packets since the last report that did not come of their own, and the highest number of all.
+    pub fn report(&mut self) -> Option<(u8, u32)> {
+        let (highest, (first, _)) = (self.highest?, self.packets.first_key_value()?);
         let end = highest + 1;
         let from = self.unreported.replace(end).unwrap_or(*first);
         let came = self.packets.range(from..end).filter(|(_, packet)| !packet.by_retransmission).count() as u64;
         let expected = end - from;
-        ((expected - came) * 256).checked_div(expected).unwrap_or_default().min(255) as u8
+        let lost = ((expected - came) * 256).checked_div(expected).unwrap_or_default().min(255) as u8;
+        Some((lost, highest as u32))
     }
 
     /// What to ask for now.

@@ -66,11 +66,12 @@ impl Client {
         let losses: HashMap<_, _> = AUDIO_SLOTS
             .iter()
             .chain(&VIDEO_SLOTS)
-            .filter_map(|mid| Some((self.slot_ssrc(mid), self.slots.get_mut(*mid)?.fraction_lost())))
+            .filter_map(|mid| Some((self.slot_ssrc(mid), self.slots.get_mut(*mid)?.report()?)))
             .collect();
         let block = |(ssrc, (middle, arrival)): (&u32, &(u32, Micros))| ReportBlock {
             ssrc: *ssrc,
-            fraction_lost: losses.get(ssrc).copied().unwrap_or_default(),
+            fraction_lost: losses.get(ssrc).map_or(0, |(lost, _)| *lost),
+            highest_sequence_number: losses.get(ssrc).map_or(0, |(_, highest)| *highest),
             last_sender_report: *middle,
             delay_since_last_sender_report: (((now - arrival) << 16) / SECOND) as u32,
             ..ReportBlock::default()
