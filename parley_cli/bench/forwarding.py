@@ -132,7 +132,7 @@ async def measure(load: ForwardingLoad) -> Mapping[str, Any]:
         members = load.members()
         await fleet.join(members)
         await _publish(fleet, load, members)
-        stopped = {member.client for member in load.stopped()}
+        stopped = [member.client for member in load.stopped()]
         for client in stopped:
             await fleet.clients.ask("stop", id=client)
         await asyncio.sleep(_WARM_UP_SECONDS)

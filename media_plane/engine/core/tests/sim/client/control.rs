@@ -68,13 +68,16 @@ impl Client {
             .chain(&VIDEO_SLOTS)
             .filter_map(|mid| Some((self.slot_ssrc(mid), self.slots.get_mut(*mid)?.report()?)))
             .collect();
-        let block = |(ssrc, (middle, arrival)): (&u32, &(u32, Micros))| ReportBlock {
-            ssrc: *ssrc,
-            fraction_lost: losses.get(ssrc).map_or(0, |(lost, _)| *lost),
-            highest_sequence_number: losses.get(ssrc).map_or(0, |(_, highest)| *highest),
-            last_sender_report: *middle,
-            delay_since_last_sender_report: (((now - arrival) << 16) / SECOND) as u32,
-            ..ReportBlock::default()
+        let block = |(ssrc, (middle, arrival)): (&u32, &(u32, Micros))| {
+            let (fraction_lost, highest_sequence_number) = losses.get(ssrc).copied().unwrap_or_default();
+            ReportBlock {
+                ssrc: *ssrc,
+                fraction_lost,
+                highest_sequence_number,
+                last_sender_report: *middle,
+                delay_since_last_sender_report: (((now - arrival) << 16) / SECOND) as u32,
+                ..ReportBlock::default()
+            }
         };
         let mut blocks: Vec<_> = self.sender_reports.iter().map(block).collect();
         blocks.sort_unstable_by_key(|block| block.ssrc);
