@@ -112,8 +112,7 @@ impl Reception {
     ///
     /// None after a leap of the timestamps: what was fast before is no measure for what follows.
     pub(crate) fn time(&mut self, timestamp: u32, now: Micros, clock_rate: u32) -> Option<Micros> {
-        let arrival = (now.wrapping_mul(u64::from(clock_rate)) / SECOND) as u32;
-        let transit = arrival.wrapping_sub(timestamp);
+        let transit = transit(timestamp, now, clock_rate);
         let previous = self.transit.replace(transit)?;
         let change = transit.wrapping_sub(previous).cast_signed();
         let difference = u64::from(change.unsigned_abs());
@@ -126,6 +125,12 @@ impl Reception {
         self.delay += i64::from(change);
         let wait = self.floor.excess(now, self.delay, STRETCH);
         Some(wait.cast_unsigned() * SECOND / u64::from(clock_rate))
+    }
+
+    /// How much longer a repaired packet took than the newest of its stream, whose way it should have gone.
+    pub(crate) fn lateness(&self, timestamp: u32, now: Micros, clock_rate: u32) -> Option<Micros> {
+        let late = transit(timestamp, now, clock_rate).wrapping_sub(self.transit?).cast_signed();
+        Some(u64::from(late.max(0).unsigned_abs()) * SECOND / u64::from(clock_rate))
     }
 
     /// The figures since the previous report (appendix A.3); None before the first packet.
@@ -162,6 +167,12 @@ impl Reception {
     pub(crate) fn jitter(&self) -> u32 {
         (self.jitter >> 4) as u32
     }
+}
+
+/// Arrival less timestamp, in timestamp units (appendix A.8).
+fn transit(timestamp: u32, now: Micros, clock_rate: u32) -> u32 {
+    let arrival = (now.wrapping_mul(u64::from(clock_rate)) / SECOND) as u32;
+    arrival.wrapping_sub(timestamp)
 }
 
 #[cfg(test)]
@@ -224,5 +235,18 @@ mod tests {
         );
         assert_eq!([wait(4, 1_000), wait(5, 5_000)], [Some(0), Some(4_000)]);
         assert_eq!([wait(6, 3 * SECOND), wait(7, 3 * SECOND)], [None, Some(0)], "the sender's clock has leapt");
+    }
+
+    #[test]
+    fn a_repair_is_as_late_as_its_timestamp_says() {
+        let mut reception = Reception::default();
+        let timestamp = |n: u32| (u32::MAX - 4_000).wrapping_add(n * 4_500);
+        assert_eq!(reception.lateness(timestamp(0), 0, 90_000), None, "nothing has come on time");
+        for n in [0, 1, 4] {
+            reception.time(timestamp(n), u64::from(n) * 50_000, 90_000);
+        }
+        assert_eq!(reception.lateness(timestamp(2), 230_000, 90_000), Some(130_000));
+        assert_eq!(reception.lateness(timestamp(3), 230_000, 90_000), Some(80_000));
+        assert_eq!(reception.lateness(timestamp(5), 230_000, 90_000), Some(0), "before the rest of its stream");
     }
 }

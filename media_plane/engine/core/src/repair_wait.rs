@@ -2,7 +2,8 @@
 //!
 //! A receiver knows only its own way, and learns slowly what repairs on it take. What the sender lost on the way to the node comes
 //! late besides, by the round trip of that way. A receiver that shows pictures as they come then stands still at every
-//! loss: the node, which knows both ways, tells it to wait that long (playout-delay).
+//! loss: the node, which knows both ways, tells it to wait that long (playout-delay). How long that is, the losses and the round
+//! trip tell at first, and then the repairs themselves: what is lost in bursts is noticed late, and its repairs fall into the same burst.
 
 use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::wire::extension::PlayoutDelay;
@@ -29,6 +30,11 @@ const NOTICE: Micros = 50 * MILLISECOND;
 /// What a request and its answer take beyond the round trip, in percent, and at least.
 const REPAIR_PERCENT: Micros = 125;
 const LEAST_REPAIR: Micros = 25 * MILLISECOND;
+/// What a repair needs beyond its lateness to be in time: it is decoded and shown in the turn that it missed.
+const SLACK: Micros = 25 * MILLISECOND;
+/// The latest repair counts for less with each one that comes, and with each second: about one in so many is later than is waited for.
+const FORGET: Micros = 256;
+const FORGET_IN_TIME: Micros = 128;
 /// The longest wait for one way, and for the sender's and the receiver's together: people who talk to each other bear no more.
 const MOST: Micros = 600 * MILLISECOND;
 const MOST_BOTH: Micros = 800 * MILLISECOND;
@@ -51,6 +57,8 @@ pub(crate) struct RepairWait {
     lost: u64,
     looked_at: Micros,
     loss: f32,
+    /// How late the latest repairs were of late.
+    late: Micros,
     /// 0: nothing to wait for.
     delay: Micros,
 }
@@ -67,11 +75,17 @@ impl RepairWait {
         }
     }
 
+    /// Takes note of the repair of a picture that came so much later than the picture should have.
+    pub(crate) fn note_repair(&mut self, late: Micros) {
+        self.late = (self.late - self.late / FORGET).max(late.min(MOST));
+    }
+
     fn decide(&mut self, lost: f32, round_trip: Micros) {
         let weight = if lost < self.loss { FEWER_LOSSES_WEIGHT } else { LOSS_WEIGHT };
         self.loss = self.loss * weight + lost * (1.0 - weight);
         let repair = (round_trip * REPAIR_PERCENT / 100).max(LEAST_REPAIR);
-        let begin = if repair >= LONG_REPAIR { BEGIN_LONG } else { BEGIN };
+        self.late -= self.late / FORGET_IN_TIME;
+        let begin = if repair.max(self.late) >= LONG_REPAIR { BEGIN_LONG } else { BEGIN };
         let waits = self.delay > 0;
         if self.loss < if waits { begin * END_PART } else { begin } {
             self.delay = 0;
@@ -84,7 +98,7 @@ impl RepairWait {
             failing *= self.loss.max(REPAIR_LOSS);
             requests += 1;
         }
-        self.delay = (NOTICE + requests * repair).min(MOST);
+        self.delay = (NOTICE + requests * repair).max(self.late + SLACK).min(MOST);
     }
 
     /// Whether so much is lost that something is done about it.
@@ -153,6 +167,41 @@ mod tests {
         assert_eq!(after(20, 5, 100 * MILLISECOND), 425, "three of 125 ms");
         assert_eq!(after(20, 20, 150 * MILLISECOND), 600, "the longest");
         assert_eq!(after(20, 2, 150 * MILLISECOND), 425, "two of 187 ms: seldom, but each one would be seen");
+    }
+
+    #[test]
+    fn what_repairs_take_counts_for_more_than_what_they_should() {
+        let round_trip = 20 * MILLISECOND;
+        let mut wait = lossy(20, 5, round_trip);
+        let told = |wait: RepairWait| wait.with(RepairWait::default()) / MILLISECOND;
+        wait.note_repair(60 * MILLISECOND);
+        lose(&mut wait, 20, 1, 5, round_trip);
+        assert_eq!(told(wait), 125, "as expected");
+        wait.note_repair(256 * MILLISECOND);
+        lose(&mut wait, 21, 1, 5, round_trip);
+        assert_eq!(told(wait), 279);
+        (0..100).for_each(|_| wait.note_repair(60 * MILLISECOND));
+        lose(&mut wait, 22, 1, 5, round_trip);
+        assert!((190..210).contains(&told(wait)), "{}", told(wait));
+        (0..500).for_each(|_| wait.note_repair(60 * MILLISECOND));
+        lose(&mut wait, 23, 1, 5, round_trip);
+        assert_eq!(told(wait), 125);
+        wait.note_repair(3 * SECOND);
+        lose(&mut wait, 24, 1, 5, round_trip);
+        assert_eq!(told(wait), 600, "the longest");
+        lose(&mut wait, 25, 300, 0, round_trip);
+        lose(&mut wait, 325, 20, 5, round_trip);
+        assert_eq!(told(wait), 125, "other times");
+    }
+
+    #[test]
+    fn where_repairs_come_late_few_losses_are_reason_enough() {
+        let round_trip = 20 * MILLISECOND;
+        let mut wait = lossy(20, 2, round_trip);
+        assert!(!wait.is_lossy());
+        wait.note_repair(150 * MILLISECOND);
+        lose(&mut wait, 20, 1, 2, round_trip);
+        assert!(wait.is_lossy());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use parley_engine_core::clock::{MILLISECOND, Micros, SECOND};
 use sim::{Bursts, Conditions, Link, Meeting};
 
 const SLOT: &str = "5";
+/// A picture that is shown so much too late counts as a freeze (webrtc-stats, `freezeCount`).
+const FREEZE: Micros = 150 * MILLISECOND;
 
 /// Two clients that show each other's cameras.
 fn two(seed: u64) -> Meeting {
@@ -90,6 +92,50 @@ fn losses_of_a_queue_that_fills_are_told() {
     // Half of what sound and a small picture take.
     let (told, lost) = told(1, Link::limited(&[(0, 80_000)]), 1_500 * MILLISECOND);
     assert!(told * 2 > lost && lost > 20, "{told} of {lost}");
+}
+
+/// Of the packets that client 0 gets later than the others in the second half of a minute after `spoil`: how many there are, and how
+/// many come so much later than it is told to wait that the picture stands still.
+fn repairs(seed: u64, spoil: impl FnOnce(&mut Meeting)) -> (usize, usize) {
+    let mut meeting = two(seed);
+    meeting.network.conditions = Conditions { loss: 0, delay: 10 * MILLISECOND, jitter: 0 };
+    meeting.clients.iter_mut().for_each(|client| client.sender.packets_per_frame = 1);
+    meeting.run(SECOND);
+    spoil(&mut meeting);
+    let from = meeting.now + 30 * SECOND;
+    meeting.run(60 * SECOND);
+    let mut told = 0;
+    let mut took = Vec::new();
+    let mut first = None;
+    for packet in meeting.clients[0].slot(SLOT).in_order().filter(|packet| packet.at > from) {
+        told = packet.wait.unwrap_or(told);
+        // From capture to arrival, beside what the first took.
+        let time = ((packet.at * 90 / 1_000) as u32).wrapping_sub(packet.timestamp);
+        let time = time.wrapping_sub(*first.get_or_insert(time)).cast_signed();
+        took.push((i64::from(time) * 1_000 / 90, told));
+    }
+    let fastest = took.iter().map(|(time, _)| *time).min().expect("pictures came");
+    let late = || took.iter().map(|(time, told)| ((time - fastest).cast_unsigned(), *told));
+    let repaired = late().filter(|(late, _)| *late > 5 * MILLISECOND);
+    (repaired.count(), late().filter(|(late, told)| *late > told + FREEZE).count())
+}
+
+#[test]
+fn pictures_wait_until_repairs_of_bursts_have_come() {
+    let bursts = || Link { bursts: Some(Bursts { begin: 10, end: 200, loss: 1_000 }), ..Link::default() };
+    let (mut repaired, mut too_late) = (0, 0);
+    for seed in 0..20 {
+        let down = repairs(seed, |meeting| {
+            meeting.network.down.insert(meeting.clients[0].address, bursts());
+        });
+        let up = repairs(seed, |meeting| {
+            meeting.network.up.insert(meeting.clients[1].address, bursts());
+        });
+        repaired += down.0 + up.0;
+        too_late += down.1 + up.1;
+    }
+    // Where the wait follows from losses and round trip alone, twice as many are too late.
+    assert!(repaired > 1_500 && too_late * 70 < repaired, "{too_late} of {repaired}");
 }
 
 #[test]

@@ -152,6 +152,10 @@ fn accept(
     if let Some(wait) = arrived.wait {
         session.uplink.waited(wait);
     }
+    if arrived.recovered && track_entry.kind == MediaKind::Video {
+        let late = track_entry.reception.lateness(header.timestamp, now, track_entry.clock_rate);
+        session.sender_wait.note_repair(late.unwrap_or_default());
+    }
     Ok(Accepted { track, arrived, skipped })
 }
 

@@ -110,6 +110,10 @@ impl Shard {
         };
         let mut out = Departure { now, abs_send_time: send_time(now), outbox: &mut self.outbox, network };
         let len = out.send(seal, &slot.mid, &envelope, &packet)?;
+        if limit.is_some() && !left_out {
+            // What it takes there the packet has taken, too.
+            session.receiver_wait.note_repair(now.saturating_sub(packet.info.arrival));
+        }
         if let Some(number) = number {
             session.bandwidth.on_sent(now, number, len + PACKET_OVERHEAD);
         }

@@ -17,7 +17,7 @@ use parley_engine_core::srtp::{
 use parley_engine_core::twcc::FeedbackRecorder;
 use parley_engine_core::ufrag::LocalCredentials;
 use parley_engine_core::wire::demux::{DatagramKind, classify};
-use parley_engine_core::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues};
+use parley_engine_core::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues, PlayoutDelay};
 use parley_engine_core::wire::rtp::RtpHeader;
 use parley_engine_core::wire::stun::{BindingRequest, Class, IntegrityKey, Message, write_binding_request};
 
@@ -99,6 +99,7 @@ impl Client {
         ids.set(ExtensionKind::Mid, 1 + shift);
         ids.set(ExtensionKind::AudioLevel, 6 + shift);
         ids.set(ExtensionKind::TransportCc, 11 + (shift & 1));
+        ids.set(ExtensionKind::PlayoutDelay, 12 - (shift & 1));
         ids.set(ExtensionKind::Rid, 13);
         ids.set(ExtensionKind::RepairedRid, 14);
         Self {
@@ -188,6 +189,7 @@ impl Client {
                 mid: ids.id(ExtensionKind::Mid),
                 audio_level: ids.id(ExtensionKind::AudioLevel),
                 transport_cc: ids.id(ExtensionKind::TransportCc),
+                playout_delay: ids.id(ExtensionKind::PlayoutDelay),
                 rid: ids.id(ExtensionKind::Rid),
                 repaired_rid: ids.id(ExtensionKind::RepairedRid),
                 ..HeaderExtensions::default()
@@ -389,6 +391,7 @@ impl Client {
             mid: values.mid.map(|mid| String::from_utf8_lossy(mid).into_owned()),
             payload: payload.to_vec(),
             by_retransmission,
+            wait: values.playout_delay.map(|delay| Micros::from(delay.0) * PlayoutDelay::STEP_MS * MILLISECOND),
         };
         self.slots.entry(mid.to_owned()).or_default().insert(sequence, received);
     }

@@ -26,6 +26,8 @@ pub struct Received {
     pub mid: Option<String>,
     pub payload: Vec<u8>,
     pub by_retransmission: bool,
+    /// How long the node says that pictures shall wait.
+    pub wait: Option<Micros>,
 }
 
 /// A packet that has not come.
