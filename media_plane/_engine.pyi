@@ -265,6 +265,7 @@ class SlotExplanation(TypedDict):
     reason: LayerReason | None
     max_height: int
     missing_bits_per_second: int
+    repair_wait_ms: float
 
 class TrackExplanation(TypedDict):
     """What a client sends on a track: the encodings that come, the smallest first, and the rids that are needed."""
@@ -289,6 +290,7 @@ class SessionExplanation(TypedDict):
     sent_bits_per_second: int
     wanted_bits_per_second: int
     round_trip_time_ms: float | None
+    sound_repeated: bool
     slots: list[SlotExplanation]
     tracks: list[TrackExplanation]
 

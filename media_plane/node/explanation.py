@@ -27,6 +27,8 @@ _REASONS: Final = {
     "switching": pb.LAYER_REASON_SWITCHING,
 }
 _MEGABIT: Final = 1_000_000
+_NOTICED_SECONDS: Final = 0.1
+"""People notice no delay below it."""
 
 
 def explanation(figures: SessionExplanation) -> pb.MediaExplanation:
@@ -40,6 +42,7 @@ def explanation(figures: SessionExplanation) -> pb.MediaExplanation:
         queueing_delay_ms=figures["queueing_delay_ms"],
         fraction_lost=figures["fraction_lost"],
         round_trip_time_ms=figures["round_trip_time_ms"] or 0.0,
+        sound_repeated=figures["sound_repeated"],
     )
     transport = figures["transport"]
     return pb.MediaExplanation(
@@ -62,7 +65,14 @@ def words(slot: SlotExplanation, estimated: int) -> str:
         return ""
     shown = _compared(slot)
     limit = _LIMITS[reason](slot, estimated)
-    return f"{shown}: {limit}." if limit else f"{shown}."
+    return f"{shown}: {limit}.{_waiting(slot)}"
+
+
+def _waiting(slot: SlotExplanation) -> str:
+    """That the picture comes late, where it does."""
+    seconds = slot["repair_wait_ms"] / 1_000
+    late = f" It is shown {seconds:.1f} s late, so that what is lost on the way can be sent again."
+    return late if slot["sent"] and seconds >= _NOTICED_SECONDS else ""
 
 
 def _compared(slot: SlotExplanation) -> str:
@@ -154,6 +164,7 @@ def _slot(slot: SlotExplanation, estimated: int) -> pb.SlotExplanation:
         words=words(slot, estimated),
         max_height=slot["max_height"],
         missing_bits_per_second=slot["missing_bits_per_second"],
+        repair_wait_ms=slot["repair_wait_ms"],
     )
 
 

@@ -1,6 +1,7 @@
 """On a way that loses: sound is asked for and repeated, and a voice waits for its picture, in real Chromium."""
 
 import asyncio
+import re
 from typing import Final
 
 import pytest
@@ -61,8 +62,17 @@ async def test_sound_on_a_lossy_way_is_repeated_and_waits_for_its_picture(invite
         await until(lambda: _packet_size(bob), lambda size: size > large, what=f"Bob is told more than {large} bytes")
         await bob.hears(ann)
         await ann.hears(bob)
+        await _reads_that_pictures_are_late(bob)
     finally:
         network.close()
+
+
+async def _reads_that_pictures_are_late(person: Person) -> None:
+    await person.press("More")
+    await person.page.get_by_role("menuitem", name="Connection details").click()
+    details = person.page.get_by_role("complementary", name="Connection details")
+    await details.get_by_text(re.compile(r"It is shown 0\.[1-8] s late")).first.wait_for()
+    await details.get_by_text("sound is sent several times").wait_for()
 
 
 async def _packet_size(person: Person) -> float:

@@ -89,6 +89,7 @@ class FakeEngine:
             "sent_bits_per_second": 0,
             "wanted_bits_per_second": 0,
             "round_trip_time_ms": None,
+            "sound_repeated": False,
             "slots": [],
             "tracks": [],
         }

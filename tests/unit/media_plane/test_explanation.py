@@ -31,6 +31,7 @@ def slot(
     max_height: int = 0,
     missing: int = 0,
     frames: float = 30.0,
+    wait: float = 0.0,
 ) -> "SlotExplanation":
     return {
         "mid": "5",
@@ -41,6 +42,7 @@ def slot(
         "reason": reason,
         "max_height": max_height,
         "missing_bits_per_second": missing,
+        "repair_wait_ms": wait,
     }
 
 
@@ -81,6 +83,16 @@ def slot(
         ),
         (slot("switching"), 0, "360p instead of 720p: more is on its way."),
         (slot(None, 0), 0, ""),
+        (
+            slot("best", 720, wait=430.0),
+            0,
+            (
+                "720p: the best that its sender sends. "
+                "It is shown 0.4 s late, so that what is lost on the way can be sent again."
+            ),
+        ),
+        (slot("best", 720, wait=60.0), 0, "720p: the best that its sender sends."),
+        (slot("sender", 0, useful=0, wait=430.0), 0, "No picture: its sender sends nothing now."),
     ],
 )
 def test_a_sentence_says_what_and_why(figures: "SlotExplanation", estimated: int, sentence: str) -> None:
@@ -97,7 +109,8 @@ def test_figures_keep_their_meaning() -> None:
         "sent_bits_per_second": 800_000,
         "wanted_bits_per_second": 1_700_000,
         "round_trip_time_ms": None,
-        "slots": [slot("bandwidth", missing=500_000), slot(None, 0)],
+        "sound_repeated": True,
+        "slots": [slot("bandwidth", missing=500_000, wait=250.0), slot(None, 0)],
         "tracks": [{"mid": "1", "encodings": [layer(180)], "wanted_rids": ["q"], "fraction_lost": 0.5, "codec": "VP8"}],
     }
     told = explanation(figures)
@@ -109,10 +122,12 @@ def test_figures_keep_their_meaning() -> None:
         state=pb.BANDWIDTH_STATE_DELAYED,
         queueing_delay_ms=12.5,
         fraction_lost=0.25,
+        sound_repeated=True,
     )
     assert told.slots[0].reason == pb.LAYER_REASON_BANDWIDTH
     assert (told.slots[0].sent.height, told.slots[0].best.height) == (360, 720)
     assert told.slots[0].words.startswith("360p instead of 720p")
+    assert told.slots[0].repair_wait_ms == 250.0
     assert not told.slots[1].HasField("sent")
     assert told.slots[1].reason == pb.LAYER_REASON_UNSPECIFIED
     assert told.tracks[0].encodings[0].height == 180
@@ -129,6 +144,7 @@ def test_an_estimate_that_means_nothing_is_not_told() -> None:
         "sent_bits_per_second": 0,
         "wanted_bits_per_second": 0,
         "round_trip_time_ms": 20.0,
+        "sound_repeated": False,
         "slots": [],
         "tracks": [],
     }

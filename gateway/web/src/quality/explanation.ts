@@ -27,6 +27,7 @@ export interface Receiving {
   readonly lost: number;
   /** 0: not known yet. */
   readonly roundTripMs: number;
+  readonly soundRepeated: boolean;
 }
 
 export interface ExplainedSlot {
@@ -35,6 +36,8 @@ export interface ExplainedSlot {
   readonly reason: Reason;
   /** The node's own sentence. */
   readonly words: string;
+  /** How much later it is shown, so that what is lost is sent again in time. */
+  readonly repairWaitMs: number;
 }
 
 export interface ExplainedTrack {

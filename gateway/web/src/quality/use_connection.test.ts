@@ -5,7 +5,16 @@ import { looked, UNKNOWN } from "./use_connection";
 import { badLooks, isPoor } from "./use_poor_picture";
 
 const explanation = (estimated: number): Explanation => ({
-  receiving: { estimated, sent: 0, wanted: 0, state: "holding", queueingDelayMs: 0, lost: 0, roundTripMs: 0 },
+  receiving: {
+    estimated,
+    sent: 0,
+    wanted: 0,
+    state: "holding",
+    queueingDelayMs: 0,
+    lost: 0,
+    roundTripMs: 0,
+    soundRepeated: false,
+  },
   slots: [],
   tracks: [],
 });

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { Receiving } from "./explanation";
+import type { ExplainedSlot, Receiving } from "./explanation";
 import type { SentEncoding } from "./local_stats";
 import { bits, layer, pictureWords, sendingWords, share, verdict, wayWords } from "./words";
+
+const EMPTY_SLOT: ExplainedSlot = { mid: "7", sent: undefined, reason: "sender", words: "", repairWaitMs: 0 };
 
 const way = (change: Partial<Receiving>): Receiving => ({
   estimated: 3e6,
@@ -11,8 +13,11 @@ const way = (change: Partial<Receiving>): Receiving => ({
   queueingDelayMs: 3,
   lost: 0,
   roundTripMs: 40,
+  soundRepeated: false,
   ...change,
 });
+const whole = (change: Partial<Receiving>, repairWaitMs = 0) =>
+  verdict({ receiving: way(change), slots: [{ ...EMPTY_SLOT, repairWaitMs }], tracks: [] });
 
 test("rates are in the unit that fits", () => {
   expect([0, 48_000, 94_900, 400_000, 1_230_000].map(bits)).toEqual([
@@ -34,24 +39,35 @@ test("a layer is said as far as it is known", () => {
 });
 
 test("a slot without a picture says so", () => {
-  expect(pictureWords({ mid: "7", sent: undefined, reason: "sender", words: "" })).toBe("No picture is sent");
+  expect(pictureWords(EMPTY_SLOT)).toBe("No picture is sent");
 });
 
 describe("the whole in a sentence", () => {
   test.each([
-    ["unknown", way({ estimated: 0, roundTripMs: 0 })],
-    ["good", way({})],
-    ["fair", way({ estimated: 500_000 })],
-    ["good", way({ estimated: 1.15e6 })],
-    ["fair", way({ roundTripMs: 400 })],
-    ["poor", way({ lost: 0.06 })],
-    ["poor", way({ queueingDelayMs: 350, lost: 0.01 })],
-  ])("is %s", (mood, receiving) => {
-    expect(verdict(receiving).mood).toBe(mood);
+    ["unknown", { estimated: 0, roundTripMs: 0 }],
+    ["good", {}],
+    ["fair", { estimated: 500_000 }],
+    ["good", { estimated: 1.15e6 }],
+    ["fair", { roundTripMs: 400 }],
+    ["poor", { lost: 0.06 }],
+    ["poor", { queueingDelayMs: 350, lost: 0.01 }],
+  ])("is %s", (mood, change) => {
+    expect(whole(change).mood).toBe(mood);
+  });
+
+  test("tells what is done about losses", () => {
+    expect(whole({ lost: 0.07 }).text).toBe("Your connection loses 7 % of the data. Sound and pictures may break up.");
+    expect(whole({ lost: 0.07 }, 430)).toEqual({
+      mood: "fair",
+      text: "Your connection loses 7 % of the data. It is sent again, which makes pictures 0.4 s late.",
+    });
+    expect(whole({ lost: 0.2, soundRepeated: true }, 600).text).toContain(
+      "0.6 s late, and sound is sent several times.",
+    );
   });
 
   test("has the numbers", () => {
-    expect(verdict(way({ estimated: 500_000 })).text).toBe(
+    expect(whole({ estimated: 500_000 }).text).toBe(
       "Your connection carries about 0.50 Mbit/s; sharp pictures would take 1.2 Mbit/s. Some are smaller for that.",
     );
     expect(verdict(undefined).mood).toBe("unknown");

@@ -1,6 +1,6 @@
 /** A connection in words for people who are no engineers. */
 
-import type { ExplainedSlot, Layer, Receiving } from "./explanation";
+import type { ExplainedSlot, Explanation, Layer } from "./explanation";
 import type { SentEncoding, Way } from "./local_stats";
 
 /** Losses that are heard and seen (retransmission hides fewer). */
@@ -8,6 +8,8 @@ const LOSSY = 0.05;
 /** A round trip that makes people talk into each other's words (ITU-T G.114: 150 ms one way). */
 const SLOW_MS = 300;
 const QUEUED_MS = 200;
+/** Below it people notice no delay. */
+const LATE_MS = 100;
 /** Estimates waver: only clearly less than what is wanted is too little. */
 const SHORT_OF = 0.9;
 
@@ -22,6 +24,7 @@ export function bits(perSecond: number): string {
 }
 
 export const milliseconds = (value: number): string => `${Math.round(value)} ms`;
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
 export function share(value: number): string {
   const percent = value * 100;
@@ -39,16 +42,16 @@ export interface Verdict {
   readonly text: string;
 }
 
-/** The whole in one sentence. */
-export function verdict(way: Receiving | undefined): Verdict {
+/** The whole in a sentence or two. */
+export function verdict(explanation: Explanation | undefined): Verdict {
+  const way = explanation?.receiving;
   if (!way || (way.estimated === 0 && way.roundTripMs === 0)) {
     return { mood: "unknown", text: "Your connection is being measured." };
   }
   if (way.lost >= LOSSY) {
-    return {
-      mood: "poor",
-      text: `Your connection loses ${share(way.lost)} of the data. Sound and pictures may break up.`,
-    };
+    const late = Math.max(0, ...explanation.slots.map(({ repairWaitMs }) => repairWaitMs));
+    const { mood, text } = late >= LATE_MS ? repaired(late, way.soundRepeated) : BREAKING;
+    return { mood, text: `Your connection loses ${share(way.lost)} of the data. ${text}` };
   }
   if (way.queueingDelayMs >= QUEUED_MS) {
     return { mood: "poor", text: "Your connection is overfull: data waits before it reaches you. Less is being sent." };
@@ -63,6 +66,13 @@ export function verdict(way: Receiving | undefined): Verdict {
   }
   return { mood: "good", text: "Your connection is good." };
 }
+
+const BREAKING: Verdict = { mood: "poor", text: "Sound and pictures may break up." };
+
+const repaired = (late: number, soundRepeated: boolean): Verdict => ({
+  mood: "fair",
+  text: `It is sent again, which makes pictures ${seconds(late)} late${soundRepeated ? ", and sound is sent several times" : ""}.`,
+});
 
 /** How media travels. */
 export function wayWords(way: Way | undefined): string {

@@ -33,11 +33,12 @@ const REASONS: Readonly<Record<LayerReason, Reason>> = {
 export function toExplanation(pb: MediaExplanation | undefined): Explanation {
   return {
     receiving: pb?.receiving && toReceiving(pb.receiving),
-    slots: (pb?.slots ?? []).map(({ mid, sent, reason, words }) => ({
+    slots: (pb?.slots ?? []).map(({ mid, sent, reason, words, repairWaitMs }) => ({
       mid,
       sent: sent && toLayer(sent),
       reason: REASONS[reason] ?? "policy",
       words,
+      repairWaitMs,
     })),
     tracks: (pb?.tracks ?? []).map(({ mid, encodings, wantedRids, codec, fractionLost }) => ({
       mid,
@@ -58,6 +59,7 @@ function toReceiving(pb: ReceivingPath): Receiving {
     queueingDelayMs: pb.queueingDelayMs,
     lost: pb.fractionLost,
     roundTripMs: pb.roundTripTimeMs,
+    soundRepeated: pb.soundRepeated,
   };
 }
 

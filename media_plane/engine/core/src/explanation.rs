@@ -1,6 +1,7 @@
 //! Why a session's pictures look as they do, made on request (`parley.meeting.v1.MediaExplanation`).
 
 use crate::bandwidth::Estimate;
+use crate::clock::Micros;
 use crate::outbox::Transport;
 use crate::params::MediaKind;
 
@@ -17,6 +18,8 @@ pub struct SessionExplanation {
     pub wanted_bits_per_second: u64,
     /// Round trip time, if it has been measured.
     pub round_trip_time_ms: Option<f64>,
+    /// Whether each packet of sound repeats the frames before it, because the way loses much and has room for it.
+    pub sound_repeated: bool,
     /// What the slots carry, in the order of the offer.
     pub slots: Vec<SlotExplanation>,
     /// What the client sends, in the order of the offer.
@@ -80,6 +83,8 @@ pub struct SlotExplanation {
     pub max_height: u32,
     /// Bits a second that the next step needs beyond what there is.
     pub missing_bits_per_second: u64,
+    /// How much later its pictures are shown, so that what is lost is sent again in time.
+    pub repair_wait: Micros,
 }
 
 /// What a client sends on a track.

@@ -122,6 +122,10 @@ pub(crate) struct ToldWait {
 }
 
 impl ToldWait {
+    pub(crate) fn delay(self) -> Micros {
+        self.delay
+    }
+
     /// What to tell it now; None: nothing yet.
     pub(crate) fn follow(&mut self, now: Micros, needed: Micros) -> Option<PlayoutDelay> {
         let passed = now.saturating_sub(self.at);

@@ -278,6 +278,11 @@ impl Slot {
         self.told_wait.follow(now, sender.with(receiver))
     }
 
+    /// How long the receiver has been told to wait.
+    pub(crate) fn repair_wait(&self) -> Micros {
+        self.told_wait.delay()
+    }
+
     /// How many packets the receiver has come on since its last report of this slot.
     pub(crate) fn note_reported(&mut self, highest: u32) -> u32 {
         let before = self.reported.replace(highest).unwrap_or(highest);

@@ -6,6 +6,8 @@ use parley_engine_core::clock::{MILLISECOND, Micros, SECOND};
 use sim::{Bursts, Conditions, Link, Meeting};
 
 const SLOT: &str = "5";
+/// One packet in five is lost.
+const BY_CHANCE: Option<Bursts> = Some(Bursts { begin: 1_000, end: 0, loss: 200 });
 /// A picture that is shown so much too late counts as a freeze (webrtc-stats, `freezeCount`).
 const FREEZE: Micros = 150 * MILLISECOND;
 
@@ -81,7 +83,7 @@ fn told(packets_per_frame: u16, link: Link, time: Micros) -> (usize, usize) {
 
 #[test]
 fn losses_by_chance_are_told_only_to_senders_that_could_send_less() {
-    let lossy = || Link { bursts: Some(Bursts { begin: 1_000, end: 0, loss: 200 }), ..Link::default() };
+    let lossy = || Link { bursts: BY_CHANCE, ..Link::default() };
     let (small, large) = (told(1, lossy(), 10 * SECOND), told(12, lossy(), 10 * SECOND));
     assert!(small.0 == 0 && small.1 > 100, "{small:?}");
     assert!(large.0 * 10 > large.1 * 9 && large.1 > 500, "{large:?}");
@@ -136,6 +138,23 @@ fn pictures_wait_until_repairs_of_bursts_have_come() {
     }
     // Where the wait follows from losses and round trip alone, twice as many are too late.
     assert!(repaired > 1_500 && too_late * 70 < repaired, "{too_late} of {repaired}");
+}
+
+#[test]
+fn who_loses_much_is_told_that_pictures_wait_and_sound_is_repeated() {
+    let mut meeting = two(3);
+    meeting.run(2 * SECOND);
+    let told = |meeting: &mut Meeting| {
+        let told = meeting.explain(0);
+        let slot = told.slots.into_iter().find(|slot| slot.mid == SLOT).unwrap();
+        (slot.repair_wait, told.sound_repeated)
+    };
+    assert_eq!(told(&mut meeting), (0, false));
+    meeting.network.down.insert(meeting.clients[0].address, Link { bursts: BY_CHANCE, ..Link::default() });
+    meeting.run(20 * SECOND);
+    let (wait, sound_repeated) = told(&mut meeting);
+    assert!((100 * MILLISECOND..600 * MILLISECOND).contains(&wait) && sound_repeated, "{wait} {sound_repeated}");
+    assert_eq!(meeting.explain(1).slots.iter().map(|slot| slot.repair_wait).max(), Some(0), "the way of another");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use parley_engine_core::bandwidth::BandwidthState;
+use parley_engine_core::clock::Micros;
 use parley_engine_core::explanation::{LayerReason, SessionExplanation, SlotExplanation, TrackExplanation, VideoLayer};
 use parley_engine_core::outbox::Transport;
 use parley_engine_core::params::MediaKind;
@@ -16,16 +17,21 @@ pub(crate) fn explanation_to_python(py: Python<'_>, explanation: SessionExplanat
     object.set_item("transport", explanation.transport.map(transport_name))?;
     object.set_item("estimated_bits_per_second", bandwidth.bits_per_second)?;
     object.set_item("bandwidth_state", bandwidth_name(bandwidth.state))?;
-    object.set_item("queueing_delay_ms", Duration::from_micros(bandwidth.queueing_delay).as_secs_f64() * 1_000.0)?;
+    object.set_item("queueing_delay_ms", milliseconds(bandwidth.queueing_delay))?;
     object.set_item("fraction_lost", bandwidth.fraction_lost)?;
     object.set_item("sent_bits_per_second", explanation.sent_bits_per_second)?;
     object.set_item("wanted_bits_per_second", explanation.wanted_bits_per_second)?;
     object.set_item("round_trip_time_ms", explanation.round_trip_time_ms)?;
+    object.set_item("sound_repeated", explanation.sound_repeated)?;
     let slots = explanation.slots.into_iter().map(|slot| slot_to_python(py, slot));
     object.set_item("slots", PyList::new(py, slots.collect::<PyResult<Vec<_>>>()?)?)?;
     let tracks = explanation.tracks.into_iter().map(|track| track_to_python(py, track));
     object.set_item("tracks", PyList::new(py, tracks.collect::<PyResult<Vec<_>>>()?)?)?;
     Ok(object)
+}
+
+fn milliseconds(time: Micros) -> f64 {
+    Duration::from_micros(time).as_secs_f64() * 1_000.0
 }
 
 fn transport_name(transport: Transport) -> &'static str {
@@ -81,6 +87,7 @@ fn slot_to_python(py: Python<'_>, slot: SlotExplanation) -> PyResult<Bound<'_, P
     object.set_item("reason", reason_name(slot.reason))?;
     object.set_item("max_height", slot.max_height)?;
     object.set_item("missing_bits_per_second", slot.missing_bits_per_second)?;
+    object.set_item("repair_wait_ms", milliseconds(slot.repair_wait))?;
     Ok(object)
 }
 

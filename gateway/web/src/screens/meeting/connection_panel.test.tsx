@@ -34,6 +34,7 @@ const explanation: Explanation = {
     queueingDelayMs: 12,
     lost: 0.02,
     roundTripMs: 60,
+    soundRepeated: false,
   },
   slots: [
     {
@@ -41,8 +42,9 @@ const explanation: Explanation = {
       sent: { rid: "h", height: 360, framesPerSecond: 15, bitsPerSecond: 400_000 },
       reason: "bandwidth",
       words: "720p is not sent because your connection carries 0.45 Mbit/s.",
+      repairWaitMs: 0,
     },
-    { mid: "8", sent: undefined, reason: "empty", words: "" },
+    { mid: "8", sent: undefined, reason: "empty", words: "", repairWaitMs: 0 },
   ],
   tracks: [],
 };

@@ -95,7 +95,7 @@ const MOODS = {
 } as const;
 
 function Summary({ connection }: { connection: Connection }) {
-  const { mood, text } = verdict(connection.explanation?.receiving);
+  const { mood, text } = verdict(connection.explanation);
   const { Icon, colour } = MOODS[mood];
   return (
     <p role="status" data-mood={mood} className="flex gap-2.5 rounded-control bg-raised p-3 text-sm">

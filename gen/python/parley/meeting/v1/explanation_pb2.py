@@ -24,29 +24,29 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#parley/meeting/v1/explanation.proto\x12\x11parley.meeting.v1\"\x8a\x02\n\x10MediaExplanation\x12?\n\ttransport\x18\x01 \x01(\x0e\x32!.parley.meeting.v1.MediaTransportR\ttransport\x12>\n\treceiving\x18\x02 \x01(\x0b\x32 .parley.meeting.v1.ReceivingPathR\treceiving\x12\x38\n\x05slots\x18\x03 \x03(\x0b\x32\".parley.meeting.v1.SlotExplanationR\x05slots\x12;\n\x06tracks\x18\x04 \x03(\x0b\x32#.parley.meeting.v1.TrackExplanationR\x06tracks\"\xe7\x02\n\rReceivingPath\x12\x39\n\x19\x65stimated_bits_per_second\x18\x01 \x01(\x04R\x16\x65stimatedBitsPerSecond\x12/\n\x14sent_bits_per_second\x18\x02 \x01(\x04R\x11sentBitsPerSecond\x12\x33\n\x16wanted_bits_per_second\x18\x03 \x01(\x04R\x13wantedBitsPerSecond\x12\x37\n\x05state\x18\x04 \x01(\x0e\x32!.parley.meeting.v1.BandwidthStateR\x05state\x12*\n\x11queueing_delay_ms\x18\x05 \x01(\x01R\x0fqueueingDelayMs\x12#\n\rfraction_lost\x18\x06 \x01(\x01R\x0c\x66ractionLost\x12+\n\x12round_trip_time_ms\x18\x07 \x01(\x01R\x0froundTripTimeMs\"\xd6\x01\n\nVideoLayer\x12\x10\n\x03rid\x18\x01 \x01(\tR\x03rid\x12\x18\n\x07spatial\x18\x02 \x01(\rR\x07spatial\x12\x1a\n\x08temporal\x18\x03 \x01(\rR\x08temporal\x12\x14\n\x05width\x18\x04 \x01(\rR\x05width\x12\x16\n\x06height\x18\x05 \x01(\rR\x06height\x12*\n\x11\x66rames_per_second\x18\x06 \x01(\x01R\x0f\x66ramesPerSecond\x12&\n\x0f\x62its_per_second\x18\x07 \x01(\x04R\rbitsPerSecond\"\xad\x02\n\x0fSlotExplanation\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x31\n\x04sent\x18\x02 \x01(\x0b\x32\x1d.parley.meeting.v1.VideoLayerR\x04sent\x12\x31\n\x04\x62\x65st\x18\x03 \x01(\x0b\x32\x1d.parley.meeting.v1.VideoLayerR\x04\x62\x65st\x12\x36\n\x06reason\x18\x04 \x01(\x0e\x32\x1e.parley.meeting.v1.LayerReasonR\x06reason\x12\x14\n\x05words\x18\x05 \x01(\tR\x05words\x12\x1d\n\nmax_height\x18\x06 \x01(\rR\tmaxHeight\x12\x35\n\x17missing_bits_per_second\x18\x07 \x01(\x04R\x14missingBitsPerSecond\"\xbd\x01\n\x10TrackExplanation\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12;\n\tencodings\x18\x02 \x03(\x0b\x32\x1d.parley.meeting.v1.VideoLayerR\tencodings\x12\x1f\n\x0bwanted_rids\x18\x03 \x03(\tR\nwantedRids\x12#\n\rfraction_lost\x18\x04 \x01(\x01R\x0c\x66ractionLost\x12\x14\n\x05\x63odec\x18\x05 \x01(\tR\x05\x63odec\"6\n\x0eTrackEncodings\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x12\n\x04rids\x18\x02 \x03(\tR\x04rids*c\n\x0eMediaTransport\x12\x1f\n\x1bMEDIA_TRANSPORT_UNSPECIFIED\x10\x00\x12\x17\n\x13MEDIA_TRANSPORT_UDP\x10\x01\x12\x17\n\x13MEDIA_TRANSPORT_TCP\x10\x02*\xe3\x01\n\x0e\x42\x61ndwidthState\x12\x1f\n\x1b\x42\x41NDWIDTH_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x42\x41NDWIDTH_STATE_SUFFICIENT\x10\x01\x12\x1e\n\x1a\x42\x41NDWIDTH_STATE_INCREASING\x10\x02\x12\x1b\n\x17\x42\x41NDWIDTH_STATE_HOLDING\x10\x03\x12\x1b\n\x17\x42\x41NDWIDTH_STATE_DELAYED\x10\x04\x12\x19\n\x15\x42\x41NDWIDTH_STATE_LOSSY\x10\x05\x12\x1b\n\x17\x42\x41NDWIDTH_STATE_PROBING\x10\x06*\xdd\x01\n\x0bLayerReason\x12\x1c\n\x18LAYER_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11LAYER_REASON_BEST\x10\x01\x12\x19\n\x15LAYER_REASON_VIEWPORT\x10\x02\x12\x1a\n\x16LAYER_REASON_BANDWIDTH\x10\x03\x12\x17\n\x13LAYER_REASON_SENDER\x10\x04\x12\x17\n\x13LAYER_REASON_POLICY\x10\x05\x12\x14\n\x10LAYER_REASON_CPU\x10\x06\x12\x1a\n\x16LAYER_REASON_SWITCHING\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#parley/meeting/v1/explanation.proto\x12\x11parley.meeting.v1\"\x8a\x02\n\x10MediaExplanation\x12?\n\ttransport\x18\x01 \x01(\x0e\x32!.parley.meeting.v1.MediaTransportR\ttransport\x12>\n\treceiving\x18\x02 \x01(\x0b\x32 .parley.meeting.v1.ReceivingPathR\treceiving\x12\x38\n\x05slots\x18\x03 \x03(\x0b\x32\".parley.meeting.v1.SlotExplanationR\x05slots\x12;\n\x06tracks\x18\x04 \x03(\x0b\x32#.parley.meeting.v1.TrackExplanationR\x06tracks\"\x8e\x03\n\rReceivingPath\x12\x39\n\x19\x65stimated_bits_per_second\x18\x01 \x01(\x04R\x16\x65stimatedBitsPerSecond\x12/\n\x14sent_bits_per_second\x18\x02 \x01(\x04R\x11sentBitsPerSecond\x12\x33\n\x16wanted_bits_per_second\x18\x03 \x01(\x04R\x13wantedBitsPerSecond\x12\x37\n\x05state\x18\x04 \x01(\x0e\x32!.parley.meeting.v1.BandwidthStateR\x05state\x12*\n\x11queueing_delay_ms\x18\x05 \x01(\x01R\x0fqueueingDelayMs\x12#\n\rfraction_lost\x18\x06 \x01(\x01R\x0c\x66ractionLost\x12+\n\x12round_trip_time_ms\x18\x07 \x01(\x01R\x0froundTripTimeMs\x12%\n\x0esound_repeated\x18\x08 \x01(\x08R\rsoundRepeated\"\xd6\x01\n\nVideoLayer\x12\x10\n\x03rid\x18\x01 \x01(\tR\x03rid\x12\x18\n\x07spatial\x18\x02 \x01(\rR\x07spatial\x12\x1a\n\x08temporal\x18\x03 \x01(\rR\x08temporal\x12\x14\n\x05width\x18\x04 \x01(\rR\x05width\x12\x16\n\x06height\x18\x05 \x01(\rR\x06height\x12*\n\x11\x66rames_per_second\x18\x06 \x01(\x01R\x0f\x66ramesPerSecond\x12&\n\x0f\x62its_per_second\x18\x07 \x01(\x04R\rbitsPerSecond\"\xd3\x02\n\x0fSlotExplanation\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x31\n\x04sent\x18\x02 \x01(\x0b\x32\x1d.parley.meeting.v1.VideoLayerR\x04sent\x12\x31\n\x04\x62\x65st\x18\x03 \x01(\x0b\x32\x1d.parley.meeting.v1.VideoLayerR\x04\x62\x65st\x12\x36\n\x06reason\x18\x04 \x01(\x0e\x32\x1e.parley.meeting.v1.LayerReasonR\x06reason\x12\x14\n\x05words\x18\x05 \x01(\tR\x05words\x12\x1d\n\nmax_height\x18\x06 \x01(\rR\tmaxHeight\x12\x35\n\x17missing_bits_per_second\x18\x07 \x01(\x04R\x14missingBitsPerSecond\x12$\n\x0erepair_wait_ms\x18\x08 \x01(\x01R\x0crepairWaitMs\"\xbd\x01\n\x10TrackExplanation\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12;\n\tencodings\x18\x02 \x03(\x0b\x32\x1d.parley.meeting.v1.VideoLayerR\tencodings\x12\x1f\n\x0bwanted_rids\x18\x03 \x03(\tR\nwantedRids\x12#\n\rfraction_lost\x18\x04 \x01(\x01R\x0c\x66ractionLost\x12\x14\n\x05\x63odec\x18\x05 \x01(\tR\x05\x63odec\"6\n\x0eTrackEncodings\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x12\n\x04rids\x18\x02 \x03(\tR\x04rids*c\n\x0eMediaTransport\x12\x1f\n\x1bMEDIA_TRANSPORT_UNSPECIFIED\x10\x00\x12\x17\n\x13MEDIA_TRANSPORT_UDP\x10\x01\x12\x17\n\x13MEDIA_TRANSPORT_TCP\x10\x02*\xe3\x01\n\x0e\x42\x61ndwidthState\x12\x1f\n\x1b\x42\x41NDWIDTH_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x42\x41NDWIDTH_STATE_SUFFICIENT\x10\x01\x12\x1e\n\x1a\x42\x41NDWIDTH_STATE_INCREASING\x10\x02\x12\x1b\n\x17\x42\x41NDWIDTH_STATE_HOLDING\x10\x03\x12\x1b\n\x17\x42\x41NDWIDTH_STATE_DELAYED\x10\x04\x12\x19\n\x15\x42\x41NDWIDTH_STATE_LOSSY\x10\x05\x12\x1b\n\x17\x42\x41NDWIDTH_STATE_PROBING\x10\x06*\xdd\x01\n\x0bLayerReason\x12\x1c\n\x18LAYER_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11LAYER_REASON_BEST\x10\x01\x12\x19\n\x15LAYER_REASON_VIEWPORT\x10\x02\x12\x1a\n\x16LAYER_REASON_BANDWIDTH\x10\x03\x12\x17\n\x13LAYER_REASON_SENDER\x10\x04\x12\x17\n\x13LAYER_REASON_POLICY\x10\x05\x12\x14\n\x10LAYER_REASON_CPU\x10\x06\x12\x1a\n\x16LAYER_REASON_SWITCHING\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.meeting.v1.explanation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MEDIATRANSPORT']._serialized_start=1458
-  _globals['_MEDIATRANSPORT']._serialized_end=1557
-  _globals['_BANDWIDTHSTATE']._serialized_start=1560
-  _globals['_BANDWIDTHSTATE']._serialized_end=1787
-  _globals['_LAYERREASON']._serialized_start=1790
-  _globals['_LAYERREASON']._serialized_end=2011
+  _globals['_MEDIATRANSPORT']._serialized_start=1535
+  _globals['_MEDIATRANSPORT']._serialized_end=1634
+  _globals['_BANDWIDTHSTATE']._serialized_start=1637
+  _globals['_BANDWIDTHSTATE']._serialized_end=1864
+  _globals['_LAYERREASON']._serialized_start=1867
+  _globals['_LAYERREASON']._serialized_end=2088
   _globals['_MEDIAEXPLANATION']._serialized_start=59
   _globals['_MEDIAEXPLANATION']._serialized_end=325
   _globals['_RECEIVINGPATH']._serialized_start=328
-  _globals['_RECEIVINGPATH']._serialized_end=687
-  _globals['_VIDEOLAYER']._serialized_start=690
-  _globals['_VIDEOLAYER']._serialized_end=904
-  _globals['_SLOTEXPLANATION']._serialized_start=907
-  _globals['_SLOTEXPLANATION']._serialized_end=1208
-  _globals['_TRACKEXPLANATION']._serialized_start=1211
-  _globals['_TRACKEXPLANATION']._serialized_end=1400
-  _globals['_TRACKENCODINGS']._serialized_start=1402
-  _globals['_TRACKENCODINGS']._serialized_end=1456
+  _globals['_RECEIVINGPATH']._serialized_end=726
+  _globals['_VIDEOLAYER']._serialized_start=729
+  _globals['_VIDEOLAYER']._serialized_end=943
+  _globals['_SLOTEXPLANATION']._serialized_start=946
+  _globals['_SLOTEXPLANATION']._serialized_end=1285
+  _globals['_TRACKEXPLANATION']._serialized_start=1288
+  _globals['_TRACKEXPLANATION']._serialized_end=1477
+  _globals['_TRACKENCODINGS']._serialized_start=1479
+  _globals['_TRACKENCODINGS']._serialized_end=1533
 # @@protoc_insertion_point(module_scope)

@@ -182,6 +182,7 @@ class ReceivingPath(_message.Message):
     QUEUEING_DELAY_MS_FIELD_NUMBER: _builtins.int
     FRACTION_LOST_FIELD_NUMBER: _builtins.int
     ROUND_TRIP_TIME_MS_FIELD_NUMBER: _builtins.int
+    SOUND_REPEATED_FIELD_NUMBER: _builtins.int
     estimated_bits_per_second: _builtins.int
     """What the way is believed to carry, in bits a second. 0: not known yet."""
     sent_bits_per_second: _builtins.int
@@ -196,6 +197,8 @@ class ReceivingPath(_message.Message):
     """Share of packets lost in the last second, 0 to 1."""
     round_trip_time_ms: _builtins.float
     """Round-trip time between node and client in milliseconds. 0: not known yet."""
+    sound_repeated: _builtins.bool
+    """Whether each packet of sound repeats the frames before it, because the way loses much and has room for it."""
     def __init__(
         self,
         *,
@@ -206,10 +209,11 @@ class ReceivingPath(_message.Message):
         queueing_delay_ms: _builtins.float = ...,
         fraction_lost: _builtins.float = ...,
         round_trip_time_ms: _builtins.float = ...,
+        sound_repeated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated_bits_per_second", b"estimated_bits_per_second", "fraction_lost", b"fraction_lost", "queueing_delay_ms", b"queueing_delay_ms", "round_trip_time_ms", b"round_trip_time_ms", "sent_bits_per_second", b"sent_bits_per_second", "state", b"state", "wanted_bits_per_second", b"wanted_bits_per_second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated_bits_per_second", b"estimated_bits_per_second", "fraction_lost", b"fraction_lost", "queueing_delay_ms", b"queueing_delay_ms", "round_trip_time_ms", b"round_trip_time_ms", "sent_bits_per_second", b"sent_bits_per_second", "sound_repeated", b"sound_repeated", "state", b"state", "wanted_bits_per_second", b"wanted_bits_per_second"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,6 +278,7 @@ class SlotExplanation(_message.Message):
     WORDS_FIELD_NUMBER: _builtins.int
     MAX_HEIGHT_FIELD_NUMBER: _builtins.int
     MISSING_BITS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    REPAIR_WAIT_MS_FIELD_NUMBER: _builtins.int
     mid: _builtins.str
     """The slot."""
     reason: Global___LayerReason.ValueType
@@ -284,6 +289,10 @@ class SlotExplanation(_message.Message):
     """The height that its layout can use; 0: any."""
     missing_bits_per_second: _builtins.int
     """Bits a second that the next better layer needs beyond what is sent; 0: there is none."""
+    repair_wait_ms: _builtins.float
+    """How much later its pictures are shown, in milliseconds, so that what is lost on the sender's way or the receiver's is sent again in
+    time. 0: as soon as they come.
+    """
     @_builtins.property
     def sent(self) -> Global___VideoLayer:
         """What is sent in it; unset: nothing."""
@@ -302,10 +311,11 @@ class SlotExplanation(_message.Message):
         words: _builtins.str = ...,
         max_height: _builtins.int = ...,
         missing_bits_per_second: _builtins.int = ...,
+        repair_wait_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["best", b"best", "sent", b"sent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best", b"best", "max_height", b"max_height", "mid", b"mid", "missing_bits_per_second", b"missing_bits_per_second", "reason", b"reason", "sent", b"sent", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best", b"best", "max_height", b"max_height", "mid", b"mid", "missing_bits_per_second", b"missing_bits_per_second", "reason", b"reason", "repair_wait_ms", b"repair_wait_ms", "sent", b"sent", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -20,6 +20,7 @@ impl Shard {
             sent_bits_per_second: session.sent.rate(),
             wanted_bits_per_second: session.wanted,
             round_trip_time_ms: session.measured_round_trip().map(|time| time.as_secs_f64() * 1_000.0),
+            sound_repeated: session.repeats_sound,
             slots: session.slots.iter().map(|slot| self.explain_slot(slot)).collect(),
             tracks: session.publications.iter().filter_map(|key| self.explain_track(*key)).collect(),
         })
@@ -39,6 +40,7 @@ impl Shard {
             reason: shown.map_or(LayerReason::None, |publication| self.reason(slot, publication)),
             max_height: slot.max_height,
             missing_bits_per_second: slot.share.missing,
+            repair_wait: slot.repair_wait(),
         }
     }
 
