@@ -48,6 +48,8 @@ const FINE: u64 = 128;
 /// at once would be the jerk that it is there to avoid. libwebrtc itself shrinks its delay no faster.
 const GROWTH_PERCENT: Micros = 25;
 const SHRINKING_PERCENT: Micros = 10;
+/// A stream that begins, or goes on after so long, goes on with the wait that it had: its first picture is shown at once.
+const PAUSE: Micros = SECOND;
 
 /// What is known of the losses of a way, and how long repairs on it take.
 #[derive(Debug, Default, Clone, Copy)]
@@ -128,7 +130,8 @@ impl ToldWait {
 
     /// What to tell it now; None: nothing yet.
     pub(crate) fn follow(&mut self, now: Micros, needed: Micros) -> Option<PlayoutDelay> {
-        let passed = now.saturating_sub(self.at);
+        let since = now.saturating_sub(self.at);
+        let passed = if since < PAUSE { since } else { 0 };
         self.at = now;
         let most = self.delay + passed * GROWTH_PERCENT / 100;
         let least = self.delay.saturating_sub(passed * SHRINKING_PERCENT / 100);
@@ -246,6 +249,16 @@ mod tests {
             wait.note(at * SECOND, 196, 8, 20 * MILLISECOND);
         }
         assert!(wait.is_lossy());
+    }
+
+    #[test]
+    fn what_begins_is_shown_at_once() {
+        let mut told = ToldWait::default();
+        let mut follow = |at| told.follow(at * MILLISECOND, 400 * MILLISECOND).map(|delay| delay.0);
+        assert_eq!(follow(60_000), None);
+        assert_eq!(follow(60_200), Some(5));
+        assert_eq!(follow(90_000), Some(5), "after a pause");
+        assert_eq!(follow(90_200), Some(10));
     }
 
     #[test]
