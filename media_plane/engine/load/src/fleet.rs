@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -184,9 +185,8 @@ impl Fleet {
             Operation::Stop { id } => self.stop(id.as_deref()),
             Operation::Stats { id } => self.stats(id.as_deref()),
             Operation::ResetLatency { id } => {
-                let only = id.as_deref().map(|id| self.token(id)).transpose()?;
-                let chosen = self.clients.iter_mut().filter(|(token, _)| only.is_none_or(|only| only == **token));
-                chosen.for_each(|(_, client)| client.reset_latency());
+                let chosen = self.tokens_of(id.as_deref())?;
+                self.clients.range_mut(chosen).for_each(|(_, client)| client.reset_latency());
                 Ok(json!({"op": "reset_latency", "id": id}))
             }
             Operation::Close { id } => {
@@ -234,19 +234,19 @@ impl Fleet {
     }
 
     fn stop(&mut self, id: Option<&str>) -> Result<Value, String> {
-        let only = id.map(|id| self.token(id)).transpose()?;
-        for (_, client) in self.clients.iter_mut().filter(|(token, _)| only.is_none_or(|only| only == **token)) {
+        let chosen = self.tokens_of(id)?;
+        for (_, client) in self.clients.range_mut(chosen) {
             self.epoll.remove(client.socket().as_raw_fd()).map_err(|error| error.to_string())?;
             client.stop()?;
         }
         Ok(json!({"op": "stop", "id": id}))
     }
 
-    fn stats(&mut self, id: Option<&str>) -> Result<Value, String> {
+    fn stats(&self, id: Option<&str>) -> Result<Value, String> {
         let mut totals = Totals::default();
         let mut clients = Vec::new();
-        let only = id.map(|id| self.token(id)).transpose()?;
-        for (_, client) in self.clients.iter_mut().filter(|(token, _)| only.is_none_or(|only| only == **token)) {
+        let chosen = self.tokens_of(id)?;
+        for (_, client) in self.clients.range(chosen) {
             totals.add(&client.totals());
             clients.push(client.summary());
         }
@@ -262,6 +262,11 @@ impl Fleet {
 
     fn token(&self, id: &str) -> Result<u64, String> {
         self.tokens.get(id).copied().ok_or_else(|| "no such client".to_owned())
+    }
+
+    /// The tokens of one client, or of all when none is named.
+    fn tokens_of(&self, id: Option<&str>) -> Result<RangeInclusive<u64>, String> {
+        id.map_or(Ok(0..=u64::MAX), |id| self.token(id).map(|token| token..=token))
     }
 
     fn client(&mut self, id: &str) -> Result<&mut Client, String> {
