@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::allocation::Limit;
+use crate::allocation::{Ceiling, Limit};
 use crate::clock::{MILLISECOND, Micros, SECOND};
 use crate::format::Format;
 use crate::layer_filter::{LayerFilter, Verdict};
@@ -73,8 +73,7 @@ pub(crate) struct SlotFigures {
 pub(crate) struct Share {
     /// Height and temporal layer; None: nothing.
     pub rank: Option<(u16, u8)>,
-    /// No better one than this until then.
-    pub ceiling: Option<((u16, u8), Micros)>,
+    pub ceiling: Option<Ceiling>,
     /// The encoding that would be sent if the sender sent all it can.
     pub desired: Option<Key>,
     /// Whether the layout could use higher pictures than are known of.

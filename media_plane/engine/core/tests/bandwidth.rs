@@ -120,7 +120,7 @@ fn steps(seed: u64) {
     run.set_rate(NARROW);
     let fall = run.run(6 * SECOND);
     run.set_rate(WIDE);
-    let rise = run.run(11 * SECOND);
+    let rise = run.run(8 * SECOND);
     let end = run.meeting.now;
 
     let used = run.carried(fall - SECOND, fall);
@@ -135,8 +135,8 @@ fn steps(seed: u64) {
     let queued: Vec<_> = run.between(fall + 3 * SECOND, rise).map(|sample| sample.queued).collect();
     let queued = queued.iter().sum::<Micros>() / queued.len() as Micros;
     run.demand(queued < 40 * MILLISECOND, &format!("{queued} us queued on average"));
-    let used = run.carried(rise + 10 * SECOND, end);
-    run.demand(used >= WIDE * 8 / 10, &format!("{used} bit/s 10 s after the rise"));
+    let used = run.carried(rise + 6 * SECOND, end);
+    run.demand(used >= WIDE * 8 / 10, &format!("{used} bit/s 6 s after the rise"));
     let link = run.link();
     let lost: Vec<_> = link.lost.iter().filter(|lost| lost.kind == AUDIO).map(|lost| lost.at - fall).collect();
     run.demand(lost.iter().all(|at| *at < SECOND), &format!("sound was lost: {lost:?}"));

@@ -1,20 +1,19 @@
 //! Who gets which layer: a receiver's bandwidth divided among its video slots. Pure: numbers in, numbers out.
 //!
 //! The order is Jitsi's: what is on stage first up to [`STAGE_HEIGHT`], then everyone one step at a time, nobody beyond what
-//! the layout can show. The steadiness is mediasoup's: after a step down no step up for [`HOLD`], and a layer counts when it has
-//! been there for [`SETTLED`].
+//! the layout can show. The steadiness is mediasoup's: after a step down no step up for a while ([`Ceiling`]), and a layer counts
+//! when it has been there for [`SETTLED`].
 
+mod ceiling;
 mod ladder;
 
+pub(crate) use ceiling::Ceiling;
 pub(crate) use ladder::{Ladder, LayerId, Offered, Step, temporal_steps};
 
 use crate::clock::{Micros, SECOND};
 
 /// What is on stage gets this height before anyone else gets more than nothing (Jitsi's `onstage-preferred-height-px`).
 pub(crate) const STAGE_HEIGHT: u16 = 360;
-/// No step up for so long after a step down for want of bandwidth. mediasoup's `BweDowngradeConservativeMs` is 10 s; a way that
-/// becomes wide right after a step down has to be used within 10 s, the step up itself included.
-pub(crate) const HOLD: Micros = 8 * SECOND;
 /// A layer counts once it has been active for so long (mediasoup's `StreamMinActiveMs`).
 pub(crate) const SETTLED: Micros = 2 * SECOND;
 /// A layer whose height is at least this share of what the layout shows suffices, in percent: the difference is not seen.

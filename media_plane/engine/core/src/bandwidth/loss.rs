@@ -43,6 +43,8 @@ struct Collected {
     last_sent: Micros,
     packets: u32,
     lost: u32,
+    /// Missing in the latest report: lost, unless the next one has them, as where packets overtake each other.
+    missing: u32,
     bytes: u64,
 }
 
@@ -59,9 +61,16 @@ pub(super) struct LossController {
 impl LossController {
     /// Takes the packets of a report; `allowed` is the rate that the delay allows, `arriving` the acknowledged bitrate.
     pub(super) fn update(&mut self, packets: &[PacketResult], allowed: f64, arriving: Option<f64>) {
-        for packet in packets {
-            self.collect(packet);
+        let late = packets.iter().filter(|packet| packet.was_lost).count() as u32;
+        self.collected.lost += std::mem::take(&mut self.collected.missing).saturating_sub(late);
+        self.observe(allowed, arriving);
+        for packet in packets.iter().filter(|packet| !packet.was_lost) {
+            self.collected.add(packet);
         }
+    }
+
+    /// Makes an observation of what has been collected, if that is enough.
+    fn observe(&mut self, allowed: f64, arriving: Option<f64>) {
         let collected = &self.collected;
         let Some(first) = collected.first_sent else { return };
         let elapsed = collected.last_sent.saturating_sub(first);
@@ -75,20 +84,6 @@ impl LossController {
         self.count += 1;
         self.collected = Collected::default();
         self.estimate(allowed, arriving);
-    }
-
-    fn collect(&mut self, packet: &PacketResult) {
-        let collected = &mut self.collected;
-        if packet.was_lost {
-            // It was only late.
-            collected.lost = collected.lost.saturating_sub(1);
-            return;
-        }
-        collected.first_sent = Some(collected.first_sent.map_or(packet.sent, |first| first.min(packet.sent)));
-        collected.last_sent = collected.last_sent.max(packet.sent);
-        collected.packets += 1;
-        collected.lost += u32::from(packet.arrival.is_none());
-        collected.bytes += u64::from(packet.size);
     }
 
     /// What losses allow; None: they limit nothing.
@@ -105,9 +100,12 @@ impl LossController {
         if packets > 0.0 { lost / packets } else { 0.0 }
     }
 
-    /// More has been shown to pass.
+    /// More has been shown to pass: what was lost when less was sent was lost by chance, or on what was another way.
     pub(super) fn raise(&mut self, rate: f64) {
         self.limit = self.limit.map(|limit| limit.max(rate));
+        for seen in self.observations.iter_mut().filter(|seen| seen.rate <= rate) {
+            seen.rate = 0.0;
+        }
     }
 
     /// Observations from the newest on, with their weights.
@@ -154,6 +152,16 @@ impl LossController {
         });
         let chance = if passed > 0.0 { lost / passed } else { 0.0 };
         chance.clamp(LEAST_CHANCE, MOST_CHANCE)
+    }
+}
+
+impl Collected {
+    fn add(&mut self, packet: &PacketResult) {
+        self.first_sent = Some(self.first_sent.map_or(packet.sent, |first| first.min(packet.sent)));
+        self.last_sent = self.last_sent.max(packet.sent);
+        self.packets += 1;
+        self.missing += u32::from(packet.arrival.is_none());
+        self.bytes += u64::from(packet.size);
     }
 }
 
@@ -216,11 +224,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_narrow_way_lost_says_nothing_of_a_wide_one() {
+        let mut control = LossController::default();
+        run(&mut control, 0, 2_500_000, 0.8, 4).expect("it limits");
+        control.raise(2_600_000.0);
+        let limit = run(&mut control, 400_000, 2_500_000, 0.0, 4);
+        assert!(limit.is_none_or(|limit| limit >= 2_600_000.0), "{limit:?}");
+    }
+
+    #[test]
     fn a_late_packet_was_not_lost() {
         let mut control = LossController::default();
-        let lost = PacketResult { sent: 0, arrival: None, size: 100, probe: None, was_lost: false };
-        let late = PacketResult { arrival: Some(9), was_lost: true, ..lost };
-        control.update(&[lost, late], 1e6, None);
-        assert_eq!(control.collected.lost, 0);
+        let report = |sent, arrives: bool, was_lost| {
+            let arrival = arrives.then_some(9);
+            [PacketResult { sent, arrival, size: 100, probe: None, was_lost }; 5]
+        };
+        // Four of five in a report are missing, and the next one has them.
+        for n in 0..50 {
+            let sent = n * 100 * MILLISECOND;
+            control.update(&report(sent, n % 5 == 0, false), 1e6, Some(4e4));
+            control.update(&report(sent, true, n % 5 != 0), 1e6, Some(4e4));
+            assert_eq!((control.limit(), control.fraction_lost()), (None, 0.0), "report {n}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Shard;
 use crate::allocation::{
-    Demand, HOLD, Ladder, LayerId, Limit, Offered, SUFFICIENT_PERCENT, Step, UNMEASURED_BITS_PER_PIXEL, allocate,
+    Ceiling, Demand, Ladder, LayerId, Limit, Offered, SUFFICIENT_PERCENT, Step, UNMEASURED_BITS_PER_PIXEL, allocate,
     temporal_steps,
 };
 use crate::bandwidth::PACKET_OVERHEAD;
@@ -80,9 +80,10 @@ impl Shard {
     /// Divides what a session can receive among its video slots.
     pub(super) fn allocate_layers(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
         let mut demands = std::mem::take(&mut self.layers.demands);
-        let budget = self.gather_demands(now, index, &mut demands);
         let audio = self.audio_rate(index);
+        let budget = self.session(index).and_then(|session| session.bandwidth.budget(now));
         let budget = budget.map(|budget| budget.saturating_sub(audio));
+        self.gather_demands(now, index, budget, &mut demands);
         if !demands.is_empty() {
             allocate(budget, &mut demands);
             for demand in &demands {
@@ -101,9 +102,9 @@ impl Shard {
         self.layers.demands = demands;
     }
 
-    /// Writes what the video slots of a session want; returns the bandwidth there is for them.
-    fn gather_demands(&self, now: Micros, index: u32, demands: &mut Vec<Demand>) -> Option<u64> {
-        let session = self.session(index)?;
+    /// Writes what the video slots of a session want, for which there is a budget.
+    fn gather_demands(&self, now: Micros, index: u32, budget: Option<u64>, demands: &mut Vec<Demand>) {
+        let Some(session) = self.session(index) else { return };
         let mut least = i32::MAX;
         for (place, slot) in session.slots_of(MediaKind::Video) {
             let shown = slot.publication.and_then(|key| self.publications.get(key));
@@ -116,7 +117,7 @@ impl Shard {
                 on_stage: false,
                 ladder: Ladder::build(offered, slot.max_height),
                 present: slot.share.rank,
-                ceiling: slot.share.ceiling.filter(|(_, until)| now < *until).map(|(rank, _)| rank),
+                ceiling: slot.share.ceiling.and_then(|ceiling| ceiling.rank(now, budget)),
                 chosen: None,
                 limit: Limit::Best,
                 missing: 0,
@@ -126,7 +127,6 @@ impl Shard {
         for demand in demands {
             demand.on_stage = demand.priority == most && most > least;
         }
-        session.bandwidth.budget(now)
     }
 
     /// What the voices that a session hears take, in bits a second: they come before every picture.
@@ -239,7 +239,7 @@ impl Shard {
             let wants_more = demand.limit == Limit::Best && !best.as_ref().is_some_and(enough);
             if let Some(slot) = self.slot_mut(receiver) {
                 (slot.share.desired, slot.share.wants_more) = (desired, wants_more);
-                hold(&mut slot.share, now, demand, best.as_ref());
+                slot.share.ceiling = Ceiling::after(now, demand, best.as_ref(), budget).or(slot.share.ceiling);
                 if best.as_ref().map(Step::rank) == slot.share.rank {
                     // What is more is not sent because it could not be carried, and not the other way round.
                     (slot.share.limit, slot.share.missing) = (demand.limit, demand.missing);
@@ -292,15 +292,6 @@ impl Shard {
             }
         }
         Some(needed)
-    }
-}
-
-/// After a step down for want of bandwidth the slot is held there for a while.
-fn hold(share: &mut Share, now: Micros, demand: &Demand, best: Option<&Step>) {
-    let rank = best.map(Step::rank);
-    if rank < demand.present && demand.limit == Limit::Bandwidth {
-        let floor = demand.ladder.steps().first().map(Step::rank).unwrap_or_default();
-        share.ceiling = Some((rank.unwrap_or(floor), now + HOLD));
     }
 }
 
