@@ -17,8 +17,9 @@ _END: Final = "<!-- End of what docs/engine_defaults.py writes. -->\n"
 _PARTS: Final = {
     "The loop": (
         "worker.rs",
+        "spacing.rs",
         "outbox.rs",
-        "shard/mod.rs",
+        "shard/timers.rs",
         "shard/fanout.rs",
         "queue.rs",
         "net/inbox.rs",

@@ -43,6 +43,7 @@ mod session;
 pub mod shard;
 mod slab;
 mod slot;
+mod spacing;
 pub mod srtp;
 pub mod stats;
 mod track;

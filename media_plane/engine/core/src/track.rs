@@ -15,6 +15,7 @@ use crate::reception::Reception;
 use crate::repair_wait::RepairWait;
 use crate::ring::{PacketInfo, PacketRing, StoredPacket};
 use crate::slab::Key;
+use crate::spacing::Spacing;
 use crate::wire::extension::AudioLevel;
 
 /// Least time between two key-frame requests to a sender for receivers that lost something.
@@ -97,8 +98,9 @@ impl KeyFrameRequests {
 /// An encoding: the only one of a track, or one of several of simulcast.
 #[derive(Debug)]
 pub(crate) struct Track {
-    /// The session that sends it.
+    /// The session that sends it, and its room.
     pub owner: u32,
+    pub room: Key,
     /// What it is an encoding of.
     pub publication: Key,
     pub mid: Arc<str>,
@@ -124,6 +126,8 @@ pub(crate) struct Track {
     pub anchor: Option<TimestampAnchor>,
     /// The latest packet, as an anchor for want of a better one.
     pub last_packet: Option<TimestampAnchor>,
+    /// How the packets of its frames come.
+    pub spacing: Spacing,
     /// The sender report that the next receiver report answers: middle 32 bits of its NTP time, and its arrival.
     pub last_sender_report: Option<(u32, Micros)>,
     pub audio_level: Option<AudioLevel>,
@@ -148,13 +152,14 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    pub(crate) fn new(owner: u32, publication: Key, track: &SendTrack, rid: &str) -> Self {
+    pub(crate) fn new((owner, room): (u32, Key), publication: Key, track: &SendTrack, rid: &str) -> Self {
         let (packets, bytes) = match track.kind {
             MediaKind::Audio => AUDIO_RING,
             MediaKind::Video => VIDEO_RING,
         };
         Self {
             owner,
+            room,
             publication,
             mid: Arc::clone(&track.mid),
             rid: rid.into(),
@@ -172,6 +177,7 @@ impl Track {
             repair_wait: RepairWait::default(),
             anchor: None,
             last_packet: None,
+            spacing: Spacing::default(),
             last_sender_report: None,
             audio_level: None,
             fraction_lost: 0,
@@ -390,7 +396,8 @@ mod tests {
             nack: true,
             muted: false,
         };
-        Track::new(0, Key { index: 0, generation: 0 }, &spec, "")
+        let key = Key { index: 0, generation: 0 };
+        Track::new((0, key), key, &spec, "")
     }
 
     #[test]

@@ -10,12 +10,11 @@ use crate::directory::Directory;
 use crate::net::{Inbox, Network, TcpPort, pin_to_core, thread_cpu_nanoseconds, wait_readable};
 use crate::queue::{CommandQueue, EventQueue};
 use crate::shard::Shard;
+use crate::spacing::GATHER;
 use crate::wire::framing::Frames;
 
 /// Datagrams taken before they are forwarded: more would keep the first one waiting, and all must fit a track's ring.
 const BATCH: usize = 64;
-/// How long a frame of which packets have come is waited for, when many receive it. A fifth of what a node may add.
-const GATHER: Micros = 200;
 /// How often the CPU time is read.
 const CPU_INTERVAL: Micros = 100 * MILLISECOND;
 

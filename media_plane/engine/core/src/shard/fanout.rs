@@ -1,4 +1,5 @@
-//! Sending media on: for each receiver in turn all packets of the received batch, so that they leave in one call.
+//! Sending media on: for each receiver in turn all packets of the received batch, so that they leave in one call. The room whose
+//! packets came first is served first, since a batch may take longer than its packets have waited.
 
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ struct Pending {
 /// All pending packets of one track for one of its receivers.
 #[derive(Debug, Clone, Copy)]
 struct Work {
+    /// Place of the room in the order of arrival.
+    room: u16,
     receiver: Subscriber,
     /// Range of `pending`.
     first: u32,
@@ -50,6 +53,8 @@ struct Switched {
 #[derive(Debug, Default)]
 pub(super) struct FanOut {
     pending: Vec<Pending>,
+    /// Rooms of which packets are pending, in the order of their arrival.
+    rooms: Vec<Key>,
     work: Vec<Work>,
     switched: Vec<Switched>,
     first_sent: Vec<Subscriber>,
@@ -76,6 +81,7 @@ impl FanOut {
     pub(super) fn with_room() -> Self {
         Self {
             pending: Vec::with_capacity(ROOM),
+            rooms: Vec::with_capacity(ROOM),
             work: Vec::with_capacity(ROOM),
             gaps: Vec::with_capacity(ROOM),
             ..Self::default()
@@ -85,8 +91,12 @@ impl FanOut {
     /// Adds a packet that stands in its track's ring.
     pub(super) fn push(&mut self, key: Key, track: &Track, sequence: u64) {
         self.pending.push(Pending { track: key, sequence });
+        if self.rooms.last() != Some(&track.room) && !self.rooms.contains(&track.room) {
+            self.rooms.push(track.room);
+        }
         let is_last = track.ring.get(sequence).is_none_or(|packet| packet.info.marker);
-        self.expects_more = track.kind == MediaKind::Video && !is_last && track.subscribers.len() >= GATHER_FROM;
+        let is_expected = track.kind == MediaKind::Video && !is_last && track.spacing.is_close();
+        self.expects_more = is_expected && track.subscribers.len() >= GATHER_FROM;
     }
 
     pub(super) fn has_media(&self) -> bool {
@@ -106,14 +116,17 @@ impl FanOut {
         let mut runs = 0;
         while let Some(pending) = self.pending.get(first) {
             let len = self.pending[first..].iter().take_while(|other| other.track == pending.track).count();
-            let subscribers = tracks.get(pending.track).map_or(&[][..], |track| &track.subscribers);
             let (start, end) = (first as u32, (first + len) as u32);
-            self.work.extend(subscribers.iter().map(|receiver| Work { receiver: *receiver, first: start, end }));
+            if let Some(track) = tracks.get(pending.track) {
+                let room = self.rooms.iter().position(|room| *room == track.room).unwrap_or_default() as u16;
+                let work = |receiver: &Subscriber| Work { room, receiver: *receiver, first: start, end };
+                self.work.extend(track.subscribers.iter().map(work));
+            }
             first += len;
             runs += 1;
         }
         if runs > 1 {
-            self.work.sort_unstable_by_key(|work| (work.receiver.session, work.first));
+            self.work.sort_unstable_by_key(|work| (work.room, work.receiver.session, work.first));
         }
     }
 }
@@ -331,6 +344,7 @@ impl Shard {
         }
         self.settle(now, &mut fanout);
         fanout.pending.clear();
+        fanout.rooms.clear();
         fanout.work.clear();
         fanout.expects_more = false;
         self.fanout = fanout;

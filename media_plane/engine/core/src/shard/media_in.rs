@@ -241,7 +241,11 @@ impl Incoming<'_> {
             }
             Arrival::Newest { sequence, gap } => {
                 arrived.wait = track.reception.time(self.header.timestamp, self.now, track.clock_rate);
-                track.last_packet = Some(TimestampAnchor { timestamp: self.header.timestamp, at: self.now });
+                let packet = TimestampAnchor { timestamp: self.header.timestamp, at: self.now };
+                let previous = track.last_packet.replace(packet).filter(|it| it.timestamp == packet.timestamp);
+                if let Some(previous) = previous {
+                    track.spacing.note(self.now.saturating_sub(previous.at));
+                }
                 arrived.gap = gap;
                 track.went_on(self.now, sequence, gap, self.payload);
                 sequence

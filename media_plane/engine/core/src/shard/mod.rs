@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand;
 
-use crate::clock::{Clock, MILLISECOND, Micros};
+use crate::clock::{Clock, Micros};
 use crate::command::SessionKey;
 use crate::counters::Counters;
 use crate::dtls::Identity;
@@ -38,9 +38,6 @@ use crate::track::Track;
 use crate::wire::demux::{DatagramKind, classify};
 use fanout::FanOut;
 use layers::Layers;
-
-/// Time between two looks at everything that waits for time to pass.
-const TICK: Micros = 20 * MILLISECOND;
 
 /// What a shard is made with.
 #[derive(Debug, Clone)]
@@ -73,7 +70,9 @@ pub struct Shard {
     counters: Counters,
     events: Vec<Event>,
     released: Vec<SessionKey>,
+    /// When the next sessions are looked at, and the place of the first of them.
     next_tick: Micros,
+    next_looked_at: usize,
     /// Tracks of which packets are missing, and when one of them wants to ask for some.
     losing: Vec<Key>,
     next_nack: Micros,
@@ -103,6 +102,7 @@ impl Shard {
             events: Vec::new(),
             released: Vec::new(),
             next_tick: 0,
+            next_looked_at: 0,
             losing: Vec::new(),
             next_nack: Micros::MAX,
             paced: Vec::new(),

@@ -1,10 +1,17 @@
-//! Everything that waits for time to pass: looked at every 20 ms, which is exact enough for all of it.
+//! Everything that waits for time to pass: each session is looked at every 20 ms, which is exact enough for all of it.
 
-use super::{Shard, TICK};
-use crate::clock::Micros;
+use std::ops::Range;
+
+use super::Shard;
+use crate::clock::{MILLISECOND, Micros};
 use crate::event::EventKind;
 use crate::outbox::Transmit;
 use crate::slab::Key;
+
+/// Time between two looks at a session.
+const TICK: Micros = 20 * MILLISECOND;
+/// Places of sessions looked at in one go: packets wait meanwhile, and for hundreds of sessions it takes most of a millisecond.
+const TOGETHER: usize = 64;
 
 impl Shard {
     /// Does what is due. To be called at [`Shard::poll_timeout`] or later.
@@ -14,8 +21,7 @@ impl Shard {
         if now < self.next_tick {
             return;
         }
-        self.next_tick = now + TICK;
-        for index in 0..self.sessions.len() as u32 {
+        for index in self.sessions_due(now) {
             if self.session(index).is_some() && !self.end_if_expired(now, index, network) {
                 self.tick_session(now, index, network);
             }
@@ -23,6 +29,17 @@ impl Shard {
         self.follow_changed_encodings(now, network);
         self.outbox.flush(network);
         self.count_sent();
+    }
+
+    /// The next sessions to look at; sets when those after them are due.
+    fn sessions_due(&mut self, now: Micros) -> Range<u32> {
+        let places = self.sessions.len();
+        let parts = places.div_ceil(TOGETHER).max(1);
+        let from = if self.next_looked_at < places { self.next_looked_at } else { 0 };
+        let to = (from + places.div_ceil(parts)).min(places);
+        self.next_looked_at = to;
+        self.next_tick = now + TICK / parts as Micros;
+        from as u32..to as u32
     }
 
     fn tick_session(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
