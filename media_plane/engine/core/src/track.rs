@@ -152,7 +152,7 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    pub(crate) fn new((owner, room): (u32, Key), publication: Key, track: &SendTrack, rid: &str) -> Self {
+    pub(crate) fn new(owner: u32, room: Key, publication: Key, track: &SendTrack, rid: &str) -> Self {
         let (packets, bytes) = match track.kind {
             MediaKind::Audio => AUDIO_RING,
             MediaKind::Video => VIDEO_RING,
@@ -397,7 +397,7 @@ mod tests {
             muted: false,
         };
         let key = Key { index: 0, generation: 0 };
-        Track::new((0, key), key, &spec, "")
+        Track::new(0, key, key, &spec, "")
     }
 
     #[test]

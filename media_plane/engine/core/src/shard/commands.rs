@@ -105,7 +105,7 @@ impl Shard {
             session.publications.push(publication);
             for place in 0..spec.encodings() {
                 let rid = spec.rids.get(place).map_or("", String::as_str);
-                let key = self.tracks.insert(Track::new((open.key.index, session.room), publication, spec, rid));
+                let key = self.tracks.insert(Track::new(open.key.index, session.room, publication, spec, rid));
                 session.tracks.push(key);
                 if let Some(publication) = self.publications.get_mut(publication) {
                     publication.encodings.push(key);
