@@ -10,7 +10,8 @@ use crate::slab::Key;
 
 /// Time between two looks at a session.
 const TICK: Micros = 20 * MILLISECOND;
-/// Places of sessions looked at in one go: packets wait meanwhile, and for hundreds of sessions it takes most of a millisecond.
+/// Places of sessions looked at in one go, while packets wait: 8 us where all is in the cache, several times that where media has
+/// taken its place.
 const TOGETHER: usize = 64;
 
 impl Shard {
