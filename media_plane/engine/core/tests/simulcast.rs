@@ -211,6 +211,8 @@ fn little_bandwidth_means_small_pictures_then_fewer_of_them_and_no_gaps() {
         meeting.clients[0].limit(600_000);
         let since = meeting.now;
         meeting.run(2 * SECOND);
+        let held = check(&meeting.clients[0], SLOT, meeting.now - SECOND).heights();
+        assert_eq!(held, fallen, "seed {seed}: no step up for eight seconds");
         let layers = layers_since(&meeting, since);
         assert!(layers[2] == 0 && layers[1] > 10, "seed {seed}: no step up for eight seconds, {layers:?}");
         meeting.clients[0].limit(10_000_000);
