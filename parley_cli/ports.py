@@ -9,19 +9,36 @@ import socket
 _INTERNAL_PORTS = range(20_000, 32_000)
 _ATTEMPTS = 200
 
+_held: list[socket.socket] = []
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody uses now.
+
+def free_port() -> int:
+    """A TCP port of the loopback that is nobody else's for as long as this process lives.
+
+    A socket stays bound to it and never listens. Servers, which set SO_REUSEADDR, listen beside that; another
+    `free_port`, here or in another process, and outgoing connections pass it over.
 
     Raises:
         OSError: None was found.
     """
-    for port in random.sample(_INTERNAL_PORTS, _ATTEMPTS):
+    for port in random.sample(_INTERNAL_PORTS, min(_ATTEMPTS, len(_INTERNAL_PORTS))):
         with contextlib.suppress(OSError):
-            check_port(host, port)
+            _held.append(_bound_alone(port))
             return port
-    message = f"No free port was found on {host}."
+    message = "No free port was found."
     raise OSError(message)
+
+
+def _bound_alone(port: int) -> socket.socket:
+    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        # Without SO_REUSEADDR it is refused wherever a socket is bound, even one that does not listen.
+        holder.bind(("127.0.0.1", port))
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except OSError:
+        holder.close()
+        raise
+    return holder
 
 
 def check_port(host: str, port: int) -> None:

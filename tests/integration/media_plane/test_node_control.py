@@ -23,6 +23,7 @@ from media_plane.bots.peer import BotPeer, PeerOptions
 from parley.sfu.v1 import media_pb2
 from parley.sfu.v1 import sfu_control_service_pb2 as pb
 from parley.sfu.v1.sfu_control_service_pb2_grpc import SfuControlServiceStub
+from parley_cli.ports import free_port
 from tests.support.node_driver import NODE_TOKEN, Guest, NodeDriver, NodeProcess, run_node, tracks_of
 from tests.support.otlp import Collector
 
@@ -211,7 +212,7 @@ async def test_a_node_ends_in_order_and_keeps_its_name(tmp_path: Path) -> None:
 
 
 async def test_metrics_are_served(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     async with run_node(tmp_path, PARLEY_NODE_METRICS_PORT=str(port)) as node, NodeDriver(node.control_address) as room:
         first = await room.join(1, video_slots=1)
         await room.join(2, video_slots=1)
@@ -226,14 +227,6 @@ async def test_metrics_are_served(tmp_path: Path) -> None:
         assert 'parley_node_datagrams_dropped_total{kind="stun"}' in metrics
         assert 'parley_node_channel_messages_dropped_total{kind="rate"}' in metrics
         assert "parley_node_channels_closed_slow_total" in metrics
-
-
-def _free_port() -> int:
-    import socket  # noqa: PLC0415 - only here
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.mark.parametrize(
