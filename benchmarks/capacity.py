@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.call import Call, open_call
-from parley_cli.bench.conditions import conditions
+from parley_cli.bench.conditions import HostMeter, conditions
 from tests.support.impairment import CLEAR, Impairment, Relay
 
 _CAMERA: Final = (960, 540)
@@ -61,6 +61,7 @@ async def _sample(relay: Relay, seconds: float) -> list[Sample]:
 async def measure(call: Call) -> Mapping[str, Any]:
     """One fall and one rise."""
     relay = call.network.newest
+    host = HostMeter()
     call.network.impair(up=CLEAR, down=_WIDE)
     before = await _sample(relay, _BEFORE_SECONDS)
     began = [(other, await call.far.watch(other)) for other in call.near]
@@ -83,6 +84,7 @@ async def measure(call: Call) -> Mapping[str, Any]:
         "concealed_audio_percent": round(100 * concealed / max(1, samples), 2),
         "used_80_percent_after_s": _used_after(wide, rise),
         "used_after_kbit_per_second": _mean(wide[-5 * _AVERAGED :]),
+        "stolen_percent": host.stolen_percent(),
     }
 
 

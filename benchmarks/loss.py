@@ -5,7 +5,8 @@ With `--peer` the same of a call on Janus or LiveKit, whose windows hold a page 
 Holds one call of two windows; one of them sits behind a relay that loses and delays. A cell (`5%/20ms/down`) is a
 kind of loss, a round-trip time and a direction: `up` is what the window behind the relay sends (the other one watches
 it), `down` is what it receives, `both` is both ways. Frozen time comes from a counter burnt into the picture,
-concealed sound from Chromium's own statistics. Prints one JSON line a cell and the whole as JSON at the end.
+concealed sound from Chromium's own statistics, as does, beside the counter's, what it calls frozen. Prints one JSON
+line a cell and the whole as JSON at the end.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from benchmarks.peers.janus import Janus
 from benchmarks.peers.livekit import LiveKit
 from benchmarks.peers.network import connected_namespaces, enter_namespace
 from benchmarks.peers.peer import Peer
-from parley_cli.bench.conditions import conditions
+from parley_cli.bench.conditions import HostMeter, conditions
 from tests.support.browser import Person
 from tests.support.impairment import CLEAR, Impairment
 
@@ -81,10 +82,13 @@ async def measure(call: Call, cell: Cell, seconds: float) -> Mapping[str, Any]:
     views = [(near, call.far)] if cell.direction == "up" else [(call.far, near)]
     if cell.direction == "both":
         views = [(near, call.far), (call.far, near)]
+    host = HostMeter()
     seen = await asyncio.gather(*(_view(viewer, other, seconds) for viewer, other in views))
+    stolen = host.stolen_percent()
     call.network.impair(up=CLEAR, down=CLEAR)
     await asyncio.sleep(_REST_SECONDS)
-    return {"cell": cell.name, **asdict(cell), **{key: max(view[key] for view in seen) for key in seen[0]}}
+    figures = {key: max(view[key] for view in seen) for key in seen[0]}
+    return {"cell": cell.name, **asdict(cell), **figures, "stolen_percent": stolen}
 
 
 async def _view(viewer: Person, other: Person, seconds: float) -> Mapping[str, float]:
@@ -96,6 +100,7 @@ async def _view(viewer: Person, other: Person, seconds: float) -> Mapping[str, f
     change = {key: after[key] - before[key] for key in after}
     return {
         "frozen_percent": round(100 * steady.frozen_share, 2),
+        "browser_frozen_percent": round(100 * change["frozen"] / steady.seconds, 2),
         "longest_freeze_s": round(steady.longest_freeze, 2),
         "freezes": steady.freezes,
         "frames_per_second": round(steady.frames / steady.seconds, 1),

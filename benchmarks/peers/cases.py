@@ -268,6 +268,7 @@ def _figures(meeting: Meeting, first: Snapshot, last: Snapshot, used: Cost, *, s
         "user_seconds": round(used.user, 2),
         "system_seconds": round(used.system, 2),
         "machine_softirq_seconds": round(used.softirq, 2),
+        "machine_stolen_seconds": round(used.stolen, 2),
         "wall_seconds": round(used.wall, 2),
         "load_client_cpu_share": round((last.cpu - first.cpu) / used.wall, 2),
         "latency_us": dict(last.latency_us[rooms.stream.kind]) if not stopped else {},

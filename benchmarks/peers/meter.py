@@ -16,12 +16,14 @@ class Cost:
         user: Seconds of processor time of the server's processes.
         system: Likewise, in the kernel.
         softirq: Seconds of software interrupts on the whole machine; partly within `system` of whom they interrupt.
+        stolen: Seconds of the whole machine's processor time that its host gave to others.
     """
 
     wall: float
     user: float
     system: float
     softirq: float
+    stolen: float
 
     @property
     def cpu(self) -> float:
@@ -34,17 +36,20 @@ class Cost:
             self.user - earlier.user,
             self.system - earlier.system,
             self.softirq - earlier.softirq,
+            self.stolen - earlier.stolen,
         )
 
 
 def cost(pids: Sequence[int]) -> Cost:
     """Reads the counters of processes and their children."""
     times = [process.cpu_times() for process in _family(pids)]
+    machine = psutil.cpu_times()
     return Cost(
         time.monotonic(),
         sum(each.user for each in times),
         sum(each.system for each in times),
-        psutil.cpu_times().softirq,
+        machine.softirq,
+        machine.steal,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from parley_cli.bench.conditions import conditions
+from parley_cli.bench.conditions import HostMeter, conditions
 from parley_cli.bench.fleet import Fleet, Member, Sample, open_fleet
 from parley_cli.bench.load import measure_floor
 
@@ -143,14 +143,17 @@ async def measure(load: ForwardingLoad) -> Mapping[str, Any]:
         for member in members:
             if member.client not in stopped:
                 await fleet.clients.ask("reset_latency", id=member.client)
+        host = HostMeter()
         first = await fleet.sample()
         await asyncio.sleep(load.seconds)
         last = await fleet.sample()
+        stolen = host.stolen_percent()
         received = await fleet.clients.ask("stats")
         profiles = await fleet.profiles()
     reads = load.answering or load.probes > 0
     return {
         **_figures(first, last),
+        "stolen_percent": stolen,
         "load_client_cpu_seconds": round(received["cpu_seconds"] - before["cpu_seconds"], 2),
         "srtp_profiles": profiles,
         "video_latency_us": received["totals"]["video_latency_us"] if reads else None,

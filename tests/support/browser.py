@@ -277,7 +277,7 @@ class Person:
         )
 
     async def inbound(self) -> dict[str, float]:
-        """Sums over what the page receives: samples, concealed, packets, lost, nacks, pictures, bytes."""
+        """Sums over what the page receives: samples, concealed, packets, lost, nacks, pictures, bytes, frozen (s)."""
         sums: dict[str, float] = await self._evaluate("parleyTest.inbound()")
         return sums
 

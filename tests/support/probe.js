@@ -103,15 +103,17 @@
 
   /** Notes when each new frame of one number's picture was presented; see `steadiness`. */
   const watch = (number) => {
-    const seen = { times: [], counter: -1, presented: 0, video: null, stopped: false };
-    // A page that is busy is called for one frame of several: the browser counts them all.
+    const seen = { times: [], counter: -1, video: null, stopped: false };
+    // A page that is busy is called for one frame of several. The browser counts them all; those between are taken to have been
+    // evenly spread.
     const look = ({ presentationTime, presentedFrames }, video, before) => {
       if (seen.stopped || video !== seen.video) return;
       const picture = read(video);
       if (picture?.number === number && picture.counter !== seen.counter) {
-        seen.times.push(presentationTime);
+        const shown = Math.max(1, presentedFrames - (before ?? presentedFrames - 1));
+        const last = seen.times.at(-1) ?? presentationTime;
+        for (let nth = 1; nth <= shown; nth += 1) seen.times.push(last + ((presentationTime - last) * nth) / shown);
         seen.counter = picture.counter;
-        seen.presented += presentedFrames - (before ?? presentedFrames - 1);
       }
       video.requestVideoFrameCallback((_, frame) => look(frame, video, presentedFrames));
     };
@@ -132,24 +134,23 @@
     seen.stopped = true;
     const until = performance.now();
     const gaps = [...seen.times, until].map((time, at, all) => time - (at ? all[at - 1] : from));
-    const median = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? 0;
-    const usual = Math.min(median, (until - from) / Math.max(1, seen.presented));
+    const usual = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)];
     const freezes = gaps.filter((gap) => gap > Math.max(3 * usual, usual + 150));
     return {
-      elapsed: until - from, frames: seen.presented, usual, freezes: freezes.length,
+      elapsed: until - from, frames: seen.times.length, usual, freezes: freezes.length,
       frozen: freezes.reduce((sum, gap) => sum + gap, 0), longest: Math.max(0, ...freezes),
     };
   };
 
   /** Sums of the inbound streams of all connections. */
   const inbound = async () => {
-    const sums = { samples: 0, concealed: 0, packets: 0, lost: 0, nacks: 0, pictures: 0, bytes: 0 };
+    const sums = { samples: 0, concealed: 0, packets: 0, lost: 0, nacks: 0, pictures: 0, bytes: 0, frozen: 0 };
     for (const connection of connections) {
       if (connection.connectionState === 'closed') continue;
       for (const report of (await connection.getStats()).values()) {
         if (report.type !== 'inbound-rtp') continue;
         sums.packets += report.packetsReceived; sums.lost += report.packetsLost; sums.bytes += report.bytesReceived;
-        sums.nacks += report.nackCount ?? 0; sums.pictures += report.framesDecoded ?? 0;
+        sums.nacks += report.nackCount ?? 0; sums.pictures += report.framesDecoded ?? 0; sums.frozen += report.totalFreezesDuration ?? 0;
         if (report.kind !== 'audio' || !report.packetsReceived) continue;
         sums.samples += report.totalSamplesReceived ?? 0;
         sums.concealed += (report.concealedSamples ?? 0) - (report.silentConcealedSamples ?? 0);

@@ -110,8 +110,8 @@ def test_figures_of_a_load_client_are_summed_over_its_media() -> None:
 
 
 def test_a_change_of_cost_is_counted_in_all_parts() -> None:
-    change = Cost(12, 3, 4, 5) - Cost(2, 1, 1, 1)
-    assert (change.wall, change.cpu, change.softirq) == (10, 5, 4)
+    change = Cost(12, 3, 4, 5, 7) - Cost(2, 1, 1, 1, 1)
+    assert (change.wall, change.cpu, change.softirq, change.stolen) == (10, 5, 4, 6)
 
 
 def test_the_table_shows_what_is_known() -> None:

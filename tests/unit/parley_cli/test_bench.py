@@ -1,7 +1,13 @@
 """Summaries of measurements."""
 
+import os
+import time
+from types import SimpleNamespace
+
+import psutil
 import pytest
 
+from parley_cli.bench.conditions import HostMeter
 from parley_cli.bench.statistics import quantile, summary_ms
 
 
@@ -18,3 +24,11 @@ def test_nothing_has_no_quantile() -> None:
 def test_a_summary_is_in_milliseconds() -> None:
     assert summary_ms([0.001] * 99 + [1.0]) == {"p50_ms": 1.0, "p90_ms": 1.0, "p99_ms": 1.0, "max_ms": 1000.0}
     assert summary_ms([]) == {}
+
+
+def test_stolen_time_is_a_share_of_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(time, "monotonic", iter([100.0, 105.0]).__next__)
+    monkeypatch.setattr(psutil, "cpu_times", iter(SimpleNamespace(steal=s) for s in (7.0, 9.0)).__next__)
+
+    assert HostMeter().stolen_percent() == 10.0
