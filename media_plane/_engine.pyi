@@ -70,6 +70,7 @@ class HeaderExtensions:
         dependency_descriptor: int | None = None,
         video_orientation: int | None = None,
         playout_delay: int | None = None,
+        layers_allocation: int | None = None,
     ) -> Self: ...
 
 @final

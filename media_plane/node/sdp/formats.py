@@ -48,6 +48,7 @@ EXTENSIONS: Final[Mapping[MediaKind, Mapping[str, str]]] = {
         _DEPENDENCY_DESCRIPTOR: "dependency_descriptor",
         "urn:3gpp:video-orientation": "video_orientation",
         "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay": "playout_delay",
+        "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00": "layers_allocation",
     },
 }
 """The engine's name of each extension it reads or writes, by URI."""

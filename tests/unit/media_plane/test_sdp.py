@@ -100,6 +100,7 @@ def test_chromiums_offer_becomes_tracks_and_slots() -> None:
         "repaired_rid": 11,
         "dependency_descriptor": 12,
         "playout_delay": 5,
+        "layers_allocation": 9,
     }
     ssrcs = [ssrc for slot in agreed.slots.values() for ssrc in (slot.ssrc, slot.rtx_ssrc)]
     known = [ssrc for ssrc in ssrcs if ssrc is not None]

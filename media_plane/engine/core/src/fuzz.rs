@@ -20,6 +20,7 @@ use crate::twcc::{ALL, FeedbackRecorder};
 use crate::wire::demux::{DatagramKind, classify};
 use crate::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues, KINDS};
 use crate::wire::framing::{self, Frames};
+use crate::wire::layers_allocation::LayersAllocation;
 use crate::wire::rtcp::{self, RtcpPacket, RtcpWriter};
 use crate::wire::rtp::{OutgoingHeader, RtpHeader, RtpHeaderMut, write_header};
 use crate::wire::stun::{self, IntegrityKey};
@@ -180,6 +181,9 @@ pub fn extensions(data: &[u8]) {
     let header = RtpHeader::parse(&packet);
     let Some(header) = header else { panic!("a whole packet: {packet:02x?}") };
     let mut values = ExtensionValues::read(&header, &packet, &theirs);
+    if let Some(told) = values.layers_allocation.and_then(LayersAllocation::parse) {
+        assert!(told.includes(told.place.into()), "{told:?}");
+    }
     // What the receiver has not agreed on is left out.
     let fields = OutgoingHeader { marker: false, payload_type: 96, sequence_number: 1, timestamp: 2, ssrc: 3 };
     let mut out = [0xff; 4096];
@@ -212,6 +216,7 @@ fn leave_out_unknown(values: &mut ExtensionValues<'_>, ids: &ExtensionIds) {
             ExtensionKind::DependencyDescriptor => values.dependency_descriptor = None,
             ExtensionKind::VideoOrientation => values.video_orientation = None,
             ExtensionKind::PlayoutDelay => values.playout_delay = None,
+            ExtensionKind::LayersAllocation => values.layers_allocation = None,
         }
     }
 }

@@ -72,10 +72,12 @@ pub struct HeaderExtensions {
     pub video_orientation: Option<u8>,
     /// Playout delay (WebRTC).
     pub playout_delay: Option<u8>,
+    /// Which encodings the sender sends (WebRTC's video-layers-allocation).
+    pub layers_allocation: Option<u8>,
 }
 
 impl HeaderExtensions {
-    fn all(&self) -> [Option<u8>; 9] {
+    fn all(&self) -> [Option<u8>; 10] {
         [
             self.mid,
             self.rid,
@@ -86,6 +88,7 @@ impl HeaderExtensions {
             self.dependency_descriptor,
             self.video_orientation,
             self.playout_delay,
+            self.layers_allocation,
         ]
     }
 }

@@ -33,8 +33,8 @@ const LEAST_REPAIR: Micros = 25 * MILLISECOND;
 /// What a repair needs beyond its lateness to be in time: it is decoded and shown in the turn that it missed.
 const SLACK: Micros = 25 * MILLISECOND;
 /// The latest repair counts for less with each one that comes, and with each second: about one in so many is later than is waited for.
-const FORGET: Micros = 256;
-const FORGET_IN_TIME: Micros = 128;
+const FORGET: u64 = 256;
+const FORGET_IN_TIME: u64 = 128;
 /// The longest wait for one way, and for the sender's and the receiver's together: people who talk to each other bear no more.
 const MOST: Micros = 600 * MILLISECOND;
 const MOST_BOTH: Micros = 800 * MILLISECOND;

@@ -228,6 +228,7 @@ fn extension_ids(agreed: &HeaderExtensions) -> ExtensionIds {
         (ExtensionKind::DependencyDescriptor, agreed.dependency_descriptor),
         (ExtensionKind::VideoOrientation, agreed.video_orientation),
         (ExtensionKind::PlayoutDelay, agreed.playout_delay),
+        (ExtensionKind::LayersAllocation, agreed.layers_allocation),
     ];
     let mut ids = ExtensionIds::default();
     for (kind, id) in pairs {

@@ -29,7 +29,9 @@ const INACTIVE_AFTER: Micros = 2 * SECOND;
 /// An encoding of simulcast is off when its siblings go on without it for so long, and for so many of their frames: browsers
 /// stop encodings when their network or processor is short, and whoever watches would see a frozen picture.
 const PAUSED_AFTER: Micros = 350 * MILLISECOND;
-const PAUSED_AFTER_FRAMES: Micros = 8;
+const PAUSED_AFTER_FRAMES: u64 = 8;
+/// Packets that were on their way or waited to be sent when a sender said that it had stopped their encoding come for so long.
+const STRAGGLERS: Micros = SECOND;
 /// How far a capture time told by sender reports may be from the arrival before it is not believed.
 const MAX_CAPTURE_AGE: Micros = 2 * SECOND;
 /// Packets and bytes kept of a track: at least a second of 1080p, or of Opus.
@@ -138,6 +140,10 @@ pub(crate) struct Track {
     pub last_arrival: Option<Micros>,
     pub active: bool,
     pub active_since: Micros,
+    /// The packet in which its sender last said which encodings it sends.
+    pub told_at: u64,
+    /// Packets before that are the last ones of an encoding that its sender has said to have stopped.
+    stopped_until: Micros,
     /// The sender was asked for it while it was off, so it counts as soon as it comes.
     pub expected: bool,
     pub rates: RateMeter,
@@ -186,6 +192,8 @@ impl Track {
             last_arrival: None,
             active: false,
             active_since: 0,
+            told_at: 0,
+            stopped_until: 0,
             expected: false,
             rates: RateMeter::default(),
             sizes: [(0, 0); MAX_LAYERS],
@@ -250,6 +258,9 @@ impl Track {
     /// Takes note that packets come; true when they begin to.
     pub(crate) fn note_arrival(&mut self, now: Micros) -> bool {
         self.last_arrival = Some(now);
+        if now < self.stopped_until {
+            return false;
+        }
         let begins = !std::mem::replace(&mut self.active, true);
         if begins {
             self.active_since = now;
@@ -301,6 +312,17 @@ impl Track {
         paused && self.end_activity()
     }
 
+    /// The sender says that it sends it.
+    pub(crate) fn note_sent(&mut self) {
+        self.stopped_until = 0;
+    }
+
+    /// The sender says that it does not send it; true when it did.
+    pub(crate) fn note_stopped(&mut self, now: Micros) -> bool {
+        self.stopped_until = now + STRAGGLERS;
+        self.end_activity()
+    }
+
     fn end_activity(&mut self) -> bool {
         self.rates.pause();
         std::mem::replace(&mut self.active, false)
@@ -346,6 +368,7 @@ impl Track {
         self.ring.clear();
         self.loss.clear();
         self.anchor = None;
+        self.told_at = 0;
     }
 }
 

@@ -169,6 +169,51 @@ fn a_size_that_its_sender_gives_up_is_replaced_before_anyone_notices() {
     assert!(seen.heights[3].1 - resumed > 1_900 * MILLISECOND, "it has to prove steady");
 }
 
+/// When a viewer of 720 lines, whose sender gives them up after so much time and says so at once, has another size.
+fn replaced_after(seed: u64, conditions: Conditions, goes_on: Micros) -> Micros {
+    let mut meeting = watch(seed, Conditions::IDEAL, 720);
+    meeting.signalling = None;
+    meeting.clients[1].sender.tells_encodings = true;
+    meeting.run(5 * SECOND);
+    meeting.network.conditions = conditions;
+    let told = meeting.now;
+    meeting.clients[1].sender.claims = Some(0b011);
+    meeting.run(goes_on);
+    meeting.clients[1].sender.encodings[2].set_active(false);
+    meeting.clients[1].sender.claims = None;
+    meeting.run(3 * SECOND);
+    let seen = check(&meeting.clients[0], SLOT, meeting.now - SECOND);
+    assert_eq!(seen.heights(), [180, 720, 360], "seed {seed}");
+    seen.heights[2].1 - told
+}
+
+#[test]
+fn a_size_that_its_sender_says_to_have_given_up_is_replaced_at_once() {
+    let way = Conditions { loss: 0, delay: 20 * MILLISECOND, jitter: 5 * MILLISECOND };
+    for seed in 0..SEEDS {
+        // To the next frame, thither, there and back for the key frame, and to the viewer.
+        let after = replaced_after(seed, way, 0);
+        assert!(after < 170 * MILLISECOND, "seed {seed}: {after}");
+        // What waited to be sent still comes and changes nothing.
+        let after = replaced_after(seed, way, 300 * MILLISECOND);
+        assert!(after < 170 * MILLISECOND, "seed {seed}: {after}");
+        // The word may be lost, and comes with its repair.
+        let after = replaced_after(seed, Conditions { loss: 10, ..way }, 0);
+        assert!(after < 550 * MILLISECOND, "seed {seed}: {after}");
+    }
+}
+
+#[test]
+fn a_sender_that_says_it_stopped_and_goes_on_is_not_believed_for_long() {
+    let mut meeting = watch(5, Conditions::IDEAL, 720);
+    meeting.signalling = None;
+    meeting.clients[1].sender.tells_encodings = true;
+    meeting.run(5 * SECOND);
+    meeting.clients[1].sender.claims = Some(0b011);
+    meeting.run(8 * SECOND);
+    assert_eq!(check(&meeting.clients[0], SLOT, meeting.now).heights(), [180, 720, 360, 720]);
+}
+
 #[test]
 fn a_size_that_its_sender_has_given_up_is_not_asked_for_key_frames() {
     let mut meeting = watch(4, Conditions::IDEAL, 720);

@@ -41,7 +41,7 @@ pub(crate) struct HeaderExtensions(core::HeaderExtensions);
 #[pymethods]
 impl HeaderExtensions {
     #[new]
-    #[pyo3(signature = (*, mid=None, rid=None, repaired_rid=None, audio_level=None, transport_cc=None, abs_send_time=None, dependency_descriptor=None, video_orientation=None, playout_delay=None))]
+    #[pyo3(signature = (*, mid=None, rid=None, repaired_rid=None, audio_level=None, transport_cc=None, abs_send_time=None, dependency_descriptor=None, video_orientation=None, playout_delay=None, layers_allocation=None))]
     #[expect(clippy::too_many_arguments, reason = "the Python interface names each extension")]
     fn new(
         mid: Option<u8>,
@@ -53,6 +53,7 @@ impl HeaderExtensions {
         dependency_descriptor: Option<u8>,
         video_orientation: Option<u8>,
         playout_delay: Option<u8>,
+        layers_allocation: Option<u8>,
     ) -> Self {
         Self(core::HeaderExtensions {
             mid,
@@ -64,6 +65,7 @@ impl HeaderExtensions {
             dependency_descriptor,
             video_orientation,
             playout_delay,
+            layers_allocation,
         })
     }
 }

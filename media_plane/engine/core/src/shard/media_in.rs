@@ -5,7 +5,7 @@ use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind};
 use crate::outbox::Path;
-use crate::params::MediaKind;
+use crate::params::{MAX_ENCODINGS, MediaKind};
 use crate::payload::VideoFormat;
 use crate::payload::av1::DependencyDescriptor;
 use crate::picture::inspect;
@@ -18,6 +18,7 @@ use crate::srtp::{InboundStream, SrtpError};
 use crate::track::{TimestampAnchor, Track};
 use crate::wire::bytes::u16_at;
 use crate::wire::extension::ExtensionValues;
+use crate::wire::layers_allocation::LayersAllocation;
 use crate::wire::rtp::RtpHeader;
 
 /// Why a packet is not forwarded.
@@ -48,6 +49,8 @@ struct Arrived {
     restarted: bool,
     /// How much longer than others of its encoding it was on the way.
     wait: Option<Micros>,
+    /// What the sender says of its encodings, where that is news.
+    told: Option<LayersAllocation>,
 }
 
 impl Shard {
@@ -86,10 +89,35 @@ impl Shard {
             self.tell_arrival(now, index, key);
             self.reconsider_viewers(key);
         }
+        if let Some(told) = arrived.told {
+            self.follow_told(now, key, told);
+        }
         let Some(track) = self.tracks.get(key).filter(|track| track.kind == MediaKind::Audio) else { return };
         if arrived.stored.is_some() {
             let level = track.audio_level;
             self.note_audio(now, index, key, level);
+        }
+    }
+
+    /// Takes the sender's word for which encodings it sends: whoever watches one that has stopped gets another at once, and not when
+    /// its silence has become noticeable.
+    fn follow_told(&mut self, now: Micros, key: Key, told: LayersAllocation) {
+        let publication = self.tracks.get(key).and_then(|track| self.publications.get(track.publication));
+        let Some(encodings) = publication.map(|publication| &publication.encodings) else { return };
+        let encodings: [_; MAX_ENCODINGS] = std::array::from_fn(|place| encodings.get(place).copied());
+        // One that counts them in another order than its offer is not understood.
+        if encodings.get(usize::from(told.place)) != Some(&Some(key)) {
+            return;
+        }
+        for (place, other) in encodings.into_iter().enumerate() {
+            let Some((other, track)) = other.and_then(|other| Some((other, self.tracks.get_mut(other)?))) else {
+                return;
+            };
+            if told.includes(place) {
+                track.note_sent();
+            } else if track.note_stopped(now) {
+                self.end_encoding(now, other);
+            }
         }
     }
 
@@ -261,6 +289,10 @@ impl Incoming<'_> {
         }
         track.packets += 1;
         track.bytes += self.len as u64;
+        arrived.told = self.told(track, sequence);
+        if arrived.told.is_some() {
+            track.note_sent();
+        }
         arrived.became_active = track.note_arrival(self.now);
         track.audio_level = self.values.audio_level;
         arrived.stored = self.store(track, sequence, self.header.payload_type, self.payload);
@@ -284,8 +316,17 @@ impl Incoming<'_> {
         } else {
             return arrived;
         }
+        arrived.told = self.told(track, sequence);
         arrived.stored = self.store(track, sequence, payload_type, payload);
         arrived
+    }
+
+    /// What the sender says of its encodings; repairs may bring what has been said long ago.
+    fn told(&self, track: &mut Track, sequence: u64) -> Option<LayersAllocation> {
+        let told = self.values.layers_allocation.and_then(LayersAllocation::parse)?;
+        let is_news = sequence >= track.told_at;
+        track.told_at = track.told_at.max(sequence);
+        is_news.then_some(told)
     }
 
     /// Puts the packet into the ring unless it is there or nobody may have it.

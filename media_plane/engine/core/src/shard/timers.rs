@@ -69,10 +69,17 @@ impl Shard {
         }
         let paused = goes_on.is_some_and(|millifps| track.note_pause(now, millifps));
         if paused || track.note_silence(now) {
-            track.expected = false;
-            self.emit_activity_end(now, key);
-            self.reconsider_viewers(key);
+            self.end_encoding(now, key);
         }
+    }
+
+    /// Follows up that an encoding has ceased to come.
+    pub(super) fn end_encoding(&mut self, now: Micros, key: Key) {
+        if let Some(track) = self.tracks.get_mut(key) {
+            track.expected = false;
+        }
+        self.emit_activity_end(now, key);
+        self.reconsider_viewers(key);
     }
 
     /// Frame rate (in thousandths) of the fastest other encoding of the same pictures that arrives.

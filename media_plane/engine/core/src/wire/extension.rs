@@ -38,9 +38,11 @@ pub enum ExtensionKind {
     VideoOrientation,
     /// `http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`.
     PlayoutDelay,
+    /// `http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00`.
+    LayersAllocation,
 }
 
-const KIND_COUNT: usize = 9;
+const KIND_COUNT: usize = 10;
 pub(crate) const KINDS: [ExtensionKind; KIND_COUNT] = [
     ExtensionKind::Mid,
     ExtensionKind::Rid,
@@ -51,6 +53,7 @@ pub(crate) const KINDS: [ExtensionKind; KIND_COUNT] = [
     ExtensionKind::DependencyDescriptor,
     ExtensionKind::VideoOrientation,
     ExtensionKind::PlayoutDelay,
+    ExtensionKind::LayersAllocation,
 ];
 
 /// The identifiers that one session agreed on.
@@ -138,6 +141,8 @@ pub struct ExtensionValues<'a> {
     pub video_orientation: Option<u8>,
     /// How long a picture shall wait for its repair before it is shown.
     pub playout_delay: Option<PlayoutDelay>,
+    /// Which encodings the sender sends, undecoded: see [`LayersAllocation`](super::layers_allocation::LayersAllocation).
+    pub layers_allocation: Option<&'a [u8]>,
 }
 
 /// The least time from the capture of a picture to its display, in steps of 10 ms; the most is left to the receiver.
@@ -180,6 +185,7 @@ impl<'a> ExtensionValues<'a> {
                 Some(ExtensionKind::PlayoutDelay) => {
                     values.playout_delay = u24_at(value, 0).map(PlayoutDelay::from_bits);
                 }
+                Some(ExtensionKind::LayersAllocation) => values.layers_allocation = Some(value),
                 None => {}
             }
         }
@@ -260,7 +266,8 @@ pub(super) fn write_extensions(
     let two_byte = needs_two_bytes(ExtensionKind::DependencyDescriptor, values.dependency_descriptor)
         || needs_two_bytes(ExtensionKind::Mid, values.mid)
         || needs_two_bytes(ExtensionKind::Rid, values.rid)
-        || needs_two_bytes(ExtensionKind::RepairedRid, values.repaired_rid);
+        || needs_two_bytes(ExtensionKind::RepairedRid, values.repaired_rid)
+        || needs_two_bytes(ExtensionKind::LayersAllocation, values.layers_allocation);
     writer.put_u16(if two_byte { TWO_BYTE_PROFILE } else { ONE_BYTE_PROFILE })?;
     writer.put_u16(0)?;
     let elements_at = writer.len();
@@ -317,6 +324,7 @@ fn write_value(
         ExtensionKind::PlayoutDelay => {
             put(values.playout_delay.map(PlayoutDelay::to_bytes).as_ref().and_then(|bytes| bytes.get(1..)))
         }
+        ExtensionKind::LayersAllocation => put(values.layers_allocation),
     }
 }
 

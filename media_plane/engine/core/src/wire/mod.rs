@@ -4,6 +4,7 @@ pub mod bytes;
 pub mod demux;
 pub mod extension;
 pub mod framing;
+pub mod layers_allocation;
 pub mod rtcp;
 pub mod rtp;
 pub mod stun;

@@ -100,6 +100,7 @@ impl Client {
         ids.set(ExtensionKind::AudioLevel, 6 + shift);
         ids.set(ExtensionKind::TransportCc, 11 + (shift & 1));
         ids.set(ExtensionKind::PlayoutDelay, 12 - (shift & 1));
+        ids.set(ExtensionKind::LayersAllocation, 1 + (shift + 1) % 5);
         ids.set(ExtensionKind::Rid, 13);
         ids.set(ExtensionKind::RepairedRid, 14);
         Self {
@@ -190,6 +191,7 @@ impl Client {
                 audio_level: ids.id(ExtensionKind::AudioLevel),
                 transport_cc: ids.id(ExtensionKind::TransportCc),
                 playout_delay: ids.id(ExtensionKind::PlayoutDelay),
+                layers_allocation: ids.id(ExtensionKind::LayersAllocation),
                 rid: ids.id(ExtensionKind::Rid),
                 repaired_rid: ids.id(ExtensionKind::RepairedRid),
                 ..HeaderExtensions::default()

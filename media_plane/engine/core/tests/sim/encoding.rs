@@ -15,6 +15,8 @@ pub struct Content {
     pub timestamp: u32,
     pub marker: bool,
     pub payload: Vec<u8>,
+    /// What is said of the encodings with it.
+    pub told: Option<Vec<u8>>,
 }
 
 /// The packets of a picture.
@@ -38,6 +40,9 @@ pub struct Encoding {
     pub rtx_reported: bool,
     /// Whether frames have three temporal layers.
     pub layered: bool,
+    /// What was last said of the encodings in this one, and what is to be said with the next packet.
+    told: Vec<u8>,
+    to_tell: Option<Vec<u8>>,
     key_frame_wanted: bool,
     pub key_frames: u32,
     pub pictures: u32,
@@ -63,6 +68,8 @@ impl Encoding {
             reported: false,
             rtx_reported: false,
             layered: false,
+            told: Vec::new(),
+            to_tell: None,
             key_frame_wanted: true,
             key_frames: 0,
             pictures: 0,
@@ -85,6 +92,14 @@ impl Encoding {
 
     pub fn want_key_frame(&mut self) {
         self.key_frame_wanted = true;
+    }
+
+    /// Says with the next packet which encodings are sent, if that is news or a key frame begins.
+    pub fn tell(&mut self, allocation: Vec<u8>) {
+        if self.told != allocation || self.key_frame_wanted {
+            self.told.clone_from(&allocation);
+            self.to_tell = Some(allocation);
+        }
     }
 
     /// Goes on after a pause with a key frame.
@@ -128,7 +143,8 @@ impl Encoding {
         self.sequence = self.sequence.wrapping_add(1);
         let mark = Mark { sender: self.owner, frame: self.frame, part, key, height: self.height };
         let payload = encode(&mark, temporal, marker);
-        let content = Content { sequence: self.sequence, timestamp: self.timestamp(now), marker, payload };
+        let told = self.to_tell.take();
+        let content = Content { sequence: self.sequence, timestamp: self.timestamp(now), marker, payload, told };
         self.kept.insert(content.sequence, content.clone());
         self.order.push_back(content.sequence);
         if self.order.len() > KEPT

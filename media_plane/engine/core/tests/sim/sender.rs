@@ -37,6 +37,9 @@ pub struct Sender {
     /// Whether each frame of sound is repeated in the packet after it (RFC 2198).
     pub sends_redundancy: bool,
     pub packets_per_frame: u16,
+    /// Whether packets say which encodings are sent; with a value, these (bit by place) instead of the true ones.
+    pub tells_encodings: bool,
+    pub claims: Option<u8>,
     next_audio: Micros,
     next_video: Micros,
     audio_sequence: u16,
@@ -61,6 +64,8 @@ impl Sender {
             sends_audio: true,
             sends_redundancy: false,
             packets_per_frame: PACKETS_PER_FRAME,
+            tells_encodings: false,
+            claims: None,
             next_audio: 0,
             next_video: 0,
             // Close to the wrap, which every run therefore passes.
@@ -155,6 +160,10 @@ impl Sender {
 
     fn picture(&mut self, now: Micros, packets: &mut Vec<Packet>) {
         for place in 0..self.encodings.len() {
+            if self.tells_encodings {
+                let allocation = self.allocation(place);
+                self.encodings[place].tell(allocation);
+            }
             let Some(frame) = self.encodings[place].next_frame(now, self.packets_per_frame) else { continue };
             self.key_frames += u32::from(frame.is_key);
             for packet in frame.packets {
@@ -165,12 +174,21 @@ impl Sender {
                     timestamp: packet.timestamp,
                     ssrc: self.encodings[place].ssrc,
                 };
-                packets.push(self.video(place, &header, &packet.payload));
+                packets.push(self.video(place, &header, packet.told.as_deref(), &packet.payload));
             }
         }
     }
 
-    fn video(&mut self, place: usize, header: &OutgoingHeader, payload: &[u8]) -> Packet {
+    /// The value of video-layers-allocation in packets of an encoding.
+    fn allocation(&self, place: usize) -> Vec<u8> {
+        let active = |(place, encoding): (usize, &Encoding)| u8::from(encoding.is_active) << place;
+        let sent = self.claims.unwrap_or_else(|| self.encodings.iter().enumerate().map(active).sum());
+        let last = self.encodings.len() - 1;
+        let masks = (0..=last / 2).map(|pair| (sent >> (2 * pair) & 1) << 4 | sent >> (2 * pair + 1) & 1);
+        [(place << 6 | last << 4) as u8].into_iter().chain(masks).collect()
+    }
+
+    fn video(&mut self, place: usize, header: &OutgoingHeader, told: Option<&[u8]>, payload: &[u8]) -> Packet {
         let encoding = &self.encodings[place];
         let is_repair = header.payload_type == RTX_TYPE;
         let reported = if is_repair { encoding.rtx_reported } else { encoding.reported };
@@ -181,6 +199,7 @@ impl Sender {
             mid: named.then_some(CAMERA.as_bytes()),
             rid: rid.filter(|_| !is_repair),
             repaired_rid: rid.filter(|_| is_repair),
+            layers_allocation: told,
             ..ExtensionValues::default()
         };
         self.packet(header, &values, payload)
@@ -205,7 +224,7 @@ impl Sender {
             ssrc,
         };
         let payload = [&sequence.to_be_bytes()[..], &original.payload].concat();
-        Some(self.video(place, &header, &payload))
+        Some(self.video(place, &header, original.told.as_deref(), &payload))
     }
 
     fn packet(&mut self, header: &OutgoingHeader, values: &ExtensionValues<'_>, payload: &[u8]) -> Packet {

@@ -27,6 +27,7 @@ fn all_values(descriptor: &[u8]) -> ExtensionValues<'_> {
         video_orientation: Some(3),
         frame_number: None,
         playout_delay: Some(PlayoutDelay(25)),
+        layers_allocation: Some(&[0x11, 0x50, 9, 9]),
     }
 }
 
