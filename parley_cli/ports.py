@@ -9,8 +9,6 @@ import socket
 _INTERNAL_PORTS = range(20_000, 32_000)
 _ATTEMPTS = 200
 
-_held: list[socket.socket] = []
-
 
 def free_port() -> int:
     """A TCP port of the loopback that is nobody else's for as long as this process lives.
@@ -23,22 +21,19 @@ def free_port() -> int:
     """
     for port in random.sample(_INTERNAL_PORTS, min(_ATTEMPTS, len(_INTERNAL_PORTS))):
         with contextlib.suppress(OSError):
-            _held.append(_bound_alone(port))
+            _hold(port)
             return port
     message = "No free port was found."
     raise OSError(message)
 
 
-def _bound_alone(port: int) -> socket.socket:
-    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
+def _hold(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as holder:
         # Without SO_REUSEADDR it is refused wherever a socket is bound, even one that does not listen.
         holder.bind(("127.0.0.1", port))
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    except OSError:
-        holder.close()
-        raise
-    return holder
+        # The descriptor stays open until the process ends.
+        holder.detach()
 
 
 def check_port(host: str, port: int) -> None:
