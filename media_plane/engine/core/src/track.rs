@@ -368,7 +368,6 @@ impl Track {
         self.ring.clear();
         self.loss.clear();
         self.anchor = None;
-        self.told_at = 0;
     }
 }
 

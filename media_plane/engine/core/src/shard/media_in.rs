@@ -324,7 +324,7 @@ impl Incoming<'_> {
     /// What the sender says of its encodings; repairs may bring what has been said long ago.
     fn told(&self, track: &mut Track, sequence: u64) -> Option<LayersAllocation> {
         let told = self.values.layers_allocation.and_then(LayersAllocation::parse)?;
-        let is_news = sequence >= track.told_at;
+        let is_news = sequence > track.told_at;
         track.told_at = track.told_at.max(sequence);
         is_news.then_some(told)
     }
