@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from parley_cli.bench.conditions import stolen_seconds
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -43,13 +45,12 @@ class Cost:
 def cost(pids: Sequence[int]) -> Cost:
     """Reads the counters of processes and their children."""
     times = [process.cpu_times() for process in _family(pids)]
-    machine = psutil.cpu_times()
     return Cost(
         time.monotonic(),
         sum(each.user for each in times),
         sum(each.system for each in times),
-        machine.softirq,
-        machine.steal,
+        psutil.cpu_times().softirq,
+        stolen_seconds(),
     )
 
 

@@ -34,15 +34,16 @@ class HostMeter:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self._stolen = _stolen_seconds()
+        self._stolen = stolen_seconds()
 
     def stolen_percent(self) -> float:
         """Of all cores together; 0 on a machine that is nobody's guest."""
         available = (time.monotonic() - self._began) * (os.cpu_count() or 1)
-        return round(100 * (_stolen_seconds() - self._stolen) / available, 1)
+        return round(100 * (stolen_seconds() - self._stolen) / available, 1)
 
 
-def _stolen_seconds() -> float:
+def stolen_seconds() -> float:
+    """Processor time, of all cores, that the host of this machine has given to others so far; 0 where there is none."""
     return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
 

@@ -1,3 +1,5 @@
+"""Ports that are chosen are held."""
+
 import socket
 import subprocess
 import sys
