@@ -11,7 +11,6 @@ pub mod bandwidth;
 pub mod clock;
 pub mod command;
 pub mod counters;
-mod delay_floor;
 mod directory;
 pub mod dtls;
 pub mod engine;

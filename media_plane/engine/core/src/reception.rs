@@ -1,12 +1,9 @@
 //! What a receiver of RTP keeps a source: extended sequence numbers, loss and jitter (RFC 3550 appendix A).
 
 use crate::clock::{Micros, SECOND};
-use crate::delay_floor::DelayFloor;
 
 /// A jump further than this is a new stream (RFC 3550 appendix A.1, `MAX_DROPOUT`).
 const MAX_JUMP: u16 = 3_000;
-/// A queue that a sender with congestion control has filled is empty again in so long; what stays longer is a longer way.
-const STRETCH: Micros = SECOND;
 
 /// What a sequence number tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +42,6 @@ pub(crate) struct Reception {
     /// Sixteenths of a timestamp unit.
     jitter: u64,
     transit: Option<u32>,
-    /// Transit since the last leap, and its floor, in timestamp units.
-    delay: i64,
-    floor: DelayFloor,
     /// The number after a stray packet; a second packet in sequence proves a restart.
     restart_at: Option<u16>,
 }
@@ -108,23 +102,15 @@ impl Reception {
         self.started && sequence <= self.highest
     }
 
-    /// Takes note of a packet's timing (appendix A.8); returns how much longer it took than the fastest of late.
-    ///
-    /// None after a leap of the timestamps: what was fast before is no measure for what follows.
-    pub(crate) fn time(&mut self, timestamp: u32, now: Micros, clock_rate: u32) -> Option<Micros> {
+    /// Takes note of a packet's timing (appendix A.8).
+    pub(crate) fn time(&mut self, timestamp: u32, now: Micros, clock_rate: u32) {
         let transit = transit(timestamp, now, clock_rate);
-        let previous = self.transit.replace(transit)?;
-        let change = transit.wrapping_sub(previous).cast_signed();
-        let difference = u64::from(change.unsigned_abs());
-        if difference >= u64::from(clock_rate) {
-            // A pause, a switch of the source's camera: no jitter of the network.
-            (self.delay, self.floor) = (0, DelayFloor::default());
-            return None;
+        let Some(previous) = self.transit.replace(transit) else { return };
+        let difference = u64::from(transit.wrapping_sub(previous).cast_signed().unsigned_abs());
+        // More is a pause or a switch of the source's camera: no jitter of the network.
+        if difference < u64::from(clock_rate) {
+            self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
         }
-        self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
-        self.delay += i64::from(change);
-        let wait = self.floor.excess(now, self.delay, STRETCH);
-        Some(wait.cast_unsigned() * SECOND / u64::from(clock_rate))
     }
 
     /// How much longer a repaired packet took than the newest of its stream, whose way it should have gone.
@@ -226,15 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_what_exceeds_the_fastest_of_late() {
+    fn a_pause_is_no_jitter() {
         let mut reception = Reception::default();
-        let mut wait = |n: u32, late: Micros| reception.time(n.wrapping_mul(960), u64::from(n) * 20_000 + late, 48_000);
-        assert_eq!(
-            [wait(0, 5_000), wait(1, 5_000), wait(2, 65_000), wait(3, 15_000)],
-            [None, Some(0), Some(60_000), Some(10_000)]
-        );
-        assert_eq!([wait(4, 1_000), wait(5, 5_000)], [Some(0), Some(4_000)]);
-        assert_eq!([wait(6, 3 * SECOND), wait(7, 3 * SECOND)], [None, Some(0)], "the sender's clock has leapt");
+        reception.time(0, 0, 48_000);
+        reception.time(960, 3 * SECOND, 48_000);
+        assert_eq!(reception.jitter(), 0);
     }
 
     #[test]

@@ -89,11 +89,27 @@ fn losses_by_chance_are_told_only_to_senders_that_could_send_less() {
     assert!(large.0 * 10 > large.1 * 9 && large.1 > 500, "{large:?}");
 }
 
+/// Of a thousand packets that client 0 sends, those that it never knows to have arrived, although all do; `lost` are lost on the way back.
+fn unknown(lost: u64) -> usize {
+    let mut meeting = two(7);
+    meeting.run(2 * SECOND);
+    let way_back = Link { bursts: Some(Bursts { begin: 1_000, end: 0, loss: lost }), ..Link::default() };
+    meeting.network.down.insert(meeting.clients[0].address, way_back);
+    meeting.run(5 * SECOND);
+    let first = meeting.clients[0].sender.transport_sequence;
+    meeting.run(20 * SECOND);
+    let client = &meeting.clients[0];
+    let sent = client.sender.transport_sequence.wrapping_sub(first).saturating_sub(20);
+    assert!(sent > 1_000, "{sent}");
+    let unknown = (0..sent).filter(|n| !client.heard.arrived.contains(&first.wrapping_add(*n)));
+    unknown.count() * 1_000 / usize::from(sent)
+}
+
 #[test]
-fn losses_of_a_queue_that_fills_are_told() {
-    // Half of what sound and a small picture take.
-    let (told, lost) = told(1, Link::limited(&[(0, 80_000)]), 1_500 * MILLISECOND);
-    assert!(told * 2 > lost && lost > 20, "{told} of {lost}");
+fn senders_know_what_arrives_also_where_reports_are_lost() {
+    assert_eq!(unknown(0), 0);
+    let (some, many) = (unknown(100), unknown(200));
+    assert!(some < 5 && many < 15, "{some} and {many}");
 }
 
 /// Of the packets that client 0 gets later than the others in the second half of a minute after `spoil`: how many there are, and how

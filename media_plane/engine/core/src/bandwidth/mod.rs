@@ -19,6 +19,7 @@ mod aimd;
 mod arrival;
 #[cfg(test)]
 mod closed_loop;
+mod delay_floor;
 mod estimator;
 mod feedback;
 mod history;

@@ -1,11 +1,9 @@
 //! How long packets wait on the way: the one-way delay above its floor. Only differences of it are known, which is enough.
 
+use super::delay_floor::DelayFloor;
 use super::feedback::PacketResult;
-use crate::clock::{Micros, SECOND};
-use crate::delay_floor::DelayFloor;
+use crate::clock::Micros;
 
-/// Long enough to see the way empty, short enough for clocks that drift (50 ppm: 0.5 ms) and ways that change.
-const STRETCH: Micros = 10 * SECOND;
 /// A standing delay above this that has risen from report to report so often is a queue that overflows soon. In microseconds.
 /// Jitter is not mistaken for it, because even the least delayed packet of each report has to wait.
 const SURGE: i64 = 50_000;
@@ -37,7 +35,7 @@ impl QueueingDelay {
         if count == 0 {
             return;
         }
-        let standing = self.floor.excess(now, least, STRETCH);
+        let standing = self.floor.excess(now, least);
         self.rises = if standing > self.least { self.rises.saturating_add(1) } else { 0 };
         self.falls = standing < self.least;
         self.least = standing;
@@ -76,6 +74,7 @@ impl QueueingDelay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SECOND;
 
     fn packet(sent: Micros, delay: i64) -> PacketResult {
         PacketResult { sent, arrival: Some(sent.cast_signed() + delay), size: 0, probe: None, was_lost: false }

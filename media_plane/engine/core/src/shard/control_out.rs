@@ -120,6 +120,7 @@ impl Shard {
             let sender = session.control_ssrc;
             let sent = send_control(session, &mut self.outbox, network, |writer, session| {
                 session.arrivals.tell(session.uplink.told());
+                session.arrivals.repeat(session.receiver_wait.is_lossy());
                 session.arrivals.write_report(writer, sender, media, now)?;
                 while session.arrivals.write_report(writer, sender, media, now).is_some() {}
                 Some(())

@@ -47,8 +47,6 @@ struct Arrived {
     gap: u64,
     recovered: bool,
     restarted: bool,
-    /// How much longer than others of its encoding it was on the way.
-    wait: Option<Micros>,
     /// What the sender says of its encodings, where that is news.
     told: Option<LayersAllocation>,
 }
@@ -177,9 +175,6 @@ fn accept(
     let publication = publications.get(track_entry.publication).ok_or(Refusal::UnknownStream)?;
     let arrived = arrival.deliver(session, publication, track_entry)?;
     session.uplink.arrived(now, len);
-    if let Some(wait) = arrived.wait {
-        session.uplink.waited(wait);
-    }
     if arrived.recovered && track_entry.kind == MediaKind::Video {
         let late = track_entry.reception.lateness(header.timestamp, now, track_entry.clock_rate);
         session.sender_wait.note_repair(late.unwrap_or_default());
@@ -268,7 +263,7 @@ impl Incoming<'_> {
                 sequence
             }
             Arrival::Newest { sequence, gap } => {
-                arrived.wait = track.reception.time(self.header.timestamp, self.now, track.clock_rate);
+                track.reception.time(self.header.timestamp, self.now, track.clock_rate);
                 let packet = TimestampAnchor { timestamp: self.header.timestamp, at: self.now };
                 let previous = track.last_packet.replace(packet).filter(|it| it.timestamp == packet.timestamp);
                 if let Some(previous) = previous {

@@ -159,6 +159,40 @@ fn a_share_of_the_losses_is_told() {
 }
 
 #[test]
+fn each_arrival_is_told_in_several_turns_and_each_loss_in_one() {
+    let mut recorder = FeedbackRecorder::new();
+    recorder.repeat(true);
+    let mut told = std::collections::BTreeMap::new();
+    let mut turn = |recorder: &mut FeedbackRecorder, arrivals: &[(u16, u64)]| {
+        record_all(recorder, arrivals);
+        let (arrivals, lengths) = reported(recorder, 0);
+        for (number, arrival) in &arrivals {
+            *told.entry((*number, *arrival)).or_insert(0) += 1;
+        }
+        lengths
+    };
+    assert_eq!(turn(&mut recorder, &[(1, 1_000), (3, 2_000)]), [3]);
+    assert_eq!(turn(&mut recorder, &[(4, 3_000)]), [1, 2], "what was lost is left out now");
+    assert_eq!(turn(&mut recorder, &[(5, 4_000)]), [1, 3]);
+    assert_eq!(turn(&mut recorder, &[(7, 5_000)]), [4], "4 to 7");
+    recorder.repeat(false);
+    assert_eq!(turn(&mut recorder, &[(8, 6_000)]), [1, 2], "this turn had begun");
+    assert_eq!(turn(&mut recorder, &[(9, 7_000)]), [1]);
+    let expected = [
+        ((1, Some(1_000)), 3),
+        ((2, None), 1),
+        ((3, Some(2_000)), 3),
+        ((4, Some(3_000)), 3),
+        ((5, Some(4_000)), 3),
+        ((6, None), 1),
+        ((7, Some(5_000)), 2),
+        ((8, Some(6_000)), 1),
+        ((9, Some(7_000)), 1),
+    ];
+    assert_eq!(told.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn reports_are_due_at_intervals_while_packets_come() {
     let mut recorder = FeedbackRecorder::new();
     assert_eq!(recorder.due_us(), None);

@@ -45,7 +45,7 @@ pub struct Sender {
     audio_sequence: u16,
     /// The latest packets of sound, by sequence number.
     sound: BTreeMap<u16, (OutgoingHeader, Vec<u8>)>,
-    transport_sequence: u16,
+    pub transport_sequence: u16,
     pub key_frames: u32,
     pub retransmitted: u32,
 }

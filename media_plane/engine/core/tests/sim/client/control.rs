@@ -1,6 +1,6 @@
 //! RTCP of a client: what it says and what it hears.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use parley_engine_core::clock::{MILLISECOND, Micros, SECOND};
 use parley_engine_core::srtp::{MAX_OVERHEAD, rtcp_sender_ssrc};
@@ -18,6 +18,8 @@ pub struct Heard {
     pub nacked: usize,
     pub transport_feedback: usize,
     pub packets_reported: usize,
+    /// Transport-wide sequence numbers of what has been reported to have come.
+    pub arrived: HashSet<u16>,
     pub losses_reported: usize,
     pub receiver_reports: usize,
     pub sender_reports: Vec<(u32, SenderInfo)>,
@@ -162,6 +164,7 @@ impl Client {
                     let (came, lost): (Vec<_>, Vec<_>) =
                         feedback.packets().partition(|packet| packet.arrival_us.is_some());
                     self.heard.packets_reported += came.len();
+                    self.heard.arrived.extend(came.iter().map(|packet| packet.sequence_number));
                     self.heard.losses_reported += lost.len();
                 }
                 RtcpPacket::ReceiverReport { reports, .. } => {
