@@ -8,6 +8,7 @@
 mod allocation;
 mod audio;
 pub mod bandwidth;
+mod carried;
 pub mod clock;
 pub mod command;
 pub mod counters;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bandwidth::Estimator;
+use crate::carried::Carried;
 use crate::clock::{Clock, Micros, SECOND};
 use crate::command::{OpenSession, SessionKey};
 use crate::dtls::{Handshake, Identity};
@@ -18,6 +19,7 @@ use crate::sctp::Channels;
 use crate::slab::Key;
 use crate::slot::Slot;
 use crate::srtp::{InboundContext, InboundControl, InboundStream, OutboundContext, OutboundControl, SrtpProfile};
+use crate::track::Track;
 use crate::twcc::FeedbackRecorder;
 use crate::uplink::Uplink;
 use crate::wire::extension::{ExtensionIds, ExtensionKind};
@@ -85,6 +87,7 @@ pub(crate) struct Session {
     /// What the way to the client carries.
     pub bandwidth: Estimator,
     pub pacer: Pacer,
+    pub carried: Carried,
     pub next_report: Micros,
     /// When its bandwidth is divided again.
     pub next_allocation: Micros,
@@ -141,6 +144,7 @@ impl Session {
             uplink: Uplink::default(),
             bandwidth: Estimator::default(),
             pacer: Pacer::default(),
+            carried: Carried::default(),
             next_report: now + SECOND,
             next_allocation: now,
             allocated: 0,
@@ -181,6 +185,12 @@ impl Session {
                 None
             }
         })
+    }
+
+    /// Until when a picture's packet that is sent again still comes in time, where the way loses so much that it is worth knowing.
+    pub(crate) fn of_use_until(&self, track: &Track, arrival: Micros) -> Option<Micros> {
+        let waited = track.kind == MediaKind::Video && self.receiver_wait.is_lossy();
+        waited.then(|| (arrival + track.repair_wait.with(self.receiver_wait)).saturating_sub(self.round_trip() / 2))
     }
 
     /// Round trip time: the measured one, or a guess.

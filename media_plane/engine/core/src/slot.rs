@@ -18,8 +18,9 @@ use crate::wire::extension::PlayoutDelay;
 const MAX_WAIT: Micros = 3 * SECOND;
 /// Retransmissions remembered: as many as a track's ring holds packets, so that none is forgotten while it can be asked for.
 const RESENT: usize = 1_024;
-/// How often one packet is sent again. It bounds what a receiver can make the node send by asking.
-const MAX_RESENDS: u8 = 5;
+/// How often one packet is sent again, which bounds what a receiver can make the node send by asking: as often as libwebrtc's receivers ask
+/// (`kMaxNackRetries`). One that they wait for in vain is missed for three seconds, until they ask for a key frame.
+const MAX_RESENDS: u8 = 10;
 
 /// More packets than a stream sends between two reports.
 const MOST_REPORTED: u32 = 1 << 16;
@@ -388,13 +389,13 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_is_sent_again_once_a_round_trip_and_five_times_in_all() {
+    fn a_packet_is_sent_again_once_a_round_trip_and_ten_times_in_all() {
         let mut slot = slot(MediaKind::Video);
         assert!(slot.may_resend(0, 5, 50_000));
         assert!(!slot.may_resend(49_000, 5, 50_000));
         assert!(slot.may_resend(50_000, 5, 50_000));
         let again = (1..100).filter(|second| slot.may_resend(second * SECOND, 5, 50_000)).count();
-        assert_eq!(again, 3);
+        assert_eq!(again, 8);
         assert!(slot.may_resend(100 * SECOND, 5 + RESENT as u16, 50_000), "another packet in its place");
         assert!(!self::slot(MediaKind::Audio).may_resend(0, 5, 0), "audio is not sent again");
     }

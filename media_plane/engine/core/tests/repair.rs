@@ -112,6 +112,33 @@ fn senders_know_what_arrives_also_where_reports_are_lost() {
     assert!(some < 5 && many < 15, "{some} and {many}");
 }
 
+#[test]
+fn what_feedback_reports_lost_is_sent_again_without_being_asked_for() {
+    for seed in 0..5 {
+        let mut meeting = two(seed);
+        meeting.clients[0].reports_arrivals = true;
+        meeting.clients[0].repairs = false;
+        meeting.network.conditions = Conditions { loss: 0, delay: 75 * MILLISECOND, jitter: MILLISECOND };
+        meeting.run(3 * SECOND);
+        let address = meeting.clients[0].address;
+        meeting.network.up.insert(address, Link { bursts: BY_CHANCE, ..Link::default() });
+        meeting.network.down.insert(address, Link { bursts: BY_CHANCE, ..Link::default() });
+        meeting.run(5 * SECOND);
+        let from = meeting.now;
+        meeting.run(20 * SECOND);
+        let of_time = |at: Micros| (from..meeting.now - SECOND).contains(&at);
+        let slot = meeting.clients[0].slot(SLOT);
+        let came = slot.packets.values().filter(|packet| of_time(packet.at)).count();
+        let repaired = slot.packets.values().filter(|packet| of_time(packet.at) && packet.by_retransmission).count();
+        let missing = slot
+            .missing()
+            .into_iter()
+            .filter(|number| slot.packets.range(..number).next_back().is_some_and(|(_, before)| of_time(before.at)));
+        let missing = missing.count();
+        assert!(missing * 100 < came * 7 && repaired * 100 > came * 10, "seed {seed}: {missing}, {repaired} of {came}");
+    }
+}
+
 /// Of the packets that client 0 gets later than the others in the second half of a minute after `spoil`: how many there are, and how
 /// many come so much later than it is told to wait that the picture stands still.
 fn repairs(seed: u64, spoil: impl FnOnce(&mut Meeting)) -> (usize, usize) {

@@ -2,16 +2,24 @@
 
 use super::Shard;
 use crate::clock::Micros;
+use crate::outbox::Transmit;
 use crate::twcc::TransportFeedback;
 
 impl Shard {
     /// A receiver tells when its packets arrived.
-    pub(super) fn take_feedback(&mut self, now: Micros, index: u32, report: &TransportFeedback<'_>) {
+    pub(super) fn take_feedback(
+        &mut self,
+        now: Micros,
+        index: u32,
+        report: &TransportFeedback<'_>,
+        network: &mut dyn Transmit,
+    ) {
         self.counters.transport_feedback_received += 1;
         if let Some(session) = self.session_mut(index) {
             session.bandwidth.on_feedback(now, report);
             self.adjust_pace(now, index);
         }
+        self.repair_reported(now, index, report, network);
     }
 
     /// A receiver tells what it believes it can take.

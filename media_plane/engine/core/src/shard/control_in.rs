@@ -54,7 +54,7 @@ impl Shard {
             RtcpPacket::FullIntraRequest { requests, .. } => {
                 requests.for_each(|(ssrc, _)| self.take_key_frame_request(now, index, ssrc, network));
             }
-            RtcpPacket::TransportFeedback(report) => self.take_feedback(now, index, &report),
+            RtcpPacket::TransportFeedback(report) => self.take_feedback(now, index, &report, network),
             RtcpPacket::Bye(ssrcs) => self.take_bye(now, index, ssrcs),
             RtcpPacket::ReceiverEstimatedMaxBitrate { bitrate, .. } => self.take_remb(index, bitrate),
             // Names of sources have no use here.

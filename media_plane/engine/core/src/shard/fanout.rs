@@ -247,6 +247,8 @@ impl Session {
     ) -> Decision {
         let (Some(path), Some(srtp)) = (self.ice.path(), &self.srtp) else { return Decision::Skip };
         let repeats_more = track.kind == MediaKind::Audio && self.repeats_sound;
+        let of_use_until = self.of_use_until(track, packet.info.arrival);
+        let place = slot as u16;
         let Some(slot) = self.slots.get_mut(slot) else { return Decision::Skip };
         let codecs = &self.codecs;
         let captured = track.captured(packet.info.timestamp, packet.info.arrival);
@@ -292,6 +294,9 @@ impl Session {
         if let Some(len) = sent {
             if let Some(number) = number {
                 self.bandwidth.on_sent(out.now, number, len + PACKET_OVERHEAD);
+                if let Some(until) = of_use_until {
+                    self.carried.note(number, place, header.sequence_number, until);
+                }
             }
             if self.pacer.is_active() {
                 self.pacer.spend(len + PACKET_OVERHEAD);

@@ -11,10 +11,13 @@ use crate::picture::LayerMark;
 use crate::session::Session;
 use crate::slot::Slot;
 use crate::track::Subscriber;
+use crate::twcc::TransportFeedback;
 use crate::wire::rtp::OutgoingHeader;
 
 /// The most packets one NACK message is answered with.
 const MAX_RESENT: usize = 128;
+/// The most packets of a report that are looked at.
+const MAX_REPORTED: usize = 512;
 /// A packet is not sent twice within this time even on the shortest path.
 const LEAST_INTERVAL: Micros = 10 * MILLISECOND;
 
@@ -28,22 +31,47 @@ impl Shard {
         network: &mut dyn Transmit,
     ) {
         let Some(receiver) = self.slot_by_ssrc(index, ssrc) else { return };
-        let round_trip = self.session(index).map_or(0, Session::round_trip);
-        let limit = Some(round_trip.max(LEAST_INTERVAL));
         for sequence in lost.take(MAX_RESENT) {
             if let Some(slot) = self.slot_mut(receiver) {
                 slot.figures.nacks += 1;
             }
-            if let Some(session) = self.session_mut(index).filter(|session| session.pacer.is_active()) {
-                // Pictures that are about to be left are not worth the time that their repair would take from the next.
-                if session.slots.get(usize::from(receiver.slot)).is_some_and(|slot| slot.target.is_none()) {
-                    session.pacer.push_repair(Repair { slot: receiver.slot, sequence, since: now });
-                }
-                continue;
-            }
-            let sent = self.repeat(now, receiver, sequence, limit, network);
-            self.counters.retransmissions_sent += u64::from(sent.is_some());
+            self.repair(now, receiver, sequence, network);
         }
+    }
+
+    /// Sends what feedback reports lost again without being asked, as long as it comes in time.
+    pub(super) fn repair_reported(
+        &mut self,
+        now: Micros,
+        index: u32,
+        report: &TransportFeedback<'_>,
+        network: &mut dyn Transmit,
+    ) {
+        if !self.session(index).is_some_and(|session| session.receiver_wait.is_lossy()) {
+            return;
+        }
+        for packet in report.packets().take(MAX_REPORTED).filter(|packet| packet.arrival_us.is_none()) {
+            let session = self.session_mut(index);
+            let lost = session.and_then(|session| session.carried.take_lost(now, packet.sequence_number));
+            if let Some((slot, sequence)) = lost {
+                self.repair(now, Subscriber { session: index, slot }, sequence, network);
+            }
+        }
+    }
+
+    /// Sends a lost packet again, or lets it wait for its turn.
+    fn repair(&mut self, now: Micros, receiver: Subscriber, sequence: u16, network: &mut dyn Transmit) {
+        let Some(session) = self.session_mut(receiver.session) else { return };
+        if session.pacer.is_active() {
+            // Pictures that are about to be left are not worth the time that their repair would take from the next.
+            if session.slots.get(usize::from(receiver.slot)).is_some_and(|slot| slot.target.is_none()) {
+                session.pacer.push_repair(Repair { slot: receiver.slot, sequence, since: now });
+            }
+            return;
+        }
+        let limit = Some(session.round_trip().max(LEAST_INTERVAL));
+        let sent = self.repeat(now, receiver, sequence, limit, network);
+        self.counters.retransmissions_sent += u64::from(sent.is_some());
     }
 
     /// Sends repairs that wait for their turn and may leave now.
@@ -116,6 +144,9 @@ impl Shard {
         }
         if let Some(number) = number {
             session.bandwidth.on_sent(now, number, len + PACKET_OVERHEAD);
+            if let Some(until) = session.of_use_until(track, packet.info.arrival).filter(|_| limit.is_some()) {
+                session.carried.note(number, receiver.slot, sequence, until);
+            }
         }
         session.pacer.spend(len + PACKET_OVERHEAD);
         Some(len)
