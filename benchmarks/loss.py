@@ -42,6 +42,8 @@ _KINDS: Final = {
 _PEERS: Final = {"janus": Janus, "livekit": LiveKit}
 _ROUND_TRIPS: Final = (0.020, 0.150)
 _DIRECTIONS: Final = ("up", "down", "both")
+_MORE_IS_BETTER: Final = ("frames_per_second", "received_kbit_per_second")
+"""Of the two who watch each other, the one who has less is told."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ async def measure(call: Call, cell: Cell, seconds: float) -> Mapping[str, Any]:
     stolen = host.stolen_percent()
     call.network.impair(up=CLEAR, down=CLEAR)
     await asyncio.sleep(_REST_SECONDS)
-    figures = {key: max(view[key] for view in seen) for key in seen[0]}
+    figures = {key: (min if key in _MORE_IS_BETTER else max)(view[key] for view in seen) for key in seen[0]}
     return {"cell": cell.name, **asdict(cell), **figures, "stolen_percent": stolen}
 
 
