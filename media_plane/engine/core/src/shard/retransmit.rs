@@ -2,7 +2,7 @@
 
 use super::Shard;
 use super::fanout::{Departure, Envelope, Seal, send_time};
-use crate::bandwidth::PACKET_OVERHEAD;
+use crate::bandwidth::{BandwidthState, PACKET_OVERHEAD};
 use crate::clock::{MILLISECOND, Micros};
 use crate::format::Format;
 use crate::outbox::Transmit;
@@ -39,7 +39,8 @@ impl Shard {
         }
     }
 
-    /// Sends what feedback reports lost again without being asked, as long as it comes in time.
+    /// Sends what feedback reports lost again without being asked, as long as it comes in time. Not where the way is short of room: there
+    /// losses are not by chance, and more is not the answer to them.
     pub(super) fn repair_reported(
         &mut self,
         now: Micros,
@@ -47,7 +48,8 @@ impl Shard {
         report: &TransportFeedback<'_>,
         network: &mut dyn Transmit,
     ) {
-        if !self.session(index).is_some_and(|session| session.receiver_wait.is_lossy()) {
+        let Some(session) = self.session(index).filter(|session| session.receiver_wait.is_lossy()) else { return };
+        if matches!(session.bandwidth.estimate(now).state, BandwidthState::Delayed | BandwidthState::Lossy) {
             return;
         }
         for packet in report.packets().take(MAX_REPORTED).filter(|packet| packet.arrival_us.is_none()) {
