@@ -79,6 +79,7 @@ async def measure(call: Call) -> Mapping[str, Any]:
         "used_before_kbit_per_second": _mean(before[-_AVERAGED:]),
         "longest_freeze_s": round(max(one.longest_freeze for one in steady), 2),
         "frozen_percent": round(100 * max(one.frozen_share for one in steady), 2),
+        "unfilmed_percent": round(100 * max(one.unfilmed_share for one in steady), 2),
         "queue_over_100_ms_until_s": round(max((s.at - fall for s in narrow if s.queue > _LONG_QUEUE), default=0), 1),
         "used_while_narrow_kbit_per_second": _mean(narrow[-5 * _AVERAGED :]),
         "concealed_audio_percent": round(100 * concealed / max(1, samples), 2),

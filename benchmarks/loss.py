@@ -5,8 +5,9 @@ With `--peer` the same of a call on Janus or LiveKit, whose windows hold a page 
 Holds one call of two windows; one of them sits behind a relay that loses and delays. A cell (`5%/20ms/down`) is a
 kind of loss, a round-trip time and a direction: `up` is what the window behind the relay sends (the other one watches
 it), `down` is what it receives, `both` is both ways. Frozen time comes from a counter burnt into the picture,
-concealed sound from Chromium's own statistics, as does, beside the counter's, what it calls frozen. Prints one JSON
-line a cell and the whole as JSON at the end.
+and so does how much of it is the camera's own (`unfilmed`, on a busy machine); concealed sound from Chromium's own
+statistics, as does, beside the counter's, what it calls frozen. Prints one JSON line a cell and the whole as JSON at
+the end.
 """
 
 import argparse
@@ -102,6 +103,7 @@ async def _view(viewer: Person, other: Person, seconds: float) -> Mapping[str, f
     change = {key: after[key] - before[key] for key in after}
     return {
         "frozen_percent": round(100 * steady.frozen_share, 2),
+        "unfilmed_percent": round(100 * steady.unfilmed_share, 2),
         "browser_frozen_percent": round(100 * change["frozen"] / steady.seconds, 2),
         "longest_freeze_s": round(steady.longest_freeze, 2),
         "freezes": steady.freezes,

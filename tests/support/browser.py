@@ -68,6 +68,8 @@ class Steadiness:
         freezes: Gaps of more than three usual ones, or 150 ms more than a usual one (as WebRTC's freezeCount counts);
             usual is the median, or the mean where the page was too busy to see each frame.
         frozen_share: Share of the time that lies in those gaps.
+        unfilmed_share: Share of the time that lies in those after which the camera's very next picture is seen:
+            the camera stood still, as where its machine is busy, and nothing was lost or late.
         longest_freeze: The longest of them in seconds.
     """
 
@@ -75,6 +77,7 @@ class Steadiness:
     frames: int
     freezes: int
     frozen_share: float
+    unfilmed_share: float
     longest_freeze: float
 
 
@@ -273,6 +276,7 @@ class Person:
             frames=seen["frames"],
             freezes=seen["freezes"],
             frozen_share=seen["frozen"] / seen["elapsed"],
+            unfilmed_share=seen["unfilmed"] / seen["elapsed"],
             longest_freeze=seen["longest"] / 1000,
         )
 

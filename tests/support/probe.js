@@ -103,17 +103,19 @@
 
   /** Notes when each new frame of one number's picture was presented; see `steadiness`. */
   const watch = (number) => {
-    const seen = { times: [], counter: -1, video: null, stopped: false };
+    const seen = { times: [], filmed: [], counter: -1, timestamp: 0, video: null, stopped: false };
     // A page that is busy is called for one frame of several. The browser counts them all; those between are taken to have been
-    // evenly spread.
-    const look = ({ presentationTime, presentedFrames }, video, before) => {
+    // evenly spread. Where the camera's very next picture is seen, no other was lost between: the
+    // time from one to the next is the camera's own.
+    const look = ({ presentationTime, presentedFrames, rtpTimestamp }, video, before) => {
       if (seen.stopped || video !== seen.video) return;
       const picture = read(video);
       if (picture?.number === number && picture.counter !== seen.counter) {
         const shown = Math.max(1, presentedFrames - (before ?? presentedFrames - 1));
         const last = seen.times.at(-1) ?? presentationTime;
         for (let nth = 1; nth <= shown; nth += 1) seen.times.push(last + ((presentationTime - last) * nth) / shown);
-        seen.counter = picture.counter;
+        if (picture.counter === seen.counter + 1) seen.filmed[seen.times.length - 1] = ((rtpTimestamp - seen.timestamp) >>> 0) / 90;
+        [seen.counter, seen.timestamp] = [picture.counter, rtpTimestamp];
       }
       video.requestVideoFrameCallback((_, frame) => look(frame, video, presentedFrames));
     };
@@ -135,10 +137,12 @@
     const until = performance.now();
     const gaps = [...seen.times, until].map((time, at, all) => time - (at ? all[at - 1] : from));
     const usual = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)];
-    const freezes = gaps.filter((gap) => gap > Math.max(3 * usual, usual + 150));
+    const isFreeze = (gap) => gap > Math.max(3 * usual, usual + 150);
+    const freezes = gaps.filter(isFreeze);
+    const sum = (some) => some.reduce((all, gap) => all + gap, 0);
     return {
-      elapsed: until - from, frames: seen.times.length, usual, freezes: freezes.length,
-      frozen: freezes.reduce((sum, gap) => sum + gap, 0), longest: Math.max(0, ...freezes),
+      elapsed: until - from, frames: seen.times.length, usual, freezes: freezes.length, frozen: sum(freezes),
+      unfilmed: sum(gaps.filter((gap, at) => isFreeze(gap) && isFreeze(seen.filmed[at]))), longest: Math.max(0, ...freezes),
     };
   };
 

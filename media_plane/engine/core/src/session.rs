@@ -187,10 +187,13 @@ impl Session {
         })
     }
 
-    /// Until when a picture's packet that is sent again still comes in time, where the way loses so much that it is worth knowing.
-    pub(crate) fn of_use_until(&self, track: &Track, arrival: Micros) -> Option<Micros> {
-        let waited = track.kind == MediaKind::Video && self.receiver_wait.is_lossy();
-        waited.then(|| (arrival + track.repair_wait.with(self.receiver_wait)).saturating_sub(self.round_trip() / 2))
+    /// Takes note of what a slot has sent with this transport-wide number of a picture's packet that arrived then, and until when
+    /// it still comes in time if it is sent again, where the way loses so much that it is worth knowing.
+    pub(crate) fn note_carried(&mut self, number: u16, slot: u16, sequence: u16, track: &Track, arrival: Micros) {
+        if track.kind == MediaKind::Video && self.receiver_wait.is_lossy() {
+            let until = arrival + track.repair_wait.with(self.receiver_wait);
+            self.carried.note(number, slot, sequence, until.saturating_sub(self.round_trip() / 2));
+        }
     }
 
     /// Round trip time: the measured one, or a guess.

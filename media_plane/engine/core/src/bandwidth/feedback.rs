@@ -7,7 +7,7 @@ use crate::twcc::TransportFeedback;
 
 /// Packets of one report that are looked at: more than two seconds of feedback at 250 packets a second, and a bound on what
 /// a forged report costs. The rest keeps its place in the history until another report names it.
-const MAX_PACKETS: usize = 512;
+pub(crate) const MAX_REPORTED: usize = 512;
 /// Half of the range of a report's reference time (24 bits), and the unit of that time.
 const REFERENCE_RANGE: i32 = 1 << 24;
 const REFERENCE_US: i64 = 64_000;
@@ -44,13 +44,13 @@ impl FeedbackReader {
         report: &TransportFeedback<'_>,
     ) -> (&[PacketResult], bool) {
         self.results.clear();
-        if self.results.capacity() < MAX_PACKETS {
-            self.results.reserve_exact(MAX_PACKETS);
+        if self.results.capacity() < MAX_REPORTED {
+            self.results.reserve_exact(MAX_REPORTED);
         }
         let count = self.count.replace(report.feedback_count);
         let has_gap = count.is_some_and(|count| count.wrapping_add(1) != report.feedback_count);
         let lap = self.lap(report.reference_time);
-        for packet in report.packets().take(MAX_PACKETS) {
+        for packet in report.packets().take(MAX_REPORTED) {
             let Some(known) = history.resolve(now, packet.sequence_number, packet.arrival_us.is_some()) else {
                 continue;
             };

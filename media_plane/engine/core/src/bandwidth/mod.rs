@@ -31,6 +31,7 @@ mod trendline;
 
 pub(crate) use estimator::Estimator;
 pub use estimator::{BandwidthState, Estimate};
+pub(crate) use feedback::MAX_REPORTED;
 
 /// What a packet costs the way beyond its RTP bytes: the headers of IPv4 and UDP, and the tag of AES-GCM.
 pub(crate) const PACKET_OVERHEAD: usize = 20 + 8 + 16;

@@ -247,7 +247,6 @@ impl Session {
     ) -> Decision {
         let (Some(path), Some(srtp)) = (self.ice.path(), &self.srtp) else { return Decision::Skip };
         let repeats_more = track.kind == MediaKind::Audio && self.repeats_sound;
-        let of_use_until = self.of_use_until(track, packet.info.arrival);
         let place = slot as u16;
         let Some(slot) = self.slots.get_mut(slot) else { return Decision::Skip };
         let codecs = &self.codecs;
@@ -292,18 +291,16 @@ impl Session {
         };
         let sent = out.send(seal, &slot.mid, &envelope, &packet);
         if let Some(len) = sent {
+            slot.figures.packets += 1;
+            slot.figures.bytes += len as u64;
+            slot.figures.octets += packet.payload.len() as u64;
             if let Some(number) = number {
                 self.bandwidth.on_sent(out.now, number, len + PACKET_OVERHEAD);
-                if let Some(until) = of_use_until {
-                    self.carried.note(number, place, header.sequence_number, until);
-                }
+                self.note_carried(number, place, header.sequence_number, track, packet.info.arrival);
             }
             if self.pacer.is_active() {
                 self.pacer.spend(len + PACKET_OVERHEAD);
             }
-            slot.figures.packets += 1;
-            slot.figures.bytes += len as u64;
-            slot.figures.octets += packet.payload.len() as u64;
         }
         decision
     }

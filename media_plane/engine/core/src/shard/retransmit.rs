@@ -2,7 +2,7 @@
 
 use super::Shard;
 use super::fanout::{Departure, Envelope, Seal, send_time};
-use crate::bandwidth::{BandwidthState, PACKET_OVERHEAD};
+use crate::bandwidth::{BandwidthState, MAX_REPORTED, PACKET_OVERHEAD};
 use crate::clock::{MILLISECOND, Micros};
 use crate::format::Format;
 use crate::outbox::Transmit;
@@ -16,8 +16,6 @@ use crate::wire::rtp::OutgoingHeader;
 
 /// The most packets one NACK message is answered with.
 const MAX_RESENT: usize = 128;
-/// The most packets of a report that are looked at.
-const MAX_REPORTED: usize = 512;
 /// A packet is not sent twice within this time even on the shortest path.
 const LEAST_INTERVAL: Micros = 10 * MILLISECOND;
 
@@ -71,20 +69,22 @@ impl Shard {
             }
             return;
         }
-        let limit = Some(session.round_trip().max(LEAST_INTERVAL));
-        let sent = self.repeat(now, receiver, sequence, limit, network);
-        self.counters.retransmissions_sent += u64::from(sent.is_some());
+        self.send_repair(now, receiver, sequence, network);
     }
 
     /// Sends repairs that wait for their turn and may leave now.
     pub(super) fn repair_waiting(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
-        let round_trip = self.session(index).map_or(0, Session::round_trip);
-        let limit = Some(round_trip.max(LEAST_INTERVAL));
         while let Some(repair) = self.session_mut(index).and_then(|session| session.pacer.pop_repair(now)) {
             let receiver = Subscriber { session: index, slot: repair.slot };
-            let sent = self.repeat(now, receiver, repair.sequence, limit, network);
-            self.counters.retransmissions_sent += u64::from(sent.is_some());
+            self.send_repair(now, receiver, repair.sequence, network);
         }
+    }
+
+    /// Sends a lost packet again, unless it was within a round trip.
+    fn send_repair(&mut self, now: Micros, receiver: Subscriber, sequence: u16, network: &mut dyn Transmit) {
+        let round_trip = self.session(receiver.session).map_or(0, Session::round_trip);
+        let sent = self.repeat(now, receiver, sequence, Some(round_trip.max(LEAST_INTERVAL)), network);
+        self.counters.retransmissions_sent += u64::from(sent.is_some());
     }
 
     /// Sends a packet of a slot once more, with a limit only when it has not been within that time, and not for ever.
@@ -146,8 +146,8 @@ impl Shard {
         }
         if let Some(number) = number {
             session.bandwidth.on_sent(now, number, len + PACKET_OVERHEAD);
-            if let Some(until) = session.of_use_until(track, packet.info.arrival).filter(|_| limit.is_some()) {
-                session.carried.note(number, receiver.slot, sequence, until);
+            if limit.is_some() {
+                session.note_carried(number, receiver.slot, sequence, track, packet.info.arrival);
             }
         }
         session.pacer.spend(len + PACKET_OVERHEAD);
