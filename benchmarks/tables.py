@@ -74,21 +74,30 @@ def capacity(results: Mapping[str, Any]) -> str:
     return table(["", *(f"round {number}" for number in range(1, len(rounds) + 1))], rows)
 
 
-def layers(results: Mapping[str, Any]) -> str:
-    """Times until a larger picture is encoded, and shown."""
+def times(results: Mapping[str, Any]) -> str:
+    """Percentiles of each time that was measured, in the results' own names."""
     summary = results["summary"]
-    names = list(summary["shown_ms"])
-    return table(
-        ["from the click", *names], ([name, *(str(row[key]) for key in names)] for name, row in summary.items())
-    )
+    names = list(next(iter(summary.values())))
+    return table(["", *names], ([name, *(str(row[key]) for key in names)] for name, row in summary.items()))
 
 
-_TABLES = {"forwarding grid": forwarding_grid, "latency": latency, "loss": loss, "capacity": capacity, "layers": layers}
+_TABLES = {
+    "forwarding grid": forwarding_grid,
+    "latency": latency,
+    "loss": loss,
+    "capacity": capacity,
+    "layers": times,
+    "withdrawal": times,
+}
+
+
+def tables(results: Mapping[str, Any]) -> str:
+    """The table of a benchmark's results."""
+    return _TABLES[results["bench"]](results)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
     for file in parser.parse_args().files:
-        results = json.loads(file.read_text())
-        print(_TABLES[results["bench"]](results), end="\n\n")
+        print(tables(json.loads(file.read_text())), end="\n\n")

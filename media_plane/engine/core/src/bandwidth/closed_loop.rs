@@ -36,10 +36,18 @@ struct Link {
     jitter: Micros,
     /// Of a thousand.
     loss: u64,
+    /// Mean length of a run of losses in packets (Gilbert's model); 1: each for itself.
+    burst: u64,
 }
 
-const LINK: Link =
-    Link { capacity: 3_000_000, queue: 300 * MILLISECOND, delay: 25 * MILLISECOND, jitter: MILLISECOND, loss: 0 };
+const LINK: Link = Link {
+    capacity: 3_000_000,
+    queue: 300 * MILLISECOND,
+    delay: 25 * MILLISECOND,
+    jitter: MILLISECOND,
+    loss: 0,
+    burst: 1,
+};
 
 /// What is sent: sound, and pictures whose rate is one of these, or anything up to the last where there is only one.
 const LAYERS: &[u64] = &[150_000, 500_000, 1_200_000, 2_500_000];
@@ -74,6 +82,7 @@ struct Simulation {
     next_report: Micros,
     video: u64,
     backlog: usize,
+    in_burst: bool,
     sent: u64,
     samples: Vec<Sample>,
 }
@@ -96,6 +105,7 @@ impl Simulation {
             next_report: 0,
             video: layers[0].min(300_000),
             backlog: 0,
+            in_burst: false,
             sent: 0,
             samples: Vec::new(),
         }
@@ -116,12 +126,24 @@ impl Simulation {
         self.sequence = sequence.wrapping_add(1);
         self.sent += size as u64 * 8;
         let waits = self.free.saturating_sub(self.now);
-        if waits > self.link.queue || self.random.below(1_000) < self.link.loss {
+        if waits > self.link.queue || self.is_lost() {
             return;
         }
         self.free = self.free.max(self.now) + size as u64 * 8 * SECOND / self.link.capacity;
         let jitter = self.random.below(self.link.jitter + 1);
         self.flying.push((self.free + self.link.delay + jitter, sequence));
+    }
+
+    fn is_lost(&mut self) -> bool {
+        let Link { loss, burst, .. } = self.link;
+        if burst > 1 {
+            // Bursts end with chance 1/length, and begin so often that the long-run share is `loss`.
+            let (leave, enter) = (1_000_000 / burst, 1_000_000 * loss / (burst * (1_000 - loss)));
+            let drawn = self.random.below(1_000_000);
+            self.in_burst = if self.in_burst { drawn >= leave } else { drawn < enter };
+            return self.in_burst;
+        }
+        self.random.below(1_000) < loss
     }
 
     fn choose(&mut self) {
@@ -362,5 +384,20 @@ fn a_way_that_becomes_longer_is_soon_known_not_to_be_a_queue() {
             let back = until(samples, |sample| sample.estimate >= CALL[1] + SOUND);
             demand(back <= 1_500 * MILLISECOND, "it was taken for a queue", seed, samples);
         }
+    }
+}
+
+#[test]
+fn bursts_of_losses_do_not_take_the_pictures() {
+    for (seed, link) in links(200) {
+        let wide = Link { capacity: 50_000_000, loss: 50, burst: 5, ..link };
+        let mut simulation = Simulation::new(seed, wide, CALL);
+        simulation.run(8 * SECOND);
+        let samples = simulation.run(60 * SECOND);
+        let is_low = |sample: &Sample| sample.estimate < CALL[1] + SOUND;
+        let longest = samples.split(|sample| !is_low(sample)).map(<[_]>::len).max();
+        demand(longest <= Some(15), "it is back within 1.5 s", seed, samples);
+        let low = samples.iter().filter(|sample| is_low(sample)).count();
+        demand(low <= 30, "it is low for less than 5 % of the time", seed, samples);
     }
 }
