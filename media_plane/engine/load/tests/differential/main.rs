@@ -2,9 +2,12 @@
 #![allow(clippy::cast_sign_loss, reason = "rates, shares and times of statistics are not negative")]
 
 mod calls;
+mod reference;
+mod rtcp;
+mod rtp;
 #[path = "../../../core/tests/sim/mod.rs"]
 mod sim;
-mod wire;
+mod stun;
 
 /// How many seeds each test has at least.
 const SEEDS: u64 = 20;
