@@ -54,7 +54,13 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    pub(crate) fn new(material: KeyingMaterial, profile: TheirProfile) -> Self {
+    /// With the keys of a profile, and what seals for it.
+    pub(crate) fn keyed(profile: SrtpProfile, theirs: TheirProfile) -> (OutboundContext, Self) {
+        let (_, outbound, material, _) = keys(profile, theirs);
+        (outbound, Self::new(material, theirs))
+    }
+
+    fn new(material: KeyingMaterial, profile: TheirProfile) -> Self {
         let now = Instant::now();
         let builder = Rtc::builder().clear_codecs().enable_vp8(true).set_rtp_mode(true).enable_raw_packets(true);
         let mut rtc = builder.build(now);

@@ -8,7 +8,7 @@ use parley_engine_core::wire::rtcp::{NtpTime, ReportBlock, RtcpPacket, RtcpWrite
 use str0m::rtp::rtcp::{ReceptionReport, Rtcp, SdesType};
 
 use crate::SEEDS;
-use crate::reference::{PROFILES, Reference, SSRC, keys};
+use crate::reference::{PROFILES, Reference, SSRC};
 use crate::sim::Random;
 
 fn block(random: &mut Random) -> ReportBlock {
@@ -44,8 +44,7 @@ fn write(write: impl FnOnce(&mut RtcpWriter<'_>) -> Option<()>) -> Vec<u8> {
 
 #[test]
 fn str0m_reads_the_reports_that_we_write() {
-    let (_, outbound, material, _) = keys(PROFILES[0].0, PROFILES[0].1);
-    let mut reference = Reference::new(material, PROFILES[0].1);
+    let (outbound, mut reference) = Reference::keyed(PROFILES[0].0, PROFILES[0].1);
     let mut control = OutboundControl::default();
     for seed in 0..SEEDS * 10 {
         let random = &mut Random(seed);
@@ -94,8 +93,7 @@ fn str0m_reads_the_reports_that_we_write() {
 
 #[test]
 fn str0m_reads_the_feedback_that_we_write() {
-    let (_, outbound, material, _) = keys(PROFILES[1].0, PROFILES[1].1);
-    let mut reference = Reference::new(material, PROFILES[1].1);
+    let (outbound, mut reference) = Reference::keyed(PROFILES[1].0, PROFILES[1].1);
     let mut control = OutboundControl::default();
     for seed in 0..SEEDS * 10 {
         let random = &mut Random(seed);
@@ -135,8 +133,7 @@ fn str0m_reads_the_feedback_that_we_write() {
 
 #[test]
 fn str0m_reads_the_arrivals_that_we_report() {
-    let (_, outbound, material, _) = keys(PROFILES[0].0, PROFILES[0].1);
-    let mut reference = Reference::new(material, PROFILES[0].1);
+    let (outbound, mut reference) = Reference::keyed(PROFILES[0].0, PROFILES[0].1);
     let mut control = OutboundControl::default();
     let zero = reference.now;
     for seed in 0..SEEDS * 10 {

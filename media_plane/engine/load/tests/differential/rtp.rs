@@ -180,8 +180,7 @@ fn we_open_what_str0m_seals() {
 fn str0m_opens_what_we_seal() {
     for (seed, (profile, theirs)) in (0..SEEDS).flat_map(|seed| PROFILES.map(|pair| (seed, pair))) {
         let random = &mut Random(seed);
-        let (_, outbound, material, _) = keys(profile, theirs);
-        let mut reference = Reference::new(material, theirs);
+        let (outbound, mut reference) = Reference::keyed(profile, theirs);
         let mut stream = OutboundStream::default();
         for index in arrivals(random) {
             let fields = OutgoingHeader {
