@@ -1,24 +1,31 @@
-/** One's own microphone, camera and screen: asked for once, switched, chosen, and said in words when they can't be had. */
+/** One's own microphone, camera and screen: switched, chosen, recovered when lost, and said in words when they can't be had. */
 
 import type { TrackSource } from "@/session/model";
 import { Store } from "@/session/store";
-
-/** Why a device gives nothing. */
-export type DeviceProblem = "denied" | "missing" | "busy" | "failed";
+import { Capture, type CaptureState, type DeviceProblem } from "./capture";
+import { type DevicePreferences, readPreferences, savePreferences } from "./device_preferences";
+import { DeviceQuestion } from "./device_question";
+import { browserAccess, type DeviceKind, type MediaAccess } from "./media_access";
 
 export interface DeviceState {
   /** Whether the person wants it on. */
   readonly on: boolean;
   /** The live track; undefined while off or not to be had. */
   readonly track: MediaStreamTrack | undefined;
+  /** Whether the browser is being asked for it. */
+  readonly opening: boolean;
   readonly problem: DeviceProblem | undefined;
   /** `deviceId` of the chosen device; empty: the system's choice. */
   readonly deviceId: string;
 }
 
+/** Something about a device that a person should hear of: `lost` it was unplugged, `replaced` by the system's choice. */
+export interface Complaint {
+  readonly device: DeviceKind;
+  readonly problem: DeviceProblem | "lost" | "replaced";
+}
+
 export interface LocalMediaState {
-  /** Whether the browser is being asked for permission now. */
-  readonly asking: boolean;
   readonly microphone: DeviceState;
   readonly camera: DeviceState;
   readonly screen: MediaStreamTrack | undefined;
@@ -26,50 +33,56 @@ export interface LocalMediaState {
   readonly devices: readonly MediaDeviceInfo[];
   /** `deviceId` of the loudspeaker; empty: the system's choice. */
   readonly speakerId: string;
-  /** The device that was asked for last and could not be had. */
-  readonly complaint: DeviceKind | undefined;
+  /** The latest that nobody has acted on. */
+  readonly complaint: Complaint | undefined;
 }
-
-export type DeviceKind = "microphone" | "camera";
-
-interface Preferences {
-  microphone: string;
-  camera: string;
-  speaker: string;
-  microphoneOn: boolean;
-  cameraOn: boolean;
-}
-
-const PREFERENCES = "parley.devices";
-const CAMERA: MediaTrackConstraints = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
-const MICROPHONE: MediaTrackConstraints = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-const SCREEN: DisplayMediaStreamOptions = {
-  video: { width: { max: 1920 }, height: { max: 1080 }, frameRate: { ideal: 15, max: 30 } },
-  audio: true,
-};
 
 /** Told when a source's track changes, so that whoever sends it can follow. */
 export type TrackListener = (source: TrackSource, track: MediaStreamTrack | undefined) => void;
 
+export interface LocalMediaOptions {
+  /** Whether the microphone begins muted, whatever the person prefers. */
+  readonly muted?: boolean;
+  readonly access?: MediaAccess;
+}
+
+const KINDS = ["microphone", "camera"] as const;
+const LISTED_AS = { microphone: "audioinput", camera: "videoinput" } as const;
+
 export class LocalMedia {
   readonly state: Store<LocalMediaState>;
   private readonly listeners = new Set<TrackListener>();
-  private readonly onDeviceChange = () => void this.refreshDevices();
-  private closed = false;
+  private readonly access: MediaAccess;
+  private readonly captures: Readonly<Record<DeviceKind | "screen", Capture>>;
+  private readonly stopFollowing: () => void;
+  private preferences: DevicePreferences = readPreferences();
+  /** Devices that were lost and are being replaced by the system's choice. */
+  private readonly recovering = new Set<DeviceKind>();
+  /** Devices that may be replaced by themselves: once, until something is plugged or the person acts. A broken driver can't make a loop. */
+  private readonly replaceable = new Set<DeviceKind>(KINDS);
 
-  constructor() {
-    const { microphone, camera, speaker, microphoneOn, cameraOn } = readPreferences();
+  constructor({ muted = false, access = browserAccess }: LocalMediaOptions = {}) {
+    this.access = access;
+    const { microphone, camera, speaker, microphoneOn, cameraOn } = this.preferences;
+    const idle = { track: undefined, opening: false, problem: undefined };
     this.state = new Store<LocalMediaState>({
-      asking: false,
-      microphone: { on: microphoneOn, track: undefined, problem: undefined, deviceId: microphone },
-      camera: { on: cameraOn, track: undefined, problem: undefined, deviceId: camera },
+      microphone: { ...idle, on: microphoneOn && !muted, deviceId: microphone },
+      camera: { ...idle, on: cameraOn, deviceId: camera },
       screen: undefined,
       screenAudio: undefined,
       devices: [],
       speakerId: speaker,
       complaint: undefined,
     });
-    navigator.mediaDevices.addEventListener("devicechange", this.onDeviceChange);
+    const question = new DeviceQuestion(access);
+    const device = (kind: DeviceKind) =>
+      new Capture({ open: (id) => question.ask(kind, id), onState: (state) => this.deviceBecame(kind, state) });
+    this.captures = {
+      microphone: device("microphone"),
+      camera: device("camera"),
+      screen: new Capture({ open: () => this.openScreen(), onState: (state) => this.screenBecame(state) }),
+    };
+    this.stopFollowing = access.onDeviceChange(() => void this.devicesChanged());
   }
 
   onTrack(listener: TrackListener): () => void {
@@ -77,74 +90,38 @@ export class LocalMedia {
     return () => this.listeners.delete(listener);
   }
 
-  /** Asks for microphone and camera in one question; what can't be had is marked with its problem. */
-  async start(): Promise<void> {
-    this.state.update((state) => ({ ...state, asking: true }));
-    await this.askForBoth();
-    await this.refreshDevices();
-    this.state.update((state) => ({ ...state, asking: false }));
-    if (!this.state.get().camera.on) {
-      this.dropTrack("camera");
+  /** Asks for what is wanted: the microphone, muted or not, and a camera that is on; in one question. Asks again after a refusal. */
+  start(): void {
+    for (const kind of KINDS) {
+      this.open(kind);
     }
+    void this.refreshDevices();
+  }
+
+  /** A muted microphone stays open, so that to unmute it takes no time. */
+  setMicrophone(on: boolean): void {
+    this.switched("microphone", on);
     this.applyMute();
-  }
-
-  private async askForBoth(): Promise<void> {
-    const { microphone, camera } = this.state.get();
-    try {
-      const stream = await navigator.mediaDevices.getUserMedia({
-        audio: constraints("microphone", microphone.deviceId),
-        video: constraints("camera", camera.deviceId),
-      });
-      this.adopt("microphone", stream.getAudioTracks()[0]);
-      this.adopt("camera", stream.getVideoTracks()[0]);
-    } catch (error) {
-      const problem = problemOf(error);
-      if (problem === "denied") {
-        this.patch("microphone", { problem });
-        this.patch("camera", { problem });
-        return;
-      }
-      // One of the two is missing or busy: the other one is still wanted.
-      await this.acquire("microphone");
-      await this.acquire("camera");
-    }
-  }
-
-  /** Asks again after a refusal or when a device was plugged in. */
-  async retry(): Promise<void> {
-    this.patch("microphone", { problem: undefined });
-    this.patch("camera", { problem: undefined });
-    await this.start();
-  }
-
-  async setMicrophone(on: boolean): Promise<void> {
-    this.patch("microphone", { on });
-    this.savePreferences();
-    this.applyMute();
-    if (on && !this.state.get().microphone.track) {
-      await this.want("microphone");
+    if (on) {
+      this.open("microphone");
     }
   }
 
   /** Off lets go of the camera, so that its light goes out. */
-  async setCamera(on: boolean): Promise<void> {
-    this.patch("camera", { on });
-    this.savePreferences();
-    if (!on) {
-      this.dropTrack("camera");
-    } else if (!this.state.get().camera.track) {
-      await this.want("camera");
+  setCamera(on: boolean): void {
+    this.switched("camera", on);
+    if (on) {
+      this.open("camera");
+    } else {
+      this.captures.camera.want(undefined);
     }
   }
 
-  async choose(kind: DeviceKind, deviceId: string): Promise<void> {
+  choose(kind: DeviceKind, deviceId: string): void {
+    this.acted(kind);
     this.patch(kind, { deviceId });
-    this.savePreferences();
-    if (this.state.get()[kind].on || kind === "microphone") {
-      this.state.get()[kind].track?.stop();
-      await this.want(kind);
-    }
+    this.remember({ [kind]: deviceId });
+    this.open(kind);
   }
 
   /** The person has read what is wrong. */
@@ -154,109 +131,113 @@ export class LocalMedia {
 
   chooseSpeaker(deviceId: string): void {
     this.state.update((state) => ({ ...state, speakerId: deviceId }));
-    this.savePreferences();
+    this.remember({ speaker: deviceId });
   }
 
-  /** Lets the person pick a screen, window or tab. False when they changed their mind. */
-  async shareScreen(): Promise<boolean> {
-    try {
-      const stream = await navigator.mediaDevices.getDisplayMedia(SCREEN);
-      const screen = stream.getVideoTracks()[0];
-      const screenAudio = stream.getAudioTracks()[0];
-      if (!screen) {
-        return false;
-      }
-      screen.contentHint = "detail";
-      screen.addEventListener("ended", () => this.stopScreen());
-      this.state.update((state) => ({ ...state, screen, screenAudio }));
-      this.tell("screen", screen);
-      this.tell("screen-audio", screenAudio);
-      return true;
-    } catch {
-      return false;
-    }
+  /** Lets the person pick a screen, window or tab; they may change their mind. To be called from a click. */
+  shareScreen(): void {
+    this.captures.screen.want("");
   }
 
   stopScreen(): void {
-    const { screen, screenAudio } = this.state.get();
-    if (screen) {
-      screen.stop();
-      screenAudio?.stop();
-      this.state.update((state) => ({ ...state, screen: undefined, screenAudio: undefined }));
-      this.tell("screen", undefined);
-      this.tell("screen-audio", undefined);
-    }
+    this.captures.screen.want(undefined);
   }
 
   /** What is sent now from a source; a muted microphone's track is there but silent. */
   track(source: TrackSource): MediaStreamTrack | undefined {
-    const state = this.state.get();
-    switch (source) {
-      case "microphone":
-        return state.microphone.track;
-      case "camera":
-        return state.camera.track;
-      case "screen":
-        return state.screen;
-      case "screen-audio":
-        return state.screenAudio;
-    }
-  }
-
-  /** Whether a source counts as muted for the others. */
-  muted(source: TrackSource): boolean {
-    const track = this.track(source);
-    return !track || (source === "microphone" && !this.state.get().microphone.on);
-  }
-
-  /** Lets go of everything. */
-  close(): void {
-    this.closed = true;
-    navigator.mediaDevices.removeEventListener("devicechange", this.onDeviceChange);
     const { microphone, camera, screen, screenAudio } = this.state.get();
-    for (const track of [microphone.track, camera.track, screen, screenAudio]) {
-      track?.stop();
+    return { microphone: microphone.track, camera: camera.track, screen, "screen-audio": screenAudio }[source];
+  }
+
+  /** Whether a source counts as muted for the others. One that changes its device doesn't: their picture stands until it goes on. */
+  muted(source: TrackSource): boolean {
+    if (source === "screen" || source === "screen-audio") {
+      return !this.track(source);
+    }
+    const { state } = this.captures[source];
+    const sends = state.kind === "live" || (state.kind === "opening" && state.again);
+    return !sends || !this.state.get()[source].on;
+  }
+
+  /** Lets go of everything, of what is still being asked for too. */
+  close(): void {
+    this.stopFollowing();
+    for (const capture of Object.values(this.captures)) {
+      capture.close();
     }
   }
 
-  private async want(kind: DeviceKind): Promise<void> {
-    await this.acquire(kind);
-    await this.refreshDevices();
-    this.state.update((state) => ({ ...state, complaint: state[kind].problem && kind }));
-  }
-
-  private async acquire(kind: DeviceKind): Promise<void> {
-    const wanted = constraints(kind, this.state.get()[kind].deviceId);
-    try {
-      const asked = kind === "microphone" ? { audio: wanted } : { video: wanted };
-      const [track] = (await navigator.mediaDevices.getUserMedia(asked)).getTracks();
-      this.adopt(kind, track);
-    } catch (error) {
-      this.patch(kind, { track: undefined, problem: problemOf(error) });
-      this.tell(kind, undefined);
+  private open(kind: DeviceKind): void {
+    const { on, deviceId } = this.state.get()[kind];
+    if (on || kind === "microphone") {
+      this.captures[kind].want(deviceId);
     }
   }
 
-  private adopt(kind: DeviceKind, track: MediaStreamTrack | undefined): void {
-    if (this.closed || !track) {
-      track?.stop();
-      return;
-    }
-    track.contentHint = kind === "camera" ? "motion" : "speech";
-    track.addEventListener("ended", () => {
-      // The device was unplugged or taken away; our own stop() fires no event.
-      this.patch(kind, { track: undefined, problem: "missing" });
-      this.tell(kind, undefined);
-    });
-    this.patch(kind, { track, problem: undefined });
+  private switched(kind: DeviceKind, on: boolean): void {
+    this.acted(kind);
+    this.patch(kind, { on });
+    this.remember(kind === "microphone" ? { microphoneOn: on } : { cameraOn: on });
+  }
+
+  /** The person has done something about the device: what was said of it is out of date. */
+  private acted(kind: DeviceKind): void {
+    this.recovering.delete(kind);
+    this.replaceable.add(kind);
+    this.complain(kind, undefined);
+  }
+
+  private deviceBecame(kind: DeviceKind, capture: CaptureState): void {
+    const track = capture.kind === "live" ? capture.tracks[0] : undefined;
+    this.patch(kind, { track, opening: capture.kind === "opening", problem: problemIn(capture) });
     this.applyMute();
     this.tell(kind, track);
+    if (capture.kind === "lost") {
+      this.replace(kind);
+    } else if (capture.kind === "live") {
+      this.complain(kind, this.recovering.delete(kind) ? "replaced" : undefined);
+      void this.refreshDevices();
+    } else if (capture.kind === "failed") {
+      const gone = this.recovering.delete(kind) && capture.problem === "missing";
+      this.complain(kind, gone ? "lost" : capture.problem);
+    }
   }
 
-  private dropTrack(kind: DeviceKind): void {
-    this.state.get()[kind].track?.stop();
-    this.patch(kind, { track: undefined });
-    this.tell(kind, undefined);
+  private replace(kind: DeviceKind): void {
+    if (this.replaceable.delete(kind)) {
+      this.recovering.add(kind);
+      this.patch(kind, { deviceId: "" });
+      this.captures[kind].want("");
+    } else {
+      this.complain(kind, "lost");
+    }
+  }
+
+  private complain(device: DeviceKind, problem: Complaint["problem"] | undefined): void {
+    this.state.update((state) => {
+      const others = state.complaint?.device === device ? undefined : state.complaint;
+      return { ...state, complaint: problem ? { device, problem } : others };
+    });
+  }
+
+  private async openScreen(): Promise<readonly MediaStreamTrack[]> {
+    const stream = await this.access.getDisplayMedia();
+    for (const track of stream.getVideoTracks()) {
+      track.contentHint = "detail";
+    }
+    return [...stream.getVideoTracks(), ...stream.getAudioTracks()];
+  }
+
+  private screenBecame(capture: CaptureState): void {
+    const tracks = capture.kind === "live" ? capture.tracks : [];
+    const [screen, screenAudio] = [tracks.find(isVideo), tracks.find((track) => !isVideo(track))];
+    this.state.update((state) => ({ ...state, screen, screenAudio }));
+    this.tell("screen", screen);
+    this.tell("screen-audio", screenAudio);
+    if (capture.kind === "failed" || capture.kind === "lost") {
+      // They changed their mind, or stopped sharing in the browser's own bar.
+      this.captures.screen.want(undefined);
+    }
   }
 
   private applyMute(): void {
@@ -266,8 +247,26 @@ export class LocalMedia {
     }
   }
 
+  /** Something was plugged in or out. */
+  private async devicesChanged(): Promise<void> {
+    const before = this.state.get().devices;
+    await this.refreshDevices();
+    const { devices } = this.state.get();
+    for (const kind of KINDS) {
+      this.replaceable.add(kind);
+      const { track, problem } = this.state.get()[kind];
+      const id = track?.getSettings().deviceId;
+      const isHere = (list: readonly MediaDeviceInfo[]) => list.some(({ deviceId }) => deviceId === id);
+      if (track && isHere(before) && !isHere(devices)) {
+        this.captures[kind].lose();
+      } else if (problem === "missing" && devices.some((device) => device.kind === LISTED_AS[kind])) {
+        this.open(kind);
+      }
+    }
+  }
+
   private async refreshDevices(): Promise<void> {
-    const devices = await navigator.mediaDevices.enumerateDevices();
+    const devices = await this.access.devices();
     this.state.update((state) => ({ ...state, devices }));
   }
 
@@ -281,49 +280,16 @@ export class LocalMedia {
     }
   }
 
-  private savePreferences(): void {
-    const { microphone, camera, speakerId } = this.state.get();
-    const preferences: Preferences = {
-      microphone: microphone.deviceId,
-      camera: camera.deviceId,
-      speaker: speakerId,
-      microphoneOn: microphone.on,
-      cameraOn: camera.on,
-    };
-    localStorage.setItem(PREFERENCES, JSON.stringify(preferences));
+  private remember(change: Partial<DevicePreferences>): void {
+    this.preferences = { ...this.preferences, ...change };
+    savePreferences(this.preferences);
   }
 }
 
-function readPreferences(): Preferences {
-  const defaults: Preferences = { microphone: "", camera: "", speaker: "", microphoneOn: true, cameraOn: true };
-  try {
-    return { ...defaults, ...JSON.parse(localStorage.getItem(PREFERENCES) ?? "{}") };
-  } catch {
-    return defaults;
-  }
-}
+const isVideo = ({ kind }: MediaStreamTrack): boolean => kind === "video";
 
-function constraints(kind: DeviceKind, deviceId: string): MediaTrackConstraints {
-  const base = kind === "microphone" ? MICROPHONE : CAMERA;
-  // `ideal`, not `exact`: a device that was unplugged since must not keep anybody out.
-  return deviceId ? { ...base, deviceId: { ideal: deviceId } } : base;
-}
-
-/** The problem behind a DOMException of getUserMedia. */
-export function problemOf(error: unknown): DeviceProblem {
-  switch (error instanceof Error ? error.name : "") {
-    case "NotAllowedError":
-    case "SecurityError":
-      return "denied";
-    case "NotFoundError":
-    case "OverconstrainedError":
-      return "missing";
-    case "NotReadableError":
-    case "AbortError":
-      return "busy";
-    default:
-      return "failed";
-  }
+function problemIn(capture: CaptureState): DeviceProblem | undefined {
+  return capture.kind === "failed" ? capture.problem : capture.kind === "lost" ? "missing" : undefined;
 }
 
 /** Whether a device is to be shown as on: wanted, and not known to be out of reach. */

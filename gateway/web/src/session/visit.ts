@@ -130,20 +130,13 @@ export class Visit {
 
   private open({ entry, preview }: { entry: Entry; preview: Preview }, passcode: string): void {
     this.letGo();
-    const local = new LocalMedia();
+    const local = new LocalMedia({ muted: preview.muteOnEntry });
     const meter = new Meter();
     local.onTrack((source, track) => source === "microphone" && meter.follow(track));
     this.lobby = { entry, preview, passcode, local, meter };
     this.prepared = Peer.prepare(local);
     this.phase.set({ kind: "lobby", lobby: this.lobby, joining: false });
-    void this.startMedia(local, preview.muteOnEntry);
-  }
-
-  private async startMedia(local: LocalMedia, muted: boolean): Promise<void> {
-    if (muted) {
-      await local.setMicrophone(false);
-    }
-    await local.start();
+    local.start();
   }
 
   private notLetIn(error: CallError, passcode: string): void {
@@ -156,6 +149,8 @@ export class Visit {
 
   private enter(call: Call, lobby: Lobby): void {
     this.call = call;
+    // The lobby has said what is wrong with the devices.
+    lobby.local.dismissComplaint();
     const { store } = call.session;
     store.subscribe(() => {
       const { ending, problem } = store.get();

@@ -7,9 +7,9 @@ import { useStore } from "@/session/store";
 
 /** Oneself as the others will see it, with the two switches. */
 export function CameraPreview({ local }: { local: LocalMedia }) {
-  const { camera, microphone, asking } = useStore(local.state);
+  const { camera, microphone } = useStore(local.state);
   const [heard, seen] = [isOn(microphone), isOn(camera)];
-  const text = asking
+  const text = camera.opening
     ? "Allow camera and microphone in the question your browser asks"
     : camera.problem
       ? "No picture"
@@ -26,13 +26,13 @@ export function CameraPreview({ local }: { local: LocalMedia }) {
           on={heard}
           label={heard ? "Mute" : "Unmute"}
           icon={heard ? <Mic aria-hidden="true" size={22} /> : <MicOff aria-hidden="true" size={22} />}
-          onClick={() => void local.setMicrophone(!heard)}
+          onClick={() => local.setMicrophone(!heard)}
         />
         <Switch
           on={seen}
           label={seen ? "Stop video" : "Start video"}
           icon={seen ? <Video aria-hidden="true" size={22} /> : <VideoOff aria-hidden="true" size={22} />}
-          onClick={() => void local.setCamera(!seen)}
+          onClick={() => local.setCamera(!seen)}
         />
       </div>
     </div>

@@ -10,6 +10,8 @@ const canChooseSpeaker = "setSinkId" in HTMLMediaElement.prototype;
 export function DeviceChoice({ local, meter }: { local: LocalMedia; meter: Meter }) {
   const { devices, camera, microphone, speakerId } = useStore(local.state);
   const of = (kind: MediaDeviceKind) => devices.filter((device) => device.kind === kind && device.deviceId);
+  // Browsers name cameras only once one may be used.
+  const unnamed = !camera.on && devices.some(({ kind }) => kind === "videoinput");
   return (
     <div className="grid gap-3 sm:grid-cols-3">
       <Choice
@@ -17,7 +19,7 @@ export function DeviceChoice({ local, meter }: { local: LocalMedia; meter: Meter
         icon={<Mic aria-hidden="true" size={18} />}
         devices={of("audioinput")}
         value={microphone.track?.getSettings().deviceId ?? microphone.deviceId}
-        onChoose={(id) => void local.choose("microphone", id)}
+        onChoose={(id) => local.choose("microphone", id)}
       >
         <LevelBar meter={meter} />
       </Choice>
@@ -26,7 +28,8 @@ export function DeviceChoice({ local, meter }: { local: LocalMedia; meter: Meter
         icon={<Camera aria-hidden="true" size={18} />}
         devices={of("videoinput")}
         value={camera.track?.getSettings().deviceId ?? camera.deviceId}
-        onChoose={(id) => void local.choose("camera", id)}
+        empty={unnamed ? "Start video to choose" : "None found"}
+        onChoose={(id) => local.choose("camera", id)}
       />
       {canChooseSpeaker && (
         <Choice
@@ -46,11 +49,13 @@ interface ChoiceProps {
   readonly icon: ReactNode;
   readonly devices: readonly MediaDeviceInfo[];
   readonly value: string;
+  /** What stands there when there is nothing to choose. */
+  readonly empty?: string;
   readonly onChoose: (deviceId: string) => void;
   readonly children?: ReactNode;
 }
 
-function Choice({ label, icon, devices, value, onChoose, children }: ChoiceProps) {
+function Choice({ label, icon, devices, value, empty = "None found", onChoose, children }: ChoiceProps) {
   const id = useId();
   return (
     <div className="flex min-w-0 flex-col gap-1.5">
@@ -65,7 +70,7 @@ function Choice({ label, icon, devices, value, onChoose, children }: ChoiceProps
         onChange={(event) => onChoose(event.target.value)}
         className="min-h-11 w-full min-w-0 truncate rounded-control border border-line bg-surface px-3 text-text disabled:text-quiet"
       >
-        {devices.length === 0 && <option value="">None found</option>}
+        {devices.length === 0 && <option value="">{empty}</option>}
         {devices.map((device, index) => (
           <option key={device.deviceId} value={device.deviceId}>
             {device.label || `${label} ${index + 1}`}

@@ -5,9 +5,9 @@ import { useStore } from "@/session/store";
 
 /** What is wrong with camera or microphone and what to do about it. */
 export function PermissionHelp({ local }: { local: LocalMedia }) {
-  const { camera, microphone, asking } = useStore(local.state);
+  const { camera, microphone } = useStore(local.state);
   const problem = camera.problem ?? microphone.problem;
-  if (!problem || asking) {
+  if (!problem || camera.opening || microphone.opening) {
     return null;
   }
   const both = camera.problem === microphone.problem;
@@ -17,7 +17,7 @@ export function PermissionHelp({ local }: { local: LocalMedia }) {
     <div role="alert" className="flex flex-col items-start gap-2 rounded-panel border border-line bg-surface p-4">
       <p className="font-medium">{title(what)}</p>
       <p className="text-sm text-quiet">{advice}</p>
-      <Button onClick={() => void local.retry()}>Try again</Button>
+      <Button onClick={() => local.start()}>Try again</Button>
     </div>
   );
 }

@@ -48,13 +48,14 @@ export function ConnectionBanner({ state, call }: { state: SessionState; call: C
       </Line>
     );
   }
-  const problem = local.complaint && local[local.complaint].problem;
-  if (local.complaint && problem) {
+  if (local.complaint) {
+    const { device, problem } = local.complaint;
     const { title, advice } = DEVICE_WORDS[problem];
+    const label = problem === "replaced" && local[device].track?.label;
     return (
       <Line icon={<CircleAlert aria-hidden="true" size={18} className="shrink-0 text-warn" />}>
         <span className="max-w-2xl">
-          <strong className="font-medium">{title(local.complaint)}.</strong> {advice}
+          <strong className="font-medium">{title(device)}.</strong> {label ? `You're now using ${label}.` : advice}
         </span>
         <Button look="ghost" onClick={() => call.local.dismissComplaint()}>
           Got it

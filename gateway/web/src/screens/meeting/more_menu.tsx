@@ -135,7 +135,7 @@ function DeviceItems({ call }: { call: Call }) {
     if (kind === "audiooutput") {
       local.chooseSpeaker(id);
     } else {
-      void local.choose(kind === "audioinput" ? "microphone" : "camera", id);
+      local.choose(kind === "audioinput" ? "microphone" : "camera", id);
     }
   };
   return KINDS.map(({ kind, label }) => {

@@ -108,13 +108,13 @@ function useActions(call: Call, view: View, change: (next: Partial<View>) => voi
   latest.current = view;
   return useMemo(
     () => ({
-      toggleMicrophone: () => void call.local.setMicrophone(!isOn(call.local.state.get().microphone)),
-      toggleCamera: () => void call.local.setCamera(!isOn(call.local.state.get().camera)),
+      toggleMicrophone: () => call.local.setMicrophone(!isOn(call.local.state.get().microphone)),
+      toggleCamera: () => call.local.setCamera(!isOn(call.local.state.get().camera)),
       toggleScreen: () => {
         if (call.local.state.get().screen) {
           call.local.stopScreen();
         } else {
-          void call.local.shareScreen();
+          call.local.shareScreen();
         }
       },
       togglePointer: () => change({ pointing: !latest.current.pointing }),
