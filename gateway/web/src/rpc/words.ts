@@ -30,6 +30,12 @@ export const UNKNOWN_MEETING: Problem = {
   advice: "Check the link or the 11 digits with whoever invited you, then try again.",
 };
 
+export const NOT_LOADED: Problem = {
+  kind: "unavailable",
+  title: "The meeting couldn't be loaded",
+  advice: "Check your network and try again. If Parley was just updated, reload this page.",
+};
+
 const PROBLEMS: Readonly<Record<string, Problem>> = {
   MEETING_NOT_FOUND: UNKNOWN_MEETING,
   MEETING_ENDED: {

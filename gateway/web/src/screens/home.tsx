@@ -5,16 +5,14 @@ import { Field } from "@/design/field";
 import { Logo } from "@/design/logo";
 import { Spinner } from "@/design/page";
 import { currentTheme, setTheme } from "@/design/theme";
+import { homeActions, meetingRoute } from "@/parts";
 import { meetingPath, navigate, parseInvitation } from "@/router";
-
-/** Loaded while the person reads, so that the first click finds it there. */
-const loadActions = () => import("./home_actions");
-const loadMeeting = () => import("./meeting_route");
 
 /** The start: a new meeting in one click, or into one by link or number. */
 export function Home() {
   useEffect(() => {
-    const timer = setTimeout(() => void Promise.all([loadActions(), loadMeeting()]).catch(() => undefined), 300);
+    // While the person reads, so that the first click finds them there.
+    const timer = setTimeout(() => void Promise.allSettled([homeActions.load(), meetingRoute.load()]), 300);
     return () => clearTimeout(timer);
   }, []);
   return (
@@ -49,7 +47,7 @@ function NewMeeting() {
     setBusy(true);
     setProblem("");
     try {
-      const { startMeeting } = await loadActions();
+      const { startMeeting } = await homeActions.load();
       const result = await startMeeting();
       if ("path" in result) {
         navigate(result.path);
@@ -57,7 +55,7 @@ function NewMeeting() {
       }
       setProblem(result.problem);
     } catch {
-      setProblem("Parley can't be reached. Check your network and try again.");
+      setProblem("Parley can't be reached. Check your network and try again, or reload the page.");
     }
     setBusy(false);
   };
@@ -118,7 +116,7 @@ function HeaderActions() {
   const [theme, show] = useState(currentTheme());
   const [name, setName] = useState<string>();
   useEffect(() => {
-    void loadActions().then(
+    void homeActions.load().then(
       (actions) => setName(actions.signedInAs()),
       () => undefined,
     );
@@ -148,7 +146,7 @@ function HeaderActions() {
             look="ghost"
             onClick={async () => {
               setName(undefined);
-              await (await loadActions()).endAccount();
+              await (await homeActions.load()).endAccount();
             }}
           >
             Sign out

@@ -1,20 +1,21 @@
 import { CircleAlert, CircleCheck, DoorClosed, KeyRound, UserX } from "lucide-react";
 import { type FormEvent, type ReactNode, useEffect, useState } from "react";
+import { Boundary } from "@/design/boundary";
 import { Button, ButtonLink } from "@/design/button";
 import { Field } from "@/design/field";
 import { MessagePage } from "@/design/page";
-import { PATIENT, retrying } from "@/rpc/retry";
+import { usePart } from "@/design/part";
+import { room } from "@/parts";
 import type { Problem } from "@/rpc/words";
+import type { Call } from "@/session/call";
 import type { Ending } from "@/session/state";
 import { useStore } from "@/session/store";
 import { Visit } from "@/session/visit";
 import { LobbyScreen } from "./lobby/lobby";
 
-type RoomComponent = typeof import("./meeting/room")["default"];
-
 /** `/j/<id>`: from the link to the end of the call. */
 export default function MeetingRoute({ id }: { id: string }) {
-  const [visit, begin] = useState(() => new Visit(id));
+  const [visit, begin] = useState(() => visitTo(id));
   useEffect(() => {
     visit.start();
     // A pasted link that differs in its passcode alone loads no page.
@@ -25,28 +26,19 @@ export default function MeetingRoute({ id }: { id: string }) {
       visit.close();
     };
   }, [visit]);
-  return <PhaseScreen visit={visit} room={useRoom()} onAgain={() => begin(new Visit(id))} />;
+  return <PhaseScreen visit={visit} onAgain={() => begin(visitTo(id))} />;
 }
 
-/** The meeting's part of the client, loaded while the person is in the lobby: React.lazy would blank the page at the click. */
-function useRoom(): RoomComponent | undefined {
-  const [loaded, setLoaded] = useState<{ readonly Room: RoomComponent }>();
-  useEffect(() => {
-    void retrying(() => import("./meeting/room"), { policy: PATIENT }).then((module) =>
-      setLoaded({ Room: module.default }),
-    );
-  }, []);
-  return loaded?.Room;
-}
+const visitTo = (id: string): Visit => new Visit(id, () => room.load());
 
 interface PhaseScreenProps {
   readonly visit: Visit;
-  readonly room: RoomComponent | undefined;
   readonly onAgain: () => void;
 }
 
-function PhaseScreen({ visit, room: Room, onAgain }: PhaseScreenProps) {
+function PhaseScreen({ visit, onAgain }: PhaseScreenProps) {
   const phase = useStore(visit.phase);
+  const loaded = usePart(room);
   switch (phase.kind) {
     case "checking":
       return (
@@ -61,7 +53,13 @@ function PhaseScreen({ visit, room: Room, onAgain }: PhaseScreenProps) {
     case "lobby":
       return <LobbyScreen visit={visit} lobby={phase.lobby} joining={phase.joining} problem={phase.problem} />;
     case "in":
-      return Room ? <Room call={phase.call} passcode={phase.lobby.passcode} /> : <MessagePage busy title="Loading" />;
+      return (
+        loaded.kind === "ready" && (
+          <Boundary fallback={(again) => <RoomFailed call={phase.call} onAgain={again} />}>
+            <loaded.value.default call={phase.call} passcode={phase.lobby.passcode} />
+          </Boundary>
+        )
+      );
     case "over":
       return phase.problem ? (
         <ProblemPage problem={phase.problem} onAgain={onAgain} />
@@ -69,6 +67,25 @@ function PhaseScreen({ visit, room: Room, onAgain }: PhaseScreenProps) {
         <OverPage ending={phase.ending} onAgain={onAgain} />
       );
   }
+}
+
+/** The screen of a call has a fault. The call itself goes on. */
+function RoomFailed({ call, onAgain }: { call: Call; onAgain: () => void }) {
+  const actions = (
+    <>
+      <Button look="primary" onClick={onAgain}>
+        Show the meeting again
+      </Button>
+      <Button look="danger" onClick={() => call.leave()}>
+        Leave
+      </Button>
+    </>
+  );
+  return (
+    <MessagePage title="This page has stopped working" actions={actions}>
+      You are still in the meeting: the others see and hear what you send.
+    </MessagePage>
+  );
 }
 
 interface PasscodePageProps {

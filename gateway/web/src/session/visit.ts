@@ -8,7 +8,7 @@ import { lookUpMeeting, type Preview } from "@/rpc/api";
 import { account, type Entry, entryTo, holdsTokenFor } from "@/rpc/credentials";
 import { type CallError, toCallError } from "@/rpc/errors";
 import { PATIENT, retrying } from "@/rpc/retry";
-import { describe, type Problem, UNKNOWN_MEETING } from "@/rpc/words";
+import { describe, NOT_LOADED, type Problem, UNKNOWN_MEETING } from "@/rpc/words";
 import { Call } from "./call";
 import type { Ending } from "./state";
 import { Store } from "./store";
@@ -40,7 +40,11 @@ export class Visit {
   private lobby: Lobby | undefined;
   private call: Call | undefined;
 
-  constructor(readonly id: string) {}
+  /** `loadRoom` gets the screen of the call; nobody is in a call that can't be shown. */
+  constructor(
+    readonly id: string,
+    private readonly loadRoom: () => Promise<unknown>,
+  ) {}
 
   /** Begins, or begins again. */
   start(): void {
@@ -67,19 +71,31 @@ export class Visit {
 
   /** Enters the meeting; the click. */
   async join(displayName: string): Promise<void> {
-    const { lobby, id: meeting } = this;
-    if (!lobby || !this.prepared) {
+    const { lobby } = this;
+    if (!lobby) {
       return;
     }
     localStorage.setItem(NAME, displayName);
+    this.phase.set({ kind: "lobby", lobby, joining: true });
+    try {
+      await this.loadRoom();
+    } catch {
+      this.phase.set({ kind: "lobby", lobby, joining: false, problem: NOT_LOADED });
+      return;
+    }
+    if (this.lobby === lobby && this.prepared) {
+      await this.joinFrom(lobby, this.prepared, displayName);
+    }
+  }
+
+  private async joinFrom(lobby: Lobby, prepared: Promise<Peer>, displayName: string): Promise<void> {
     this.attempt = new AbortController();
     const { signal } = this.attempt;
-    const call = new Call({ ...lobby, meeting, displayName });
-    this.phase.set({ kind: "lobby", lobby, joining: true });
+    const call = new Call({ ...lobby, meeting: this.id, displayName });
     try {
       const onWait = (error: CallError) =>
         this.phase.set({ kind: "lobby", lobby, joining: true, problem: describe(error) });
-      await call.join(await this.prepared, signal, onWait);
+      await call.join(await prepared, signal, onWait);
       this.prepared = undefined;
       this.enter(call, lobby);
     } catch (thrown) {

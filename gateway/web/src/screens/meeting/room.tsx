@@ -1,5 +1,8 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { Boundary } from "@/design/boundary";
+import { Button } from "@/design/button";
 import { isOn } from "@/media/local_media";
+import { connectionPanel } from "@/parts";
 import type { Call } from "@/session/call";
 import { sends } from "@/session/model";
 import type { SessionState } from "@/session/state";
@@ -10,12 +13,11 @@ import { Announcer } from "./announcer";
 import { ConnectionBanner } from "./banners";
 import { Controls } from "./controls";
 import { PeoplePanel } from "./people_panel";
+import { LoadedPanel, PanelBoundary } from "./side_panel";
 import { Stage } from "./stage";
 import { useHotkeys } from "./use_hotkeys";
 import { useIdle } from "./use_idle";
 import { useWakeLock } from "./use_wake_lock";
-
-const ConnectionPanel = lazy(() => import("./connection_panel"));
 
 /** What the person chose to see. */
 export interface View {
@@ -33,6 +35,7 @@ export default function Room({ call, passcode }: { call: Call; passcode: string 
   const state = useStore(call.session.store);
   const [view, setView] = useState<View>({ mode: "gallery", panel: "none", pinned: "", pointing: false });
   const change = useCallback((next: Partial<View>) => setView((now) => ({ ...now, ...next })), []);
+  const closePanel = useCallback(() => change({ panel: "none" }), [change]);
   const shared = state.participants.some((person) => person.id !== state.selfId && sends(person, "screen"));
   const actions = useActions(call, view, change);
   useEffect(() => {
@@ -58,22 +61,26 @@ export default function Room({ call, passcode }: { call: Call; passcode: string 
       <h1 className="sr-only">{state.meeting.topic || "Meeting"}</h1>
       <ConnectionBanner state={state} call={call} />
       <div className="relative flex min-h-0 flex-1">
-        <Stage call={call} state={state} view={view} onDetails={actions.toggleConnection} />
+        <Boundary fallback={(again) => <NoStage onAgain={again} />}>
+          <Stage call={call} state={state} view={view} onDetails={actions.toggleConnection} />
+        </Boundary>
         {state.participants.length === 1 && <Alone link={link} />}
         {view.panel === "connection" && (
-          <Suspense>
-            <ConnectionPanel call={call} state={state} onClose={() => change({ panel: "none" })} />
-          </Suspense>
+          <LoadedPanel part={connectionPanel} title="Connection details" onClose={closePanel}>
+            {({ default: ConnectionPanel }) => <ConnectionPanel call={call} state={state} onClose={closePanel} />}
+          </LoadedPanel>
         )}
         {view.panel === "people" && (
-          <PeoplePanel
-            state={state}
-            link={link}
-            local={call.local}
-            pinned={view.pinned}
-            onPin={(id) => change({ pinned: id, ...(id && { mode: "speaker" }) })}
-            onClose={() => change({ panel: "none" })}
-          />
+          <PanelBoundary title="Participants" onClose={closePanel}>
+            <PeoplePanel
+              state={state}
+              link={link}
+              local={call.local}
+              pinned={view.pinned}
+              onPin={(id) => change({ pinned: id, ...(id && { mode: "speaker" }) })}
+              onClose={closePanel}
+            />
+          </PanelBoundary>
         )}
       </div>
       <Controls
@@ -86,6 +93,15 @@ export default function Room({ call, passcode }: { call: Call; passcode: string 
         quiet={idle && view.panel === "none"}
       />
       <Announcer state={state} />
+    </div>
+  );
+}
+
+function NoStage({ onAgain }: { onAgain: () => void }) {
+  return (
+    <div role="alert" className="flex flex-1 flex-col items-center justify-center gap-3 p-5 text-center">
+      <p>The pictures can't be shown. Your call goes on, and you still hear each other.</p>
+      <Button onClick={onAgain}>Show them again</Button>
     </div>
   );
 }
