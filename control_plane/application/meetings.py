@@ -340,7 +340,7 @@ class MeetingPlanning:
         return await self._presence.counts(active) if active else {}
 
     def _join_uri(self, meeting: Meeting) -> str:
-        return f"{self._rules.public_url}/j/{meeting.number}#{meeting.passcode}"
+        return meeting.join_uri(self._rules.public_url)
 
 
 async def _owned(unit: UnitOfWork, caller: Caller, number: str, *, lock: bool = False) -> Meeting:

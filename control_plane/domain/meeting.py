@@ -113,6 +113,15 @@ class Meeting:
         """Changes with every change."""
         return str(self.revision)
 
+    def join_uri(self, public_url: str) -> str:
+        """Link that leads a browser into the meeting.
+
+        A dot at the end of the passcode is spelt `%2E`: programs that find links in text take it for the end of a
+        sentence.
+        """
+        passcode = f"{self.passcode[:-1]}%2E" if self.passcode.endswith(".") else self.passcode
+        return f"{public_url}/j/{self.number}#{passcode}"
+
 
 _TRANSITIONS = {
     (MeetingState.SCHEDULED, MeetingEvent.START): MeetingState.ACTIVE,

@@ -159,7 +159,7 @@ def snapshot_message(view: LiveView, participant_id: str, public_url: str) -> ev
         else meeting_to_proto(
             meeting,
             participant_count=len(view.participants),
-            join_uri=f"{public_url}/j/{meeting.number}#{meeting.passcode}",
+            join_uri=meeting.join_uri(public_url),
             for_host=is_host,
         ),
         participants=[participant_message(view.meeting_id, one) for one in view.participants],

@@ -75,6 +75,20 @@ async def test_joining_by_number_and_passcode_from_the_home_page(invite: Invite,
     await ann.sees(bob)
 
 
+async def test_link_1_a_pasted_link_brings_its_passcode_without_the_punctuation_around_it(
+    invite: Invite, url: str
+) -> None:
+    ann, bob = await invite(1, name="Ann"), await invite(2, name="Bob")
+    link = await ann.start_meeting(url)
+    await bob.page.goto(url)
+    await bob.page.get_by_label("Link or meeting number").fill(f"Join me: <{link.replace('#', '/#')}>.")
+    await bob.press("Join")
+    await bob.button("Join now").wait_for()
+    await bob.page.goto("about:blank")
+    await bob.page.goto(f"{link}>,")
+    await bob.button("Join now").wait_for()
+
+
 async def test_a_whole_visit_by_keyboard(invite: Invite, url: str) -> None:
     ann = await invite(1, name="Ann")
     await ann.page.goto(url)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,6 +25,13 @@ def meeting(state: MeetingState = MeetingState.SCHEDULED) -> Meeting:
         update_time=BEFORE,
         start_time=None if state is MeetingState.SCHEDULED else BEFORE,
     )
+
+
+@pytest.mark.parametrize(("passcode", "spelt"), [("123456", "123456"), ("a.b-", "a.b-"), ("ab..", "ab.%2E")])
+def test_a_link_keeps_its_passcode_in_text(passcode: str, spelt: str) -> None:
+    """LINK-1: programs that find links in text leave a dot at the end out."""
+    link = replace(meeting(), passcode=passcode).join_uri("https://parley.example")
+    assert link == f"https://parley.example/j/{meeting().number}#{spelt}"
 
 
 def test_starting_sets_the_start_time_and_a_new_etag() -> None:

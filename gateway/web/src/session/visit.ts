@@ -3,7 +3,7 @@
 import { LocalMedia } from "@/media/local_media";
 import { Meter } from "@/media/meter";
 import { Peer } from "@/media/peer";
-import { decode, meetingPath } from "@/router";
+import { meetingPath, passcodeIn } from "@/router";
 import { lookUpMeeting, type Preview } from "@/rpc/api";
 import { account, type Entry, entryTo, holdsTokenFor } from "@/rpc/credentials";
 import { type CallError, toCallError } from "@/rpc/errors";
@@ -210,5 +210,5 @@ export class Visit {
 }
 
 function passcodeFromAddress(): string {
-  return decode(location.hash.slice(1));
+  return passcodeIn(location.hash.slice(1));
 }

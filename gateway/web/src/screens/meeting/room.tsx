@@ -3,6 +3,7 @@ import { Boundary } from "@/design/boundary";
 import { Button } from "@/design/button";
 import { isOn } from "@/media/local_media";
 import { connectionPanel } from "@/parts";
+import { meetingPath } from "@/router";
 import type { Call } from "@/session/call";
 import { sends } from "@/session/model";
 import type { SessionState } from "@/session/state";
@@ -147,5 +148,5 @@ function useActions(call: Call, view: View, change: (next: Partial<View>) => voi
 /** The link for others, with the passcode that let us in. */
 function invitation({ meeting }: SessionState, passcode: string): string {
   const code = meeting.passcode || passcode;
-  return `${location.origin}/j/${meeting.id}${code ? `#${encodeURIComponent(code)}` : ""}`;
+  return location.origin + meetingPath(meeting.id, code);
 }
