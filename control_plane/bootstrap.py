@@ -10,7 +10,7 @@ from grpc import aio
 from control_plane.domain.clock import Clock, SystemClock
 from control_plane.domain.ids import IdFactory, SystemIds
 from control_plane.live_services import live_services
-from control_plane.live_wiring import LiveOptions, LivePart, LiveStores, Surroundings
+from control_plane.live_wiring import WATCHING_TASK, LiveOptions, LivePart, LiveStores, Surroundings
 from control_plane.planning_wiring import PlanningPart
 from control_plane.rpc.authenticator import CURRENT_CALLER, TableAuthenticator
 from control_plane.rpc.errors import to_service_error
@@ -52,7 +52,8 @@ class Application:
             turn_uris=tuple(settings.turn_uris),
             turn_secret=settings.turn_secret.get_secret_value(),
         )
-        self._live_stores = LiveStores(options, clock, current_traceparent)
+        observer = MetricsObserver()
+        self._live_stores = LiveStores(options, clock, current_traceparent, observer)
         self._planning = PlanningPart(
             settings,
             clock,
@@ -60,6 +61,7 @@ class Application:
             redis=self._live_stores.client,
             presence=self._live_stores.live,
             wake_relay=self._live_stores.wake_relay,
+            observer=observer,
         )
         self._nodes = GrpcMediaNodes(settings.node_token.get_secret_value())
         self._live = LivePart(
@@ -72,7 +74,7 @@ class Application:
                 stays=self._planning.stays,
                 outbox=self._planning.outbox,
                 nodes=self._nodes,
-                observer=MetricsObserver(),
+                observer=observer,
             ),
         )
         self._server = GrpcServer(
@@ -80,6 +82,8 @@ class Application:
             interceptors=_chain(self._planning.authenticator, settings.calls_per_second),
         )
         self._server.on_drain(self._live.drain)
+        for tasks in (self._live.tasks, self._planning.tasks):
+            tasks.on_health(self._show_health)
 
     async def start(self) -> int:
         """Serves.
@@ -100,6 +104,12 @@ class Application:
         await self._live.stop()
         await self._nodes.close()
         await self._planning.stop()
+
+    async def _show_health(self, task: str, healthy: bool) -> None:  # noqa: FBT001 -- a listener
+        """Shows a task's health under a name of its own, and that of the process by what its callers depend on."""
+        await self._server.set_health(f"tasks/{task.replace(' ', '-')}", healthy=healthy)
+        if task == WATCHING_TASK:
+            await self._server.set_health("", healthy=healthy)
 
     def _services(self) -> list[Service]:
         planning = self._planning

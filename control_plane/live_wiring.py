@@ -1,14 +1,15 @@
-"""Wires everything that happens while meetings run, and keeps its loops going."""
+"""Wires everything that happens while meetings run, and its supervised tasks."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from control_plane.application.background import Background, repeat
+from control_plane.application.background import Background
 from control_plane.application.history import StayKeeper
 from control_plane.application.joining import MeetingJoiner
 from control_plane.application.live_ports import (
@@ -24,17 +25,19 @@ from control_plane.application.node_reports import NodeReports
 from control_plane.application.outbox_relay import OutboxRelay
 from control_plane.application.ports import OutboxReader
 from control_plane.application.presence import PresenceSweeper
+from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.application.rooms import Rooms
 from control_plane.application.sessions import SessionOpener
 from control_plane.application.signaling import Signaling
+from control_plane.application.tasks import Tasks
 from control_plane.application.watching import SessionWatcher
 from control_plane.domain.clock import Clock
-from control_plane.domain.errors import DomainError
 from control_plane.domain.ids import IdFactory
 from control_plane.events.broker import BLOCK_MS, RedisEventLog
 from control_plane.events.commands import Committer
 from control_plane.events.consumers import RedisConsumerLeases
 from control_plane.events.live_meetings import RedisLiveMeetings
+from control_plane.events.quarantine import RedisQuarantine
 from control_plane.events.stays import RedisStayOutbox
 from control_plane.placement.detector import FailureDetector, Horizon
 from control_plane.placement.leases import RoomLeases
@@ -42,7 +45,7 @@ from control_plane.placement.model import Timing
 from control_plane.placement.registry import NodeRegistry
 from control_plane.placement.selectors import Selector, WeightedSelector
 from control_plane.redis_store import RedisClient, connect
-from control_plane.telemetry.live import show_census
+from control_plane.telemetry.live import show_census, show_quarantine
 from control_plane.turn import TurnServers
 
 _ROOM_TICK: Final = 0.25
@@ -52,6 +55,9 @@ _CENSUS_TICK: Final = 5.0
 _OUTBOX_WAIT: Final = 0.5
 _OUTBOX_TICK: Final = 0.02
 _FINISH_SECONDS: Final = 5.0
+_QUARANTINE_TICK: Final = 1.0
+WATCHING_TASK: Final = "event log"
+"""Without this task the watchers of this process hear nothing: others must not be sent to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +91,17 @@ class Surroundings:
 class LiveStores:
     """What of running meetings is in Redis; other parts of the process need it before the rest can be wired."""
 
-    def __init__(self, options: LiveOptions, clock: Clock, current_trace: Callable[[], str]) -> None:
+    def __init__(
+        self, options: LiveOptions, clock: Clock, current_trace: Callable[[], str], observer: Observer
+    ) -> None:
         self.options = options
         self.client: RedisClient = connect(options.redis_url)
         self.blocking: RedisClient = connect(options.redis_url, command_timeout=BLOCK_MS / 1000 + 2, retries=0)
+        self.quarantine = Quarantine(RedisQuarantine(self.client, clock), clock, observer)
         committer = Committer(self.client, clock, current_trace, max_log=options.max_log)
-        self.live = RedisLiveMeetings(self.client, clock, committer, timedelta(seconds=options.times.presence))
-        self.log = RedisEventLog(self.client, self.blocking, queue=options.watcher_queue)
+        presence = timedelta(seconds=options.times.presence)
+        self.live = RedisLiveMeetings(self.client, clock, committer, presence, self.quarantine)
+        self.log = RedisEventLog(self.client, self.blocking, self.quarantine, queue=options.watcher_queue)
         self.relay_awake = asyncio.Event()
 
     def wake_relay(self) -> None:
@@ -113,15 +123,19 @@ class LivePart:
         self._stores = stores
         self._client = stores.client
         self._tasks: list[asyncio.Task[None]] = []
+        self.tasks = Tasks(observer)
         self.background = Background()
+        self.quarantine = stores.quarantine
         self.horizon = Horizon(clock, timing.grace)
         self.live = stores.live
         self.log = stores.log
         self.registry = NodeRegistry(self._client, clock, timing)
         self.detector = FailureDetector(self.registry, clock, timing, self.horizon)
         self.leases = RoomLeases(self._client, clock, timing, self.registry, options.selector, self.horizon)
-        self.rooms = Rooms(self.leases, self.registry, around.nodes, self.live, clock, observer, self.background)
-        self.stays = StayKeeper(RedisStayOutbox(self._client), around.stays)
+        self.rooms = Rooms(
+            self.leases, self.registry, around.nodes, self.live, clock, observer, self.background, self.quarantine
+        )
+        self.stays = StayKeeper(RedisStayOutbox(self._client, self.quarantine), around.stays, self.quarantine)
         self.relay = OutboxRelay(around.outbox, around.directory, self.live, self.rooms, stores.relay_awake)
         sessions = SessionOpener(self.rooms, around.nodes, observer)
         ice_servers = TurnServers(clock, options.turn_uris, options.turn_secret)
@@ -162,36 +176,38 @@ class LivePart:
             observer=observer,
             background=self.background,
             horizon=Horizon(clock, times.heartbeat * 2, stall=5.0),
+            quarantine=self.quarantine,
         )
         applier = NodeEventApplier(self.live, around.nodes, self.rooms, observer, self.background)
         leases = RedisConsumerLeases(self._client)
-        self.consumers = NodeEventConsumers(self.registry, leases, around.nodes, self.rooms, applier)
+        self.consumers = NodeEventConsumers(self.registry, leases, around.nodes, self.rooms, applier, self.quarantine)
+        self._add_tasks()
 
     def start(self) -> None:
-        """Starts the loops."""
-        loops = {
-            "event log": self.log.run(),
-            "rooms": repeat("rooms", self.keep_rooms, 0.0),
-            "node events": repeat("node events", self.consumers.tend, _CONSUMER_TICK),
-            "presence": repeat("presence", self.sweeper.sweep, _SWEEP_TICK),
-            "census": repeat("census", self.count, _CENSUS_TICK),
-            "outbox": repeat("outbox", lambda: self.relay.run(_OUTBOX_WAIT), _OUTBOX_TICK),
-        }
-        self._tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
+        """Starts the tasks."""
+        self._tasks = self.tasks.start()
+
+    def _add_tasks(self) -> None:
+        tasks = self.tasks
+        tasks.add(WATCHING_TASK, self.log.read, pause=0.0)
+        tasks.add("rooms", self.keep_rooms, pause=0.0)
+        tasks.add("node events", self.consumers.tend, pause=_CONSUMER_TICK)
+        tasks.add("presence", self.sweeper.sweep, pause=_SWEEP_TICK)
+        tasks.add("census", self.count, pause=_CENSUS_TICK)
+        tasks.add("outbox", lambda: self.relay.run(_OUTBOX_WAIT), pause=_OUTBOX_TICK)
+        tasks.add("quarantine", self.quarantine.flush, pause=_QUARANTINE_TICK)
 
     async def keep_rooms(self) -> None:
         """Notices lost nodes and moves their rooms; returns when there is something to move, or after a tick."""
-        try:
-            await self.detector.look()
-            await self.rooms.move_void()
-        except DomainError:
-            await asyncio.sleep(_ROOM_TICK)
-            raise
+        await self.detector.look()
+        await self.rooms.move_void()
         await self.rooms.wait_for_move(_ROOM_TICK)
 
     async def count(self) -> None:
         """Brings the gauges up to date."""
         counts = await self.live.counts(await self.live.known())
+        kinds = Counter(record.kind for record in await self.quarantine.records())
+        show_quarantine({kind.value: kinds[kind] for kind in RecordKind if kind is not RecordKind.OUTBOX})
         show_census(list(counts.values()), self.log.watchers, await self.registry.nodes())
 
     async def drain(self) -> None:
@@ -201,9 +217,7 @@ class LivePart:
 
     async def stop(self) -> None:
         """Ends the loops when no call is under way any more, and closes what was opened."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.tasks.stop()
         await self.consumers.stop()
         await self.background.finish(_FINISH_SECONDS)
         await self._stores.close()

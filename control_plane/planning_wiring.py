@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from redis.asyncio import Redis
@@ -13,6 +14,7 @@ from control_plane.application.directory import Directory
 from control_plane.application.identity import Identity
 from control_plane.application.meetings import MeetingPlanning
 from control_plane.application.ports import Presence, Rules
+from control_plane.application.tasks import TaskObserver, Tasks
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError
 from control_plane.domain.ids import IdFactory
@@ -22,6 +24,7 @@ from control_plane.rpc.page_tokens import PageTokens
 from control_plane.rpc.tokens import JwtTokens, derive_key, load_signing_key
 from control_plane.settings import ControlPlaneSettings
 from control_plane.storage.attempts import RedisAttempts
+from control_plane.storage.cleaning import PostgresCleaner
 from control_plane.storage.database import Database
 from control_plane.storage.migrate import migrate
 from control_plane.storage.requests import PostgresOutboxReader
@@ -30,7 +33,8 @@ from control_plane.storage.store import PostgresStore
 
 _FIRST_TRY_SECONDS = 10.0
 _TRY_AGAIN_SECONDS = 1.0
-_HOUSEKEEPING_SECONDS = 3600.0
+_SCHEMA_SECONDS = 60.0
+_CLEANING_SECONDS = 3600.0
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +51,7 @@ class PlanningPart:
         redis: Redis,
         presence: Presence,
         wake_relay: Callable[[], None],
+        observer: TaskObserver,
     ) -> None:
         """Wire it; nothing is connected yet.
 
@@ -57,6 +62,7 @@ class PlanningPart:
             redis: Where attempts are counted.
             presence: Who is in meetings.
             wake_relay: Says that there is something in the outbox.
+            observer: Measures tasks.
 
         Raises:
             SigningKeyError: The signing key can't be used.
@@ -65,7 +71,10 @@ class PlanningPart:
         self._clock = clock
         self._database = Database(self._url)
         self._passwords = Argon2Passwords()
-        self._housekeeping: asyncio.Task[None] | None = None
+        self.tasks = Tasks(observer)
+        self.tasks.add("schema", self._open, pause=_SCHEMA_SECONDS)
+        self.tasks.add("cleaning", self._clean, pause=_CLEANING_SECONDS)
+        self._cleaner = PostgresCleaner(self._database)
         key = load_signing_key(settings.signing_key_file)
         rules = Rules(sign_up=settings.sign_up, guest_hosts=settings.guest_hosts, public_url=settings.public_url)
         attempts = RedisAttempts(redis)
@@ -110,34 +119,31 @@ class PlanningPart:
         A database that can't be reached does not keep the process from serving: meetings go on without it. The schema
         is looked after as soon as the database is back, and until then it counts as unreachable.
         """
-        task = asyncio.create_task(self._keep_house(), name="housekeeping")
-        self._housekeeping = task
-        waiting = asyncio.create_task(self._database.opened.wait())
-        await asyncio.wait({task, waiting}, timeout=_FIRST_TRY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if task.done():
-            task.result()  # a migration that fails, fails the start
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_TRY_SECONDS):
+                await self._open_when_reachable()
+        self.tasks.start()
 
     async def stop(self) -> None:
         """Closes connections and threads."""
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
-            await asyncio.gather(self._housekeeping, return_exceptions=True)
+        await self.tasks.stop()
         self._passwords.close()
         await self._database.close()
 
-    async def _keep_house(self) -> None:
+    async def _open_when_reachable(self) -> None:
         while True:
             try:
-                await migrate(self._url)
-                break
+                return await self._open()
             except DomainError:
                 log.warning("database.unreachable", try_again_seconds=_TRY_AGAIN_SECONDS)
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
-        self._database.opened.set()
-        while True:
-            try:
-                await self.store.forget_expired(self._clock.now())
-            except DomainError:
-                log.warning("database.unreachable", doing="housekeeping")
-            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+
+    async def _open(self) -> None:
+        if not self._database.opened.is_set():
+            await migrate(self._url)
+            self._database.opened.set()
+
+    async def _clean(self) -> None:
+        forgotten = {name: count for name, count in (await self._cleaner.clean(self._clock.now())).items() if count}
+        if forgotten:
+            log.info("database.cleaned", **{name.replace(" ", "_"): count for name, count in forgotten.items()})

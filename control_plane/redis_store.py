@@ -8,8 +8,7 @@ written carries an operation id or says the same twice.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -151,8 +150,3 @@ def from_milliseconds(value: str | float) -> datetime:
 def pairs(flat: Sequence[str]) -> dict[str, str]:
     """Returns the fields of a hash that Lua returned as a flat list."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def compact_json(value: Mapping[str, Any] | Sequence[Any]) -> str:
-    """Returns JSON without spaces, keys sorted: equal values give equal text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

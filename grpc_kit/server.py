@@ -84,6 +84,14 @@ class GrpcServer:
         """Run `hook` at a drain, before streams are cut: it tells long-lived streams to go away."""
         self._hooks.append(hook)
 
+    async def set_health(self, name: str, *, healthy: bool) -> None:
+        """Say by `grpc.health.v1` how something is that this process does; the empty name is the whole server.
+
+        Once a drain has begun, everything stays NOT_SERVING.
+        """
+        status = health_pb2.HealthCheckResponse.SERVING if healthy else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self._health.set(name, status)
+
     async def start(self, address: str) -> int:
         """Listen and serve.
 

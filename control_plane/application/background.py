@@ -1,9 +1,9 @@
-"""Work that nobody waits for: kept alive, logged when it fails, finished before the process ends; and endless loops."""
+"""Work that nobody waits for: kept alive, logged when it fails, finished before the process ends."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -53,22 +53,3 @@ async def _logged(what: str, work: Coroutine[Any, Any, object]) -> None:
         _log.warning("background work failed", work=what, reason=error.reason)
     except Exception:  # noqa: BLE001 -- nobody else would hear of it
         _log.exception("background work failed", work=what)
-
-
-async def repeat(what: str, work: Callable[[], Awaitable[object]], seconds: float) -> None:
-    """Does work again and again with a pause, whatever becomes of it, until it is cancelled."""
-    failing = False
-    while True:
-        stay_alive()
-        try:
-            await work()
-            failing = False
-        except DomainError as error:
-            # A store that is away says so once, not once a tick.
-            if not failing:
-                _log.warning("periodic work failed", work=what, reason=error.reason)
-            failing = True
-        except Exception:  # noqa: BLE001 -- a loop outlives its faults
-            _log.exception("periodic work failed", work=what)
-            failing = True
-        await asyncio.sleep(seconds)

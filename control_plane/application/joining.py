@@ -182,6 +182,7 @@ class MeetingJoiner:
                     tracks=offer.tracks,
                     session_id=key.session_id,
                     subject=attempt.caller.subject,
+                    epoch=placement.epoch,
                 )
                 await self._live.join(
                     Joining(

@@ -14,7 +14,7 @@ from control_plane.application.ports import SignedToken
 from control_plane.domain.event import Event, LeaveReason, SlotAssignment, TrackEncodings
 from control_plane.domain.media import IceServer
 from control_plane.domain.meeting import Meeting
-from control_plane.domain.participant import Participant, ParticipantRole
+from control_plane.domain.participant import Participant, ParticipantRole, Track
 
 # ---------------------------------------------------------------- live state
 
@@ -35,6 +35,7 @@ class LiveView:
         empty_since: Since when nobody is in it; None when somebody is, or nobody ever was.
         cursor: Where the log goes on after this moment.
         operation: Result of the operation that was asked about; None: it was not done.
+        unreadable: How many are in it whom this version can't read; they are not among the participants.
     """
 
     meeting_id: str
@@ -48,6 +49,12 @@ class LiveView:
     empty_since: datetime | None
     cursor: str
     operation: str | None = None
+    unreadable: int = 0
+
+    @property
+    def occupied(self) -> bool:
+        """Whether anybody is in it."""
+        return bool(self.participants) or self.unreadable > 0
 
     def participant(self, participant_id: str) -> Participant | None:
         """Returns somebody who is in the meeting."""
@@ -60,7 +67,7 @@ class Entry:
 
     Attributes:
         position: Its stream id.
-        event: What happened; None for a kind that this version does not know.
+        event: What happened; None for what this version does not know or can't read.
         recipient: Whom it is for; empty: everyone.
         time: When it happened.
         traceparent: What caused it.
@@ -144,15 +151,18 @@ class LiveMeetings(Protocol):
         """
         ...
 
-    async def replace_session(
-        self, meeting_id: str, participant: Participant, slots: Sequence[SlotAssignment], epoch: int
-    ) -> None:
+    async def replace_session(self, meeting_id: str, renewal: Renewal) -> Participant:
         """A participant's new session is open: it is their only one now.
 
-        They are told what its slots carry and which of its encodings are needed.
+        They are told what its slots carry and which of its encodings are needed. Tracks of which something else was
+        said while it was being opened are as was said.
+
+        Returns:
+            The participant as they are now.
 
         Raises:
-            DomainError: PARTICIPANT_NOT_FOUND.
+            DomainError: PARTICIPANT_NOT_FOUND; REQUEST_ID_REUSED when a later session has replaced this one already.
+            StaleJoinError: The room has moved meanwhile.
         """
         ...
 
@@ -240,6 +250,26 @@ class LiveMeetings(Protocol):
         """The meeting is over: everyone is told, once, and is out."""
         ...
 
+    async def begin_end(self, meeting_id: str) -> bool:
+        """Lets nobody into an empty meeting for a short time, in which it is to be ended.
+
+        Returns:
+            False: somebody is in it, or about to come in.
+        """
+        ...
+
+    async def vacate(self, meeting_id: str, epoch: int) -> bool:
+        """Refuses joins to the placement of an empty meeting's room, which is to be released.
+
+        Returns:
+            False: somebody is in it, or about to come in.
+        """
+        ...
+
+    async def tidy(self, meeting_id: str) -> None:
+        """Forgets sessions that were begun for somebody who never came in."""
+        ...
+
     async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:
         """A participant watches by this stream alone from now on; returns the position of the entry that says so.
 
@@ -278,6 +308,29 @@ class Joining:
     expire_time: datetime
     operation: str
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A participant's new session that is open.
+
+    Attributes:
+        read: The participant as they were when it was asked for.
+        begun_id: The session that was begun.
+        session_id: The session it became: the same, or their present one where the offer only restarted its ICE.
+        tracks: What the offer sends.
+        slots: What its slots carried when it was opened.
+        epoch: Fencing epoch under which it was opened.
+        operation: Id of the operation; a retry has the same. Empty: it was carried out before.
+    """
+
+    read: Participant
+    begun_id: str
+    session_id: str
+    tracks: tuple[Track, ...]
+    slots: tuple[SlotAssignment, ...]
+    epoch: int
+    operation: str = ""
 
 
 class Subscription(Protocol):
@@ -402,8 +455,8 @@ class StayRepository(Protocol):
 class StayOutbox(Protocol):
     """Stays that have happened and are not in the database yet."""
 
-    async def read(self, meeting_id: str, limit: int) -> Sequence[tuple[str, Stay]]:
-        """Returns the oldest, with their positions."""
+    async def read(self, meeting_id: str, after: str, limit: int) -> Sequence[tuple[str, Stay | None]]:
+        """Returns the oldest after a position, with their positions; None: it can't be read, and was set aside."""
         ...
 
     async def remove(self, meeting_id: str, positions: Sequence[str]) -> None:
@@ -424,6 +477,18 @@ class Observer(Protocol):
 
     def counted(self, name: str, amount: float = 1) -> None:
         """Something happened: `participants_left_expired`, `media_moved`, ..."""
+        ...
+
+    def task_healthy(self, name: str, *, healthy: bool) -> None:
+        """Whether a supervised task's last turn ended without a fault."""
+        ...
+
+    def task_failed(self, name: str, fault: str) -> None:
+        """A turn of a supervised task failed by a fault, named by its type."""
+        ...
+
+    def set_aside(self, kind: str) -> None:
+        """A record was met that can't be read or applied."""
         ...
 
 

@@ -28,6 +28,11 @@ class NodePosition:
     sequence: int
 
 
+@dataclass(frozen=True, slots=True)
+class StatePosition(NodePosition):
+    """The place of a node's whole state in that sequence: it holds what all events up to there have done."""
+
+
 class NodeUnreachableError(Exception):
     """The node does not answer at its control address."""
 

@@ -16,6 +16,7 @@ from control_plane.application.media_ports import (
     MediaNodes,
     MediaStateEvent,
     NodeHappening,
+    NodeMessage,
     NodePosition,
     NodeRoom,
     NodeSession,
@@ -25,8 +26,10 @@ from control_plane.application.media_ports import (
     SessionKey,
     SlotStatesEvent,
     SpeakerEvent,
+    StatePosition,
     WatchStarted,
 )
+from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.application.rooms import Rooms
 from control_plane.domain.errors import DomainError
 from control_plane.domain.participant import Participant, ParticipantEvent, ParticipantState, advance
@@ -63,13 +66,20 @@ class NodeEventConsumers:
     """Listens to every node whose lease this replica can get."""
 
     def __init__(
-        self, registry: NodeRegistry, leases: ConsumerLeases, nodes: MediaNodes, rooms: Rooms, applier: NodeEventApplier
+        self,
+        registry: NodeRegistry,
+        leases: ConsumerLeases,
+        nodes: MediaNodes,
+        rooms: Rooms,
+        applier: NodeEventApplier,
+        quarantine: Quarantine,
     ) -> None:
         self._registry = registry
         self._leases = leases
         self._nodes = nodes
         self._rooms = rooms
         self._applier = applier
+        self._quarantine = quarantine
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def tend(self) -> None:
@@ -132,7 +142,7 @@ class NodeEventConsumers:
         latest = position
         try:
             async for message in self._nodes.watch(address, position):
-                latest = await self._applier.apply(node_id, address, message, latest)
+                latest = await self._apply(node_id, address, message, latest)
                 now = asyncio.get_running_loop().time()
                 if latest is not None and now - saved > _SAVE_EVERY:
                     await self._leases.save(node_id, latest)
@@ -141,6 +151,18 @@ class NodeEventConsumers:
             if latest is not None and latest != position:
                 await self._leases.save(node_id, latest)
         return _RETRY_FIRST
+
+    async def _apply(
+        self, node_id: str, address: str, message: NodeMessage, latest: NodePosition | None
+    ) -> NodePosition | None:
+        """Applies a message; one that can't be applied is passed over, since it would come again for ever."""
+        try:
+            return await self._applier.apply(node_id, address, message, latest)
+        except (DomainError, NodeUnreachableError, RoomNotServedError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with this one, the others follow
+            self._quarantine.note(RecordKind.NODE_EVENT, node_id, error)
+            return message.position if isinstance(message, NodeHappening) else latest
 
 
 class NodeEventApplier:
@@ -159,7 +181,7 @@ class NodeEventApplier:
         self,
         node_id: str,
         address: str,
-        message: WatchStarted | NodeRoom | NodeHappening,
+        message: NodeMessage,
         latest: NodePosition | None,
     ) -> NodePosition | None:
         """Applies a message; returns up to where the node's events are applied then."""
@@ -168,7 +190,7 @@ class NodeEventApplier:
                 _log.info("reading a node's state anew", node=node_id, instance=message.position.instance_id)
             return message.position
         if isinstance(message, NodeRoom):
-            await self._reconcile(address, message)
+            await self._reconcile(address, message, latest)
             return latest
         if message.what is not None:
             self._observer.counted("node_events_applied")
@@ -178,7 +200,9 @@ class NodeEventApplier:
     async def _happened(self, event: NodeHappening) -> None:
         what, room = event.what, event.room_id
         if isinstance(what, MediaStateEvent):
-            await self._media_state(room, what.session, connected=what.connected, event=event)
+            await self._media_state(
+                room, what.session, connected=what.connected, source=event.position, traceparent=event.traceparent
+            )
         elif isinstance(what, SlotStatesEvent):
             await self._live.slots_changed(
                 room, what.session, what.slots, source=event.position, traceparent=event.traceparent
@@ -193,15 +217,21 @@ class NodeEventApplier:
             await self._rooms.closed_by_node(room, event.epoch)
 
     async def _media_state(
-        self, room: str, session: SessionKey, *, connected: bool, event: NodeHappening | None
+        self,
+        room: str,
+        session: SessionKey,
+        *,
+        connected: bool,
+        source: NodePosition | None,
+        traceparent: str | None = None,
     ) -> None:
         try:
             await self._live.change(
                 room,
                 session.participant_id,
                 _media_changed(session, connected=connected),
-                source=event.position if event else None,
-                traceparent=event.traceparent if event else None,
+                source=source,
+                traceparent=traceparent,
             )
         except DomainError as error:
             if error.reason != "PARTICIPANT_NOT_FOUND":
@@ -209,8 +239,12 @@ class NodeEventApplier:
 
     # ------------------------------------------------------------ state instead of events
 
-    async def _reconcile(self, address: str, room: NodeRoom) -> None:
-        """Makes live state what a node says that it is; what only the control plane decides is told to the node."""
+    async def _reconcile(self, address: str, room: NodeRoom, began: NodePosition | None) -> None:
+        """Makes live state what a node says that it is; what only the control plane decides is told to the node.
+
+        Another replica that has taken over meanwhile may have applied later events: what they changed stays.
+        """
+        at = StatePosition(began.instance_id, began.sequence) if began is not None else None
         view = await self._live.view(room.room_id)
         if room.epoch < view.epoch:
             return  # the room is elsewhere by now; the node's next report fences it
@@ -218,26 +252,28 @@ class NodeEventApplier:
         if placement is None or placement.control_address != address:
             return
         for session in room.sessions:
-            await self._reconcile_session(view, placement, session)
+            await self._reconcile_session(view, placement, session, at)
         here = {session.key.session_id for session in room.sessions if not session.closed}
         for participant in view.participants:
             if participant.session_id not in here and participant.state is ParticipantState.CONNECTED:
                 key = SessionKey(participant.session_id, participant.id)
-                await self._media_state(room.room_id, key, connected=False, event=None)
+                await self._media_state(room.room_id, key, connected=False, source=at)
         if room.dominant_speaker != view.dominant_speaker:
-            await self._live.dominant_speaker(room.room_id, room.dominant_speaker)
+            await self._live.dominant_speaker(room.room_id, room.dominant_speaker, source=at)
 
-    async def _reconcile_session(self, view: LiveView, placement: Placement, session: NodeSession) -> None:
+    async def _reconcile_session(
+        self, view: LiveView, placement: Placement, session: NodeSession, at: NodePosition | None
+    ) -> None:
         participant = view.participant(session.key.participant_id)
         if participant is None or participant.session_id != session.key.session_id:
             if not await self._live.owns(view.meeting_id, session.key):
                 self._background.run("close orphan", self._rooms.close_session(placement, session.key))
             return
         if session.connected or session.closed:
-            await self._media_state(view.meeting_id, session.key, connected=session.connected, event=None)
-        await self._live.slots_changed(view.meeting_id, session.key, session.slots)
+            await self._media_state(view.meeting_id, session.key, connected=session.connected, source=at)
+        await self._live.slots_changed(view.meeting_id, session.key, session.slots, source=at)
         if session.encodings:
-            await self._live.encodings_changed(view.meeting_id, session.key, session.encodings)
+            await self._live.encodings_changed(view.meeting_id, session.key, session.encodings, source=at)
         await self._restore_tracks(placement, participant, session)
 
     async def _restore_tracks(self, placement: Placement, participant: Participant, session: NodeSession) -> None:

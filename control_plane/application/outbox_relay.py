@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from control_plane.application import ports
 from control_plane.application.live_ports import LiveMeetings, MeetingDirectory
-from control_plane.application.ports import MEETING_ENDED, OutboxEntry, OutboxReader
+from control_plane.application.ports import OutboxEntry, OutboxReader
 from control_plane.application.rooms import Rooms
+from control_plane.domain.records import UnreadableRecordError
+
+_UNKNOWN_KIND = "a kind that this version does not know"
 
 
 class OutboxRelay:
@@ -45,10 +49,13 @@ class OutboxRelay:
 
     async def _relay(self, entry: OutboxEntry) -> None:
         operation, trace = f"outbox:{entry.id}", entry.traceparent
-        if entry.kind == MEETING_ENDED:
-            await self._live.end(entry.meeting_id, entry.participant_id, operation=operation, traceparent=trace)
-            await self._rooms.release(entry.meeting_id)
-            return
-        meeting = await self._directory.find(entry.meeting_id)
-        if meeting is not None:
-            await self._live.set_meeting(meeting, operation=operation, traceparent=trace)
+        match entry.kind:
+            case ports.MEETING_ENDED:
+                await self._live.end(entry.meeting_id, entry.participant_id, operation=operation, traceparent=trace)
+                await self._rooms.release(entry.meeting_id)
+            case ports.MEETING_UPDATED:
+                meeting = await self._directory.find(entry.meeting_id)
+                if meeting is not None:
+                    await self._live.set_meeting(meeting, operation=operation, traceparent=trace)
+            case _:
+                raise UnreadableRecordError(_UNKNOWN_KIND)

@@ -235,14 +235,15 @@ class OutboxReader(Protocol):
         """Hands over the oldest entries, and forgets each that was handled. Another process never has the same ones.
 
         Args:
-            handle: Takes an entry; when it raises, this and all later entries stay for another time.
+            handle: Takes an entry. When it raises a DomainError, this and all later entries stay for another time; when
+                it raises anything else, this one alone does, and is tried again ever later.
             limit: How many at most.
 
         Returns:
             How many were handled.
 
         Raises:
-            DomainError: STORE_UNAVAILABLE; or whatever `handle` raised.
+            DomainError: STORE_UNAVAILABLE; or the one that `handle` raised.
         """
         ...
 

@@ -10,6 +10,7 @@ from control_plane.application.background import Background
 from control_plane.application.history import StayKeeper
 from control_plane.application.live_ports import LiveMeetings, LiveView, MeetingDirectory, Observer, SignalingTimes
 from control_plane.application.media_ports import SessionKey
+from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.application.rooms import Rooms
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError
@@ -19,14 +20,17 @@ from control_plane.placement.detector import Horizon
 
 _log = structlog.get_logger(__name__)
 _BATCH = 100
+_FAILURES = 10_000
 _RETRY = timedelta(seconds=5)
+_LONGEST_RETRY = timedelta(minutes=1)
 
 
 class PresenceSweeper:
     """Looks at meetings when something in them may be over. Every replica does; each departure happens once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- wiring
         self,
+        *,
         live: LiveMeetings,
         rooms: Rooms,
         meetings: MeetingDirectory,
@@ -36,6 +40,7 @@ class PresenceSweeper:
         observer: Observer,
         background: Background,
         horizon: Horizon,
+        quarantine: Quarantine,
     ) -> None:
         self._live = live
         self._rooms = rooms
@@ -46,6 +51,8 @@ class PresenceSweeper:
         self._observer = observer
         self._background = background
         self._horizon = horizon
+        self._quarantine = quarantine
+        self._failures: dict[str, int] = {}
 
     async def sweep(self) -> None:
         """Looks once at all meetings that are due.
@@ -62,12 +69,28 @@ class PresenceSweeper:
         for meeting_id in due:
             try:
                 await self._look(meeting_id)
+                self._succeeded(meeting_id)
             except DomainError as error:
                 if error.metadata.get("store") == "live state":
                     raise
                 # The database is away: the meeting is looked at again, and the others now.
                 _log.warning("meeting not put away, trying again", meeting=meeting_id, reason=error.reason)
                 await self._live.look_again(meeting_id, self._clock.now() + _RETRY)
+            except Exception as error:  # noqa: BLE001 -- whatever is wrong with this one, the others come now
+                await self._set_aside(meeting_id, error)
+
+    async def _set_aside(self, meeting_id: str, error: Exception) -> None:
+        """A meeting that can't be looked at is looked at again, ever later."""
+        if len(self._failures) >= _FAILURES:
+            self._failures.clear()
+        failures = self._failures[meeting_id] = self._failures.get(meeting_id, 0) + 1
+        self._quarantine.note(RecordKind.MEETING, meeting_id, error)
+        pause = min(_LONGEST_RETRY, _RETRY * 2 ** min(failures - 1, 10))
+        await self._live.look_again(meeting_id, self._clock.now() + pause)
+
+    def _succeeded(self, meeting_id: str) -> None:
+        if self._failures.pop(meeting_id, 0):
+            self._quarantine.resolved(RecordKind.MEETING, meeting_id)
 
     async def _look(self, meeting_id: str) -> None:
         now = self._clock.now()
@@ -103,18 +126,21 @@ class PresenceSweeper:
         since = view.empty_since
         if since is None:
             # Nobody ever came in: a join that failed, or one that is under way.
-            await self._rooms.release(view.meeting_id)
-            return None
+            return None if await self._rooms.release_empty(view.meeting_id) else now + _RETRY
         release = since + timedelta(seconds=self._times.linger)
         if now < release:
             return release
-        await self._rooms.release(view.meeting_id)
-        if not _ends_when_empty(view):
-            return None
+        if not await self._rooms.release_empty(view.meeting_id):
+            return now + _RETRY  # somebody is about to come in
+        return await self._end(view.meeting_id, since, now) if _ends_when_empty(view) else None
+
+    async def _end(self, meeting_id: str, since: datetime, now: datetime) -> datetime | None:
         end = since + timedelta(seconds=self._times.end_empty)
         if now < end:
             return end
-        await self._meetings.end_empty(view.meeting_id)
+        if not await self._live.begin_end(meeting_id):
+            return now + _RETRY
+        await self._meetings.end_empty(meeting_id)
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -12,10 +13,11 @@ import structlog
 from control_plane.application.background import Background
 from control_plane.application.live_ports import LiveMeetings, Observer
 from control_plane.application.media_ports import MediaNodes, NodeUnreachableError, RoomNotServedError, SessionKey
+from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError
 from control_plane.domain.node import NodeEvent
-from control_plane.domain.participant import ParticipantEvent, advance
+from control_plane.domain.participant import Participant, ParticipantEvent, advance
 from control_plane.domain.signaling_errors import no_media_node
 from control_plane.domain.transition import ImpossibleTransitionError
 from control_plane.placement.leases import Released, RoomLeases
@@ -38,6 +40,7 @@ class Rooms:
         clock: Clock,
         observer: Observer,
         background: Background,
+        quarantine: Quarantine,
     ) -> None:
         self._leases = leases
         self._registry = registry
@@ -46,6 +49,7 @@ class Rooms:
         self._clock = clock
         self._observer = observer
         self._background = background
+        self._quarantine = quarantine
         self._move_now = asyncio.Event()
 
     async def place(self, meeting_id: str, region: str, session_id: str = "") -> Placement:
@@ -136,6 +140,26 @@ class Rooms:
         if released is not None:
             self._background.run("close room", self.close(released))
 
+    async def release_empty(self, meeting_id: str) -> bool:
+        """Gives back the node of a meeting that nobody is in; False: somebody is, or is about to come in.
+
+        A join that has found the room before finds when it commits that the room is gone, and places it anew.
+        """
+        epoch = await self._leases.epoch(meeting_id)
+        if not await self._live.vacate(meeting_id, epoch):
+            return False
+        if not epoch:
+            return True
+        try:
+            released = await self._leases.release(meeting_id, epoch=epoch)
+        except DomainError as error:
+            if error.reason != "EPOCH_MISMATCH":
+                raise
+            return False
+        if released is not None:
+            self._background.run("close room", self.close(released))
+        return True
+
     async def close(self, released: Released) -> None:
         """Closes a room whose placement has ended; its node's next report would fence it anyway."""
         try:
@@ -164,20 +188,24 @@ class Rooms:
         """
         moved = 0
         for room_id in await self._leases.void_rooms():
-            view = await self._live.view(room_id)
-            if not view.participants:
-                await self._leases.release(room_id)
-                continue
-            region = view.meeting.settings.preferred_region if view.meeting else ""
             try:
-                placement = await self.place(room_id, region)
+                moved += await self._move(room_id)
             except DomainError as error:
                 if error.reason != "NO_MEDIA_NODE":
                     raise
                 break  # nor is there one for the others; they are looked at again in a moment
-            moved += 1
-            await self._announce(placement)
+            except Exception as error:  # noqa: BLE001 -- whatever is wrong with this one, the others are moved
+                self._quarantine.note(RecordKind.MEETING, room_id, error)
         return moved
+
+    async def _move(self, room_id: str) -> bool:
+        view = await self._live.view(room_id)
+        if not view.occupied:
+            await self.release_empty(room_id)
+            return False
+        region = view.meeting.settings.preferred_region if view.meeting else ""
+        await self._announce(await self.place(room_id, region))
+        return True
 
     async def _announce(self, placement: Placement) -> None:
         self._observer.counted("media_moved")
@@ -187,7 +215,7 @@ class Rooms:
         self._background.run("open moved room", self._open(placement))
         view = await self._live.view(placement.room_id)
         for participant in view.participants:
-            self._background.run("mark reconnecting", self._reconnecting(placement.room_id, participant.id))
+            self._background.run("mark reconnecting", self._reconnecting(placement, participant.id))
 
     async def _open(self, placement: Placement) -> None:
         try:
@@ -198,11 +226,20 @@ class Rooms:
         except RoomNotServedError as error:
             _log.warning("moved room not opened", node=placement.node_id, reason=error.reason)
 
-    async def _reconnecting(self, meeting_id: str, participant_id: str) -> None:
+    async def _reconnecting(self, placement: Placement, participant_id: str) -> None:
         try:
-            await self._live.change(
-                meeting_id, participant_id, lambda one: advance(one, ParticipantEvent.MEDIA_LOST)[0]
-            )
+            await self._live.change(placement.room_id, participant_id, _left_behind_by(placement))
         except DomainError as error:
             if error.reason != "PARTICIPANT_NOT_FOUND":
                 raise
+
+
+def _left_behind_by(placement: Placement) -> Callable[[Participant], Participant]:
+    """The media of those are lost whose session is older than the room's new place, however late that is announced."""
+
+    def change(participant: Participant) -> Participant:
+        if participant.epoch >= placement.epoch:
+            return participant
+        return advance(participant, ParticipantEvent.MEDIA_LOST)[0]
+
+    return change

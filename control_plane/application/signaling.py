@@ -5,31 +5,41 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from control_plane.application.admission import check_offer, check_slots, check_tracks
 from control_plane.application.background import Background
 from control_plane.application.history import StayKeeper
 from control_plane.application.joining import session_id_of
-from control_plane.application.live_ports import IceServers, LiveMeetings, Observer, ParticipantTokens, SignalingTimes
+from control_plane.application.live_ports import (
+    IceServers,
+    LiveMeetings,
+    Observer,
+    ParticipantTokens,
+    Renewal,
+    SignalingTimes,
+)
 from control_plane.application.media_ports import (
     MediaNodes,
     NodeUnreachableError,
     RoomNotServedError,
     SerializedExplanation,
     SessionKey,
+    StaleJoinError,
 )
 from control_plane.application.ports import SignedToken
 from control_plane.application.rooms import Rooms
 from control_plane.application.sessions import SessionOpener
 from control_plane.domain.clock import Clock
+from control_plane.domain.errors import DomainError, request_id_reused
 from control_plane.domain.event import LeaveReason
 from control_plane.domain.media import MediaAnswer, MediaOffer, OpenedSession, SlotSelection
-from control_plane.domain.participant import Participant, ParticipantEvent, Track, advance
-from control_plane.domain.signaling_errors import media_node_unavailable, mid_unknown
+from control_plane.domain.participant import Participant, Track
+from control_plane.domain.signaling_errors import media_node_unavailable, mid_unknown, participant_not_found
 from control_plane.placement.model import Placement
 
 T = TypeVar("T")
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +93,51 @@ class Signaling:
         Raises:
             DomainError: PARTICIPANT_NOT_FOUND, and what opening a session can fail with.
         """
-        participant = await self._live.participant(who.meeting_id, who.participant_id)
+        key = SessionKey(session_id_of(who.participant_id, request_id), who.participant_id)
+        operation = f"renegotiate:{key.session_id}"
+        view = await self._live.view(who.meeting_id, who.participant_id, operation=operation, brief=True)
+        participant = view.participant(who.participant_id)
+        if participant is None:
+            raise participant_not_found()
         check_offer(offer, participant.role)
-        key = SessionKey(session_id_of(participant.id, request_id), participant.id)
-        await self._live.begin_session(who.meeting_id, participant.id, key.session_id)
-        placement, opened = await self._open(who.meeting_id, participant, key, offer)
-        state, session_id = participant.state, opened.session_id or key.session_id
-        if session_id != participant.session_id:
-            state = advance(participant, ParticipantEvent.MEDIA_RENEGOTIATED)[0].state
-        renewed = replace(participant, session_id=session_id, tracks=offer.tracks, state=state)
-        await self._live.replace_session(who.meeting_id, renewed, opened.slots, placement.epoch)
+        if view.operation is not None:
+            # A retry. What was said of the tracks since counts; and a session that has followed is not to be ended.
+            if participant.session_id != view.operation:
+                raise request_id_reused()
+            offer, operation = replace(offer, tracks=participant.tracks), ""
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._renew(who.meeting_id, participant, key, offer, operation)
+            except StaleJoinError:
+                continue
+        raise media_node_unavailable()
+
+    async def _renew(
+        self, meeting_id: str, participant: Participant, key: SessionKey, offer: MediaOffer, operation: str
+    ) -> MediaAnswer:
+        await self._live.begin_session(meeting_id, participant.id, key.session_id)
+        placement, opened = await self._open(meeting_id, participant, key, offer)
+        renewal = Renewal(
+            read=participant,
+            begun_id=key.session_id,
+            session_id=opened.session_id or key.session_id,
+            tracks=offer.tracks,
+            slots=opened.slots,
+            epoch=placement.epoch,
+            operation=operation,
+        )
+        try:
+            renewed = await self._live.replace_session(meeting_id, renewal)
+        except StaleJoinError:
+            await self._undo(meeting_id, key, [placement])
+            raise
+        except DomainError as error:
+            if error.reason in {"PARTICIPANT_NOT_FOUND", "REQUEST_ID_REUSED"}:
+                self._background.run("undo session", self._undo(meeting_id, key, [placement]))
+            raise
         self._observer.counted("sessions_renegotiated")
+        if renewed.tracks != offer.tracks:
+            await self._bring_to_node(meeting_id, renewed, renewed.tracks)
         ice_servers = self._ice_servers.servers(participant.id)
         return MediaAnswer(opened.sdp, opened.slots, placement.epoch, ice_servers)
 
@@ -157,10 +201,33 @@ class Signaling:
         check_tracks(tuple(tracks), "tracks")
         participant = await self._live.participant(who.meeting_id, who.participant_id)
         _check_mids(participant, tracks)
-        placement = await self._rooms.find(who.meeting_id)
-        if placement is not None:
-            await self._tell_node(placement, who.participant_id, tracks)
-        return await self._live.change(who.meeting_id, who.participant_id, lambda one: _with_tracks(one, tracks))
+        # The state comes first: it is what the node is brought to, whoever else says something of the same tracks.
+        after = await self._live.change(who.meeting_id, who.participant_id, lambda one: _with_tracks(one, tracks))
+        mids = {track.mid for track in tracks}
+        await self._bring_to_node(who.meeting_id, after, [track for track in after.tracks if track.mid in mids])
+        return after
+
+    async def _bring_to_node(self, meeting_id: str, participant: Participant, tracks: Sequence[Track]) -> None:
+        """Tells the node of tracks until what it was told is what the state says.
+
+        Two replicas may tell it at once, in either order: the one that told it something old finds that out here.
+        """
+        for _ in range(_ATTEMPTS):
+            placement = await self._rooms.find(meeting_id)
+            if placement is None:
+                return
+            await self._tell_node(placement, participant.id, tracks)
+            try:
+                now = await self._live.participant(meeting_id, participant.id)
+            except DomainError as error:
+                if error.reason == "PARTICIPANT_NOT_FOUND":
+                    return
+                raise
+            known = {track.mid: track for track in now.tracks}
+            current = [known[track.mid] for track in tracks if track.mid in known]
+            if current == list(tracks) and now.session_id == participant.session_id:
+                return
+            participant, tracks = now, current
 
     async def _tell_node(self, placement: Placement, participant_id: str, tracks: Sequence[Track]) -> None:
         # A node that is away is told when it is back: by the next offer, or when its state is compared with ours.
@@ -169,6 +236,11 @@ class Signaling:
         except NodeUnreachableError:
             await self._rooms.unreachable(placement)
         except RoomNotServedError:
+            self._observer.counted("track_updates_deferred")
+        except DomainError as error:
+            # Its session is another than the state's: one is being replaced, and its tracks are compared then.
+            if error.reason != "MID_UNKNOWN":
+                raise
             self._observer.counted("track_updates_deferred")
 
     async def react(self, who: Attendee, emoji: str, request_id: str) -> None:
@@ -228,5 +300,9 @@ def _check_mids(participant: Participant, tracks: Sequence[Track]) -> None:
 
 
 def _with_tracks(participant: Participant, tracks: Sequence[Track]) -> Participant:
-    new = {track.mid: track for track in tracks}
-    return replace(participant, tracks=tuple(new.get(track.mid, track) for track in participant.tracks))
+    said = {track.mid: track for track in tracks}
+    return replace(participant, tracks=tuple(_as_said(track, said.get(track.mid)) for track in participant.tracks))
+
+
+def _as_said(track: Track, said: Track | None) -> Track:
+    return track if said is None else replace(track, source=said.source, muted=said.muted)

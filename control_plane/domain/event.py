@@ -16,6 +16,8 @@ class LeaveReason(enum.Enum):
     PRESENCE_EXPIRED = "presence_expired"
     REMOVED = "removed"
     MEETING_ENDED = "meeting_ended"
+    UNKNOWN = "unknown"
+    """One of a newer version."""
 
 
 @dataclass(frozen=True, slots=True)

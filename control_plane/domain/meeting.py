@@ -21,6 +21,8 @@ class MeetingType(enum.Enum):
     RECURRING = "recurring"
     WEBINAR = "webinar"
     PERSONAL = "personal"
+    UNKNOWN = "unknown"
+    """One of a newer version."""
 
 
 class MeetingState(enum.Enum):
@@ -29,6 +31,8 @@ class MeetingState(enum.Enum):
     SCHEDULED = "scheduled"
     ACTIVE = "active"
     ENDED = "ended"
+    UNKNOWN = "unknown"
+    """One of a newer version; such a meeting can only be ended by this one."""
 
 
 class MeetingEvent(enum.Enum):
@@ -53,6 +57,7 @@ class MeetingSettings:
         max_participants: Most participants at a time.
         waiting_room: Participants wait until a host lets them in.
         preferred_region: Region in which the room is placed; empty: where the first participant is.
+        others: What a newer version wrote (`records`).
     """
 
     mute_on_entry: bool = False
@@ -61,6 +66,7 @@ class MeetingSettings:
     max_participants: int = DEFAULT_MAX_PARTICIPANTS
     waiting_room: bool = False
     preferred_region: str = ""
+    others: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ class Meeting:
         start_time: When it became active.
         end_time: When it ended.
         revision: Grows by one with every change; the contract's etag is made of it.
+        others: What a newer version wrote (`records`).
     """
 
     number: str
@@ -102,6 +109,7 @@ class Meeting:
     start_time: datetime | None = None
     end_time: datetime | None = None
     revision: int = 1
+    others: str = field(default="", repr=False)
 
     @property
     def name(self) -> str:
@@ -129,6 +137,7 @@ _TRANSITIONS = {
     (MeetingState.SCHEDULED, MeetingEvent.END): MeetingState.ENDED,
     (MeetingState.ACTIVE, MeetingEvent.END): MeetingState.ENDED,
     (MeetingState.ENDED, MeetingEvent.END): MeetingState.ENDED,
+    (MeetingState.UNKNOWN, MeetingEvent.END): MeetingState.ENDED,
     (MeetingState.SCHEDULED, MeetingEvent.DELETE): MeetingState.SCHEDULED,
     (MeetingState.ENDED, MeetingEvent.DELETE): MeetingState.ENDED,
 }

@@ -21,6 +21,8 @@ class NodeState(enum.Enum):
     DRAINING = "draining"
     LOST = "lost"
     GONE = "gone"
+    UNKNOWN = "unknown"
+    """One of a newer version. Such a node gets no rooms from this one, and its silence is not judged."""
 
     @property
     def serves(self) -> bool:
@@ -61,6 +63,7 @@ class NodeEffect(enum.Enum):
 _MACHINE: Final = "node"
 _Step = tuple[NodeState, tuple[NodeEffect, ...]]
 _A, _D, _L, _G = NodeState.ACTIVE, NodeState.DRAINING, NodeState.LOST, NodeState.GONE
+_U = NodeState.UNKNOWN
 _MOVE = (NodeEffect.MOVE_ROOMS,)
 
 _STEPS: Mapping[tuple[NodeState, NodeEvent], _Step] = MappingProxyType(
@@ -95,6 +98,14 @@ _STEPS: Mapping[tuple[NodeState, NodeEvent], _Step] = MappingProxyType(
         (_G, NodeEvent.SAID_GOODBYE): (_G, ()),
         (_G, NodeEvent.REPORTS_MISSED): (_G, ()),
         (_G, NodeEvent.UNREACHABLE): (_G, ()),
+        (_U, NodeEvent.REGISTERED): (_A, ()),
+        (_U, NodeEvent.REGISTERED_DRAINING): (_D, ()),
+        (_U, NodeEvent.RESTARTED): (_A, _MOVE),
+        (_U, NodeEvent.REPORTED): (_U, ()),
+        (_U, NodeEvent.REPORTS_MISSED): (_L, _MOVE),
+        (_U, NodeEvent.UNREACHABLE): (_L, _MOVE),
+        (_U, NodeEvent.DRAIN_REQUESTED): (_D, (NodeEffect.SEND_DRAIN,)),
+        (_U, NodeEvent.SAID_GOODBYE): (_G, _MOVE),
     }
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -23,11 +23,13 @@ class ParticipantRole(enum.Enum):
     PANELIST = "panelist"
     PARTICIPANT = "participant"
     ATTENDEE = "attendee"
+    UNKNOWN = "unknown"
+    """One of a newer version; it may do least, since this version can't know what it may."""
 
     @property
     def may_publish(self) -> bool:
         """Whether this role sends media."""
-        return self is not ParticipantRole.ATTENDEE
+        return self not in {ParticipantRole.ATTENDEE, ParticipantRole.UNKNOWN}
 
 
 class ParticipantState(enum.Enum):
@@ -38,6 +40,8 @@ class ParticipantState(enum.Enum):
     CONNECTED = "connected"
     RECONNECTING = "reconnecting"
     LEFT = "left"
+    UNKNOWN = "unknown"
+    """One of a newer version, which alone knows what media mean to it."""
 
 
 class ParticipantEvent(enum.Enum):
@@ -68,6 +72,8 @@ class TrackKind(enum.Enum):
 
     AUDIO = "audio"
     VIDEO = "video"
+    UNKNOWN = "unknown"
+    """One of a newer version."""
 
 
 class TrackSource(enum.Enum):
@@ -77,6 +83,8 @@ class TrackSource(enum.Enum):
     CAMERA = "camera"
     SCREEN = "screen"
     SCREEN_AUDIO = "screen_audio"
+    UNKNOWN = "unknown"
+    """One of a newer version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +96,14 @@ class Track:
         kind: Audio or video.
         source: What is shown or heard.
         muted: Whether the sender holds it back.
+        others: What a newer version wrote (`records`).
     """
 
     mid: str
     kind: TrackKind
     source: TrackSource
     muted: bool = False
+    others: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,8 @@ class Participant:
         tracks: What they send, in the order of their offer.
         session_id: Their media session on the node; empty in the waiting room.
         subject: Who called JoinMeeting: the token's subject; never shown to others.
+        epoch: Fencing epoch of the room under which their session was opened; 0: not known.
+        others: What a newer version wrote (`records`).
     """
 
     id: str
@@ -121,6 +133,8 @@ class Participant:
     tracks: tuple[Track, ...] = ()
     session_id: str = ""
     subject: str = ""
+    epoch: int = 0
+    others: str = field(default="", repr=False)
 
 
 _MACHINE: Final = "participant"
@@ -168,6 +182,10 @@ _STEPS: Mapping[tuple[ParticipantState, ParticipantEvent], _Step] = MappingProxy
         (ParticipantState.RECONNECTING, ParticipantEvent.MEDIA_LOST): (ParticipantState.RECONNECTING, ()),
         (ParticipantState.RECONNECTING, ParticipantEvent.MEDIA_RENEGOTIATED): (ParticipantState.RECONNECTING, ()),
         (ParticipantState.RECONNECTING, ParticipantEvent.DEPARTED): _LEFT,
+        (ParticipantState.UNKNOWN, ParticipantEvent.MEDIA_CONNECTED): (ParticipantState.UNKNOWN, ()),
+        (ParticipantState.UNKNOWN, ParticipantEvent.MEDIA_LOST): (ParticipantState.UNKNOWN, ()),
+        (ParticipantState.UNKNOWN, ParticipantEvent.MEDIA_RENEGOTIATED): (ParticipantState.UNKNOWN, ()),
+        (ParticipantState.UNKNOWN, ParticipantEvent.DEPARTED): _LEFT,
     }
 )
 

@@ -17,6 +17,8 @@ class UserKind(enum.Enum):
 
     ACCOUNT = "account"
     GUEST = "guest"
+    UNKNOWN = "unknown"
+    """One of a newer version; it may do what a guest may."""
 
 
 class Plan(enum.Enum):
@@ -26,6 +28,8 @@ class Plan(enum.Enum):
     PRO = "pro"
     BUSINESS = "business"
     ENTERPRISE = "enterprise"
+    UNKNOWN = "unknown"
+    """One of a newer version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 A thousand watchers cost one connection to Redis. Nothing is lost or doubled between what a watcher reads of the past
 and what the loop brings: a watcher is registered before it reads its past, and passes over what it has had already.
 
-When Redis is away, watchers stay: the loop tries again, and goes on from the same positions. When it comes back without
+When Redis is away, watchers stay: the next turn goes on from the same positions. When it comes back without
 a position that was read before (it lost data), the watchers of that meeting are told so and take a new snapshot.
 """
 
@@ -15,11 +15,12 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import structlog
 from redis.exceptions import RedisError
 
-from control_plane.application.background import stay_alive
 from control_plane.application.live_ports import Entry, SubscriptionEnd
+from control_plane.application.quarantine import Quarantine, RecordKind
+from control_plane.domain.errors import store_unavailable
+from control_plane.domain.records import UnreadableRecordError
 from control_plane.domain.signaling_errors import cursor_invalid
 from control_plane.events.codec import decode_event
 from control_plane.events.commands import prefix
@@ -30,10 +31,6 @@ BLOCK_MS: Final = 5_000
 _BATCH: Final = 200
 _QUEUE: Final = 256
 _PAST: Final = 2_000
-_RETRY_FIRST: Final = 0.1
-_RETRY_MOST: Final = 1.0
-
-_log = structlog.get_logger(__name__)
 
 
 class RedisEventLog:
@@ -42,17 +39,22 @@ class RedisEventLog:
     Args:
         client: For commands that answer at once.
         blocking: For the loop alone; its command timeout is longer than `BLOCK_MS`.
+        quarantine: Takes note of events that can't be read; their watchers go on without them.
         queue: Entries that a watcher may be behind before it is told to take a snapshot.
     """
 
-    def __init__(self, client: RedisClient, blocking: RedisClient, *, queue: int = _QUEUE) -> None:
+    def __init__(
+        self, client: RedisClient, blocking: RedisClient, quarantine: Quarantine, *, queue: int = _QUEUE
+    ) -> None:
         self._client = client
         self._blocking = blocking
+        self._quarantine = quarantine
         self._queue = queue
         self._rooms: dict[str, _Room] = {}
         self._wake = f"parley:broker:{uuid.uuid4()}"
         self._wake_position = BEGINNING
         self._closing = False
+        self._broken = False
 
     async def subscribe(self, meeting_id: str, participant_id: str, cursor: str) -> RedisSubscription | None:
         """Returns what happens after a cursor, what is private to others left out."""
@@ -77,24 +79,20 @@ class RedisEventLog:
             subscription.end(SubscriptionEnd.SHUTTING_DOWN)
         return subscription
 
-    async def run(self) -> None:
-        """Reads all watched logs for as long as the process lives."""
-        retry = _RETRY_FIRST
-        broken = False
-        while True:
-            stay_alive()
-            try:
-                if broken:
-                    await self._check_positions()
-                    broken = False
-                await self._read()
-                retry = _RETRY_FIRST
-            except (RedisError, OSError, TimeoutError) as error:
-                if not broken:
-                    _log.warning("event log not readable, trying again", error=type(error).__name__)
-                broken = True
-                await asyncio.sleep(retry)
-                retry = min(_RETRY_MOST, retry * 2)
+    async def read(self) -> None:
+        """Waits for what happens in all watched meetings, a few seconds at most, and hands it to their watchers.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE; the next turn goes on from the same positions.
+        """
+        broken, self._broken = self._broken, True
+        try:
+            if broken:
+                await self._check_positions()
+            await self._read()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise store_unavailable("live state") from error
+        self._broken = False
 
     def shut_down(self) -> None:
         """Tells all watchers that this process ends."""
@@ -144,7 +142,7 @@ class RedisEventLog:
         """Returns the entries after a position; None when they are so many that a snapshot is less."""
         with store_failures():
             raw = await answer(self._client.xrange(f"{prefix(meeting_id)}log", f"({position}", "+", count=_PAST + 1))
-        return None if len(raw) > _PAST else [_entry(*one) for one in raw]
+        return None if len(raw) > _PAST else self._entries(meeting_id, raw)
 
     async def _wake_up(self) -> None:
         """Makes the blocked read return, so that it takes up a new log."""
@@ -167,7 +165,20 @@ class RedisEventLog:
                 continue
             room = self._rooms.get(names[stream])
             if room is not None:
-                room.deliver([_entry(*one) for one in raw])
+                room.deliver(self._entries(names[stream], raw))
+
+    def _entries(self, meeting_id: str, raw: Iterable[tuple[str, dict[str, str]]]) -> list[Entry]:
+        return [self._entry(meeting_id, position, fields) for position, fields in raw]
+
+    def _entry(self, meeting_id: str, position: str, fields: dict[str, str]) -> Entry:
+        recipient, trace = fields.get("r", ""), fields.get("p", "")
+        try:
+            event = decode_event(fields["k"], fields["d"])
+            return Entry(position, event, recipient, from_milliseconds(fields["t"]), trace)
+        except (UnreadableRecordError, KeyError, ValueError, OverflowError) as error:
+            self._quarantine.note(RecordKind.EVENT, f"{meeting_id}/{position}", error)
+            time = from_milliseconds(order(position)[0])
+            return Entry(position, None, recipient, time, trace)
 
     async def _check_positions(self) -> None:
         """After an outage: are the logs still those that were read?"""
@@ -295,13 +306,3 @@ def _streams(reply: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str
     if isinstance(reply, dict):
         return [(name, [one for part in parts for one in part]) for name, parts in reply.items()]
     return [(name, entries) for name, entries in reply or ()]  # type: ignore[attr-defined]
-
-
-def _entry(position: str, fields: dict[str, str]) -> Entry:
-    return Entry(
-        position=position,
-        event=decode_event(fields["k"], fields["d"]),
-        recipient=fields["r"],
-        time=from_milliseconds(fields["t"]),
-        traceparent=fields["p"],
-    )

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from control_plane.application.media_ports import NodePosition
+from control_plane.application.media_ports import NodePosition, StatePosition
 from control_plane.domain import event as events
 from control_plane.domain.clock import Clock
 from control_plane.domain.participant import Participant
+from control_plane.domain.records import compact_json
 from control_plane.events.codec import encode, event_name
-from control_plane.redis_store import RedisClient, Script, compact_json, milliseconds
+from control_plane.redis_store import RedisClient, Script, milliseconds
 
 KEEP_EMPTY_MS: Final = 24 * 3600 * 1000
 """For how long the log of a meeting that nobody is in stays."""
@@ -67,8 +68,14 @@ class Command:
         return self.step("event", event_name(event), recipient, encode(event))
 
     def once(self, source: NodePosition | None) -> Command:
-        """Carries it out only if the node's event was not seen before. Has to be the last check."""
-        return self if source is None else self.check("node_event", source.instance_id, str(source.sequence))
+        """Carries it out only if the node's event was not seen before. Has to be the last check.
+
+        A state is carried out unless an event after it was seen.
+        """
+        if source is None:
+            return self
+        kind = "node_state" if isinstance(source, StatePosition) else "node_event"
+        return self.check(kind, source.instance_id, str(source.sequence))
 
     def history(self, participant: Participant, leave_time: datetime | None, reason: str) -> Command:
         """Notes a stay for the database."""
@@ -110,6 +117,7 @@ class Committer:
                 "time": str(milliseconds(self._clock.now())),
                 "trace": self._current_trace() if traceparent is None else traceparent,
                 "max_length": self._max_log,
+                "keep_ms": KEEP_EMPTY_MS,
                 "generation": secrets.token_hex(4),
                 "checks": command.checks,
                 "steps": command.steps,

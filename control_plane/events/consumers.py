@@ -46,7 +46,8 @@ class RedisConsumerLeases:
         if text is None:
             return None
         instance, _, sequence = text.rpartition(":")
-        return NodePosition(instance, int(sequence))
+        # What a newer version wrote in another form is no position: the node's state is read anew.
+        return NodePosition(instance, int(sequence)) if sequence.isdecimal() else None
 
     async def save(self, node_id: str, position: NodePosition) -> None:
         """Notes up to where events were applied."""

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
-from control_plane.application.live_ports import Joining, LiveView
+from control_plane.application.live_ports import Joining, LiveView, Renewal
 from control_plane.application.media_ports import NodePosition, SessionKey, StaleJoinError
+from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.domain import event as events
 from control_plane.domain.clock import Clock
-from control_plane.domain.errors import DomainError, rate_limited
+from control_plane.domain.errors import DomainError, rate_limited, request_id_reused
 from control_plane.domain.event import LeaveReason, SlotAssignment, TrackEncodings
 from control_plane.domain.meeting import Meeting
 from control_plane.domain.meeting_errors import meeting_ended
-from control_plane.domain.participant import Participant
+from control_plane.domain.participant import Participant, ParticipantEvent, Track, advance
+from control_plane.domain.records import UnreadableRecordError
 from control_plane.domain.signaling_errors import meeting_full, participant_not_found
 from control_plane.events import codec
 from control_plane.events.commands import KEEP_EMPTY_MS, KEEP_ENDED_MS, Command, Committer, prefix
@@ -34,22 +37,30 @@ from control_plane.redis_store import (
 
 _DUE: Final = "parley:live"
 _RESERVATION: Final = timedelta(seconds=15)
+_ENDING: Final = timedelta(seconds=10)
+"""So long an empty meeting lets nobody in while it is being ended."""
+_NODES_SEEN: Final = 64
+"""Processes of media nodes of which a meeting remembers what it has seen."""
 _ATTEMPTS: Final = 12
 _REACTIONS_PER_SECOND: Final = 5
 _REACTION_GAP_MS: Final = 1000 // _REACTIONS_PER_SECOND
 # Between RTP stream ids, which are letters, digits, "-" and "_" (RFC 8851).
 _SEPARATOR: Final = ","
+_ID: Final = re.compile(r'"id":"([0-9a-zA-Z-]{1,64})"')
 _TOO_MANY_REACTIONS: Final = f"At most {_REACTIONS_PER_SECOND} reactions a second."
 
 
 class RedisLiveMeetings:
     """Implements `LiveMeetings`."""
 
-    def __init__(self, client: RedisClient, clock: Clock, commit: Committer, presence: timedelta) -> None:
+    def __init__(
+        self, client: RedisClient, clock: Clock, commit: Committer, presence: timedelta, quarantine: Quarantine
+    ) -> None:
         self._client = client
         self._clock = clock
         self._commit = commit
         self._presence = presence
+        self._quarantine = quarantine
         self._snapshot = Script.load(client, "control_plane.events", "snapshot")
 
     # ------------------------------------------------------------ reading
@@ -61,27 +72,28 @@ class RedisLiveMeetings:
         arguments = [participant_id, operation, "brief" if brief else ""]
         meta_flat, people, slots, encodings, done = await self._snapshot([prefix(meeting_id)], arguments)
         meta = pairs(meta_flat)
-        participants = sorted(
-            (codec.decode(Participant, text) for text in people.split("\n") if text), key=lambda p: (p.join_time, p.id)
-        )
+        documents = [text for text in people.split("\n") if text]
+        read = [self._person(meeting_id, text) for text in documents]
+        participants = sorted((one for one in read if one is not None), key=lambda p: (p.join_time, p.id))
         return LiveView(
             meeting_id=meeting_id,
-            meeting=codec.decode(Meeting, meta["meeting"]) if "meeting" in meta else None,
+            meeting=self._meeting(meeting_id, meta["meeting"]) if "meeting" in meta else None,
             participants=tuple(participants),
             slots=tuple(_slot(mid, value) for mid, value in sorted(pairs(slots).items())),
             encodings=tuple(_track(mid, rids) for mid, rids in sorted(pairs(encodings).items())),
             dominant_speaker=meta.get("dominant", ""),
             epoch=int(meta.get("epoch", 0)),
             ended="ended" in meta,
-            empty_since=from_milliseconds(meta["empty_since"]) if "empty_since" in meta and not participants else None,
+            empty_since=from_milliseconds(meta["empty_since"]) if "empty_since" in meta and not documents else None,
             cursor=str(Cursor(meeting_id, meta.get("generation", "0" * 8), meta.get("last", BEGINNING))),
             operation=done[0] if done else None,
+            unreadable=len(documents) - len(participants),
         )
 
     async def participant(self, meeting_id: str, participant_id: str) -> Participant:
         """Returns somebody who is in the meeting."""
-        text = await self._document(meeting_id, participant_id)
-        return codec.decode(Participant, text)
+        _, person = await self._read(meeting_id, participant_id)
+        return person
 
     async def counts(self, meeting_ids: Sequence[str]) -> Mapping[str, int]:
         """Returns how many people are in each meeting."""
@@ -101,7 +113,7 @@ class RedisLiveMeetings:
         await self.look_soon(meeting_id)
         command = (
             Command()
-            .check("live")
+            .check("open")
             .check("capacity", participant_id, limit, str(milliseconds(now)))
             .step("reserve", participant_id, str(milliseconds(now + _RESERVATION)))
             .step("session", session_id, participant_id)
@@ -121,7 +133,7 @@ class RedisLiveMeetings:
         limit = meeting.settings.max_participants
         command = (
             Command()
-            .check("live")
+            .check("open")
             .check("epoch", str(joining.epoch))
             .check("session", person.session_id, person.id)
             .check("capacity", person.id, limit, str(milliseconds(self._clock.now())))
@@ -148,13 +160,15 @@ class RedisLiveMeetings:
                 if error.reason == "PARTICIPANT_NOT_FOUND":
                     return None
                 raise
-            person = codec.decode(Participant, document)
+            # Somebody whom this version can't read leaves all the same, without a history.
+            person = self._person(meeting_id, document, participant_id)
             command = Command().check("document", participant_id, document)
             if silent_since is not None:
                 command.check("expired", participant_id, str(milliseconds(silent_since)))
             command.tell(events.ParticipantLeft(participant_id, reason))
             command.step("remove", participant_id, KEEP_EMPTY_MS)
-            command.history(person, self._clock.now(), reason.value)
+            if person is not None:
+                command.history(person, self._clock.now(), reason.value)
             status = (await self._commit(meeting_id, command)).status
             if status == "ok":
                 return person
@@ -194,8 +208,7 @@ class RedisLiveMeetings:
     ) -> Participant:
         """Changes a participant and tells everyone what they can see of it."""
         for attempt in range(_ATTEMPTS):
-            document = await self._document(meeting_id, participant_id)
-            before = codec.decode(Participant, document)
+            document, before = await self._read(meeting_id, participant_id)
             after = change(before)
             if after == before and source is None:
                 return before
@@ -205,7 +218,7 @@ class RedisLiveMeetings:
             if _visible(after) != _visible(before):
                 command.tell(events.ParticipantUpdated(after))
             status = (await self._commit(meeting_id, command, traceparent=traceparent)).status
-            if status in {"ok", "node_event"}:
+            if status in {"ok", "node_event", "node_state"}:
                 return after
             await _back_off(attempt)
         raise _contended(participant_id)
@@ -216,33 +229,42 @@ class RedisLiveMeetings:
         if (await self._commit(meeting_id, command)).status != "ok":
             raise participant_not_found()
 
-    async def replace_session(
-        self, meeting_id: str, participant: Participant, slots: Sequence[SlotAssignment], epoch: int
-    ) -> None:
+    async def replace_session(self, meeting_id: str, renewal: Renewal) -> Participant:
         """A participant's new session is open: it is their only one now.
 
         They are told what its slots carry and which of its encodings are needed.
         """
+        who = renewal.read.id
         for attempt in range(_ATTEMPTS):
-            document = await self._document(meeting_id, participant.id)
-            before = codec.decode(Participant, document)
-            after = replace(
-                before, session_id=participant.session_id, state=participant.state, tracks=participant.tracks
+            document, before = await self._read(meeting_id, who)
+            after = _renewed(before, renewal)
+            command = (
+                Command()
+                .check("document", who, document)
+                .check("session", renewal.begun_id, who)
+                .check("epoch", str(renewal.epoch))
             )
-            command = Command().check("document", participant.id, document)
-            _move_media(command, epoch)
-            command.step("put", participant.id, codec.encode(after))
-            command.step("session", after.session_id, participant.id)
-            command.step("only_session", after.session_id, participant.id)
-            command.step("slots", after.session_id, "fill", _slot_values(slots))
-            command.step("tell_slots", after.session_id, participant.id)
-            command.step("tell_encodings", after.session_id, participant.id)
+            _move_media(command, renewal.epoch)
+            command.step("put", who, codec.encode(after))
+            command.step("session", after.session_id, who)
+            command.step("only_session", after.session_id, who)
+            command.step("slots", after.session_id, "fill", _slot_values(renewal.slots))
+            command.step("tell_slots", after.session_id, who)
+            command.step("tell_encodings", after.session_id, who)
             if _visible(after) != _visible(before):
                 command.tell(events.ParticipantUpdated(after))
-            if (await self._commit(meeting_id, command)).status == "ok":
-                return
+            outcome = await self._commit(meeting_id, command, operation=renewal.operation, result=after.session_id)
+            match outcome.status:
+                case "ok":
+                    return after
+                case "done":
+                    return before
+                case "session":
+                    raise request_id_reused()
+                case "epoch":
+                    raise StaleJoinError(outcome.status)
             await _back_off(attempt)
-        raise _contended(participant.id)
+        raise _contended(who)
 
     async def react(self, meeting_id: str, participant_id: str, emoji: str, request_id: str) -> None:
         """Shows everyone an emoji."""
@@ -345,6 +367,21 @@ class RedisLiveMeetings:
         await self.look_soon(meeting_id, now=True)
         await self._commit(meeting_id, command, operation=operation, traceparent=traceparent)
 
+    async def begin_end(self, meeting_id: str) -> bool:
+        """Lets nobody into an empty meeting for a short time, in which it is to be ended."""
+        until = milliseconds(self._clock.now() + _ENDING)
+        command = Command().check("live").check("empty").step("ending", str(until))
+        return (await self._commit(meeting_id, command)).status == "ok"
+
+    async def vacate(self, meeting_id: str, epoch: int) -> bool:
+        """Refuses joins to the placement of an empty meeting's room, which is to be released."""
+        command = Command().check("empty").step("vacate", str(epoch))
+        return (await self._commit(meeting_id, command)).status == "ok"
+
+    async def tidy(self, meeting_id: str) -> None:
+        """Forgets sessions that were begun for somebody who never came in."""
+        await self._commit(meeting_id, Command().step("tidy", _NODES_SEEN), traceparent="")
+
     async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:
         """A participant watches from now on by this stream and by no other; returns the position of that entry."""
         command = Command().check("present", participant_id).tell(events.StreamOpened(stream_id), participant_id)
@@ -386,6 +423,32 @@ class RedisLiveMeetings:
         with store_failures():
             await answer(self._client.zadd(_DUE, {meeting_id: score}, nx=not now))
 
+    async def _read(self, meeting_id: str, participant_id: str) -> tuple[str, Participant]:
+        """Returns a participant with their document, which a change has to name.
+
+        Raises:
+            DomainError: PARTICIPANT_NOT_FOUND: they are not there, or not such as this version can read.
+        """
+        document = await self._document(meeting_id, participant_id)
+        person = self._person(meeting_id, document, participant_id)
+        if person is None:
+            raise participant_not_found()
+        return document, person
+
+    def _person(self, meeting_id: str, document: str, participant_id: str = "") -> Participant | None:
+        try:
+            return codec.decode(Participant, document)
+        except UnreadableRecordError as error:
+            self._quarantine.note(RecordKind.PARTICIPANT, f"{meeting_id}/{participant_id or _id_in(document)}", error)
+            return None
+
+    def _meeting(self, meeting_id: str, document: str) -> Meeting | None:
+        try:
+            return codec.decode(Meeting, document)
+        except UnreadableRecordError as error:
+            self._quarantine.note(RecordKind.MEETING, meeting_id, error)
+            return None
+
     async def _document(self, meeting_id: str, participant_id: str) -> str:
         with store_failures():
             text: str | None = await answer(self._client.hget(f"{prefix(meeting_id)}participants", participant_id))
@@ -395,7 +458,7 @@ class RedisLiveMeetings:
 
 
 def _refuse(check: str, meeting_id: str, limit: int) -> NoReturn:
-    if check == "live":
+    if check == "open":
         raise meeting_ended()
     if check == "capacity":
         raise meeting_full(meeting_id, limit)
@@ -412,7 +475,37 @@ def _move_media(command: Command, epoch: int) -> None:
 
 
 def _visible(participant: Participant) -> Participant:
-    return replace(participant, session_id="", subject="")
+    return replace(participant, session_id="", subject="", epoch=0)
+
+
+def _renewed(before: Participant, renewal: Renewal) -> Participant:
+    after = replace(before, session_id=renewal.session_id, epoch=renewal.epoch, tracks=_merged(before, renewal))
+    if renewal.session_id == before.session_id:
+        return after
+    return advance(after, ParticipantEvent.MEDIA_RENEGOTIATED)[0]
+
+
+def _merged(now: Participant, renewal: Renewal) -> tuple[Track, ...]:
+    """Returns the offer's tracks; of one that was muted, say, while the offer was under way, that counts."""
+    known = {(track.mid, track.kind): track for track in now.tracks}
+    was = {(track.mid, track.kind): track for track in renewal.read.tracks}
+
+    def merged(offered: Track) -> Track:
+        name = (offered.mid, offered.kind)
+        track = known.get(name)
+        if track is None:
+            return offered
+        if track == was.get(name):
+            return replace(track, source=offered.source, muted=offered.muted)
+        return track
+
+    return tuple(merged(track) for track in renewal.tracks)
+
+
+def _id_in(document: str) -> str:
+    """Returns the id in a document that can't be read, as far as it shows one."""
+    match = _ID.search(document)
+    return match[1] if match else "unknown"
 
 
 def _slot_values(slots: Sequence[SlotAssignment]) -> dict[str, str]:

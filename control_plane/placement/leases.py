@@ -102,6 +102,16 @@ class RoomLeases:
         with store_failures():
             await answer(self._client.zrem(f"{PREFIX}pending:{node_id}", session_id))
 
+    async def epoch(self, room_id: str) -> int:
+        """Returns the epoch of a room's last placement, whether it is good or void; 0: it has none.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        with store_failures():
+            text: str | None = await answer(self._client.hget(f"{PREFIX}lease:{room_id}", "epoch"))
+        return int(text or 0)
+
     async def release(self, room_id: str, *, epoch: int = 0) -> Released | None:
         """Ends a room's placement; None: it had none.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,11 +10,11 @@ from typing import Any, Final
 
 from control_plane.domain.clock import Clock
 from control_plane.domain.node import LoadReport, NodeEffect, NodeEvent, NodeState, Registration, RoomLease, step
+from control_plane.domain.records import compact_json, read_enum
 from control_plane.placement.model import NodeStatus, Timing
 from control_plane.redis_store import (
     RedisClient,
     Script,
-    compact_json,
     from_milliseconds,
     milliseconds,
     pairs,
@@ -97,13 +98,13 @@ class NodeRegistry:
             fields = await self._fields(node_id)
             if not fields:
                 raise LookupError(node_id)
-            if fields["instance"] != instance_id:
+            if fields.get("instance") != instance_id:
                 return ReportOutcome(superseded=True)
             draining = fields.get("draining") == "1"
-            state, _ = step(NodeState(fields["state"]), NodeEvent.REPORTED)
+            state, _ = step(_state(fields) or NodeState.ACTIVE, NodeEvent.REPORTED)
             if draining and state is NodeState.ACTIVE:
                 state = NodeState.DRAINING
-            covered = max(0, report.sessions_opened - int(fields.get("sessions_opened", 0)))
+            covered = max(0, report.sessions_opened - _count(fields, "sessions_opened"))
             answer = await self._run(
                 node_id,
                 fields,
@@ -132,9 +133,9 @@ class NodeRegistry:
         """
         for _ in range(_ATTEMPTS):
             fields = await self._fields(node_id)
-            if not fields or (instance_id and fields["instance"] != instance_id):
+            if not fields or (instance_id and fields.get("instance") != instance_id):
                 return False
-            before = NodeState(fields["state"])
+            before = _state(fields) or NodeState.ACTIVE
             state, effects = step(before, event)
             changes = {"state": state.value}
             if event is NodeEvent.DRAIN_REQUESTED:
@@ -181,6 +182,7 @@ class NodeRegistry:
             "node": node_id,
             "state": read.get("state", ""),
             "instance": read.get("instance", ""),
+            "opened": read.get("sessions_opened", ""),
             "fields": fields,
             "lease_end": str(milliseconds(now + timedelta(seconds=self._timing.lease_duration))),
             "rooms": [[room.room_id, str(room.epoch)] for room in rooms],
@@ -200,11 +202,11 @@ def _contended(node_id: str) -> RuntimeError:
 
 
 def _state(fields: Mapping[str, str]) -> NodeState | None:
-    return NodeState(fields["state"]) if "state" in fields else None
+    return read_enum(NodeState, fields["state"]) if "state" in fields else None
 
 
 def _registration_event(fields: Mapping[str, str], registration: Registration) -> NodeEvent:
-    if fields and fields["instance"] != registration.instance_id:
+    if fields and fields.get("instance") != registration.instance_id:
         return NodeEvent.RESTARTED
     return NodeEvent.REGISTERED_DRAINING if registration.draining else NodeEvent.REGISTERED
 
@@ -232,9 +234,10 @@ def _report_fields(
     fields: Mapping[str, str], report: LoadReport, node_time: datetime, state: NodeState
 ) -> dict[str, str]:
     now = node_time.timestamp()
-    before = float(fields.get("report_time", 0))
+    before = _number(fields, "report_time")
     new = {
-        "state": state.value,
+        # A state of a newer version stays what it is.
+        "state": fields["state"] if state is NodeState.UNKNOWN else state.value,
         "report_time": repr(now),
         "sessions": str(sum(room.session_count for room in report.rooms)),
         "rooms": str(len(report.rooms)),
@@ -245,9 +248,9 @@ def _report_fields(
     }
     span = now - before
     if before and span > 0:
-        new["cpu_rate"] = repr(max(0.0, (report.cpu_seconds - float(fields.get("cpu", 0))) / span))
-        new["packet_rate"] = repr(max(0.0, (report.packets_sent - int(fields.get("packets", 0))) / span))
-        new["bit_rate"] = repr(max(0.0, 8 * (report.bytes_sent - int(fields.get("bytes", 0))) / span))
+        new["cpu_rate"] = repr(max(0.0, (report.cpu_seconds - _number(fields, "cpu")) / span))
+        new["packet_rate"] = repr(max(0.0, (report.packets_sent - _count(fields, "packets")) / span))
+        new["bit_rate"] = repr(max(0.0, 8 * (report.bytes_sent - _count(fields, "bytes")) / span))
     return new
 
 
@@ -255,23 +258,36 @@ def _status(node_id: str, fields: Mapping[str, str], pending: int) -> NodeStatus
     return NodeStatus(
         registration=Registration(
             node_id=node_id,
-            instance_id=fields["instance"],
-            region=fields["region"],
-            version=fields["version"],
-            control_address=fields["address"],
-            session_capacity=int(fields["capacity"]),
-            cpu_cores=int(fields["cores"]),
+            instance_id=fields.get("instance", ""),
+            region=fields.get("region", ""),
+            version=fields.get("version", ""),
+            control_address=fields.get("address", ""),
+            session_capacity=_count(fields, "capacity"),
+            cpu_cores=_count(fields, "cores"),
             draining=fields.get("draining") == "1",
         ),
-        state=NodeState(fields["state"]),
-        session_count=int(fields.get("sessions", 0)),
+        state=_state(fields) or NodeState.UNKNOWN,
+        session_count=_count(fields, "sessions"),
         pending_joins=pending,
-        room_count=int(fields.get("rooms", 0)),
-        cpu_cores_used=float(fields.get("cpu_rate", 0)),
-        packets_sent_per_second=float(fields.get("packet_rate", 0)),
-        bits_sent_per_second=float(fields.get("bit_rate", 0)),
-        last_report_time=from_milliseconds(fields.get("seen", "0")),
+        room_count=_count(fields, "rooms"),
+        cpu_cores_used=_number(fields, "cpu_rate"),
+        packets_sent_per_second=_number(fields, "packet_rate"),
+        bits_sent_per_second=_number(fields, "bit_rate"),
+        last_report_time=from_milliseconds(_number(fields, "seen")),
     )
+
+
+def _number(fields: Mapping[str, str], name: str) -> float:
+    """Returns a number of a node's; 0 when there is none, or none that this version can read."""
+    try:
+        number = float(fields.get(name, "0"))
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+def _count(fields: Mapping[str, str], name: str) -> int:
+    return int(_number(fields, name))
 
 
 def _fences(answer: Sequence[str]) -> tuple[Fence, ...]:

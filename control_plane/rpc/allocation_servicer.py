@@ -16,11 +16,12 @@ from control_plane.domain.signaling_errors import placement_not_found
 from control_plane.placement.leases import RoomLeases
 from control_plane.placement.model import NodeStatus, Placement, PlacementRequest
 from control_plane.placement.registry import NodeRegistry
+from control_plane.rpc.enums import enum_values
 from control_plane.rpc.live_converters import timestamp
 from parley.allocation.v1 import placement_pb2, room_allocation_service_pb2, room_allocation_service_pb2_grpc
 
 _Context = aio.ServicerContext[Any, Any]
-_STATES = {state: placement_pb2.NodeState.Value(f"NODE_STATE_{state.name}") for state in NodeState}
+_STATES = enum_values(placement_pb2.NodeState, NodeState)
 _PAGE = 50
 
 

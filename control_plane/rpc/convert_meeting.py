@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,12 +20,13 @@ from control_plane.domain.meeting import (
     MeetingType,
 )
 from control_plane.domain.meeting_errors import update_mask_invalid
+from control_plane.rpc.enums import enum_values
 from parley.meeting.v1 import meeting_pb2, meeting_service_pb2
 
-_TYPES = {kind: meeting_pb2.MeetingType.Value(f"MEETING_TYPE_{kind.name}") for kind in MeetingType}
-_TYPES_BACK = {value: kind for kind, value in _TYPES.items()}
-_STATES = {state: meeting_pb2.MeetingState.Value(f"MEETING_STATE_{state.name}") for state in MeetingState}
-_STATES_BACK = {value: state for state, value in _STATES.items()}
+_TYPES = enum_values(meeting_pb2.MeetingType, MeetingType)
+_TYPES_BACK = {value: kind for kind, value in _TYPES.items() if kind is not MeetingType.UNKNOWN}
+_STATES = enum_values(meeting_pb2.MeetingState, MeetingState)
+_STATES_BACK = {value: state for state, value in _STATES.items() if state is not MeetingState.UNKNOWN}
 _PLAIN_PATHS = {"topic", "passcode", "scheduled_start_time", "scheduled_duration", "time_zone"}
 
 
@@ -65,7 +67,7 @@ def meeting_to_proto(
         host_display_name=meeting.host_display_name,
         scheduled_duration=_to_duration(meeting.scheduled_duration),
         time_zone=meeting.time_zone,
-        settings=meeting_pb2.MeetingSettings(**asdict(meeting.settings)),
+        settings=meeting_pb2.MeetingSettings(**_known(meeting.settings)),
         create_time=to_timestamp(meeting.create_time),
         update_time=to_timestamp(meeting.update_time),
         participant_count=participant_count,
@@ -120,7 +122,7 @@ def change_from_proto(request: meeting_service_pb2.UpdateMeetingRequest) -> Meet
     message, paths = request.meeting, list(request.update_mask.paths)
     if not paths:
         raise update_mask_invalid("")
-    new_settings = asdict(_settings(message.settings))
+    new_settings = _known(_settings(message.settings))
     values: dict[str, object] = {}
     settings: dict[str, object] = {}
     for path in paths:
@@ -140,6 +142,13 @@ def change_from_proto(request: meeting_service_pb2.UpdateMeetingRequest) -> Meet
         etag=message.etag,
         request_id=request.request_id.lower(),
     )
+
+
+def _known(settings: MeetingSettings) -> dict[str, Any]:
+    """Settings by name, without what a newer version wrote."""
+    fields = asdict(settings)
+    del fields["others"]
+    return fields
 
 
 def _value(message: meeting_pb2.Meeting, path: str) -> object:

@@ -13,14 +13,15 @@ from control_plane.domain.errors import invalid_argument
 from control_plane.domain.user import Plan, User, UserKind, UserSession
 from control_plane.rpc.authenticator import current_caller
 from control_plane.rpc.convert_meeting import meeting_number, to_timestamp
+from control_plane.rpc.enums import enum_values
 from control_plane.rpc.page_tokens import DEFAULT_PAGE_SIZE, PageTokens
 from parley.identity.v1 import identity_service_pb2 as pb
 from parley.identity.v1 import identity_service_pb2_grpc, session_pb2, user_pb2
 
 Context = aio.ServicerContext[Any, Any]
 
-_KINDS = {kind: user_pb2.UserKind.Value(f"USER_KIND_{kind.name}") for kind in UserKind}
-_PLANS = {plan: user_pb2.Plan.Value(f"PLAN_{plan.name}") for plan in Plan}
+_KINDS = enum_values(user_pb2.UserKind, UserKind)
+_PLANS = enum_values(user_pb2.Plan, Plan)
 
 
 class IdentityServicer(identity_service_pb2_grpc.IdentityServiceServicer):

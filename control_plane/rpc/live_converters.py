@@ -22,16 +22,15 @@ from control_plane.domain.participant import (
     TrackSource,
 )
 from control_plane.rpc.convert_meeting import meeting_to_proto
+from control_plane.rpc.enums import enum_values
 from parley.meeting.v1 import explanation_pb2, participant_pb2, track_pb2
 from parley.signaling.v1 import event_pb2, session_pb2, signaling_service_pb2
 
-_ROLES = {role: participant_pb2.ParticipantRole.Value(f"PARTICIPANT_ROLE_{role.name}") for role in ParticipantRole}
-_STATES = {
-    state: participant_pb2.ParticipantState.Value(f"PARTICIPANT_STATE_{state.name}") for state in ParticipantState
-}
-_KINDS = {kind: track_pb2.TrackKind.Value(f"TRACK_KIND_{kind.name}") for kind in TrackKind}
-_SOURCES = {source: track_pb2.TrackSource.Value(f"TRACK_SOURCE_{source.name}") for source in TrackSource}
-_REASONS = {reason: event_pb2.LeaveReason.Value(f"LEAVE_REASON_{reason.name}") for reason in events.LeaveReason}
+_ROLES = enum_values(participant_pb2.ParticipantRole, ParticipantRole)
+_STATES = enum_values(participant_pb2.ParticipantState, ParticipantState)
+_KINDS = enum_values(track_pb2.TrackKind, TrackKind)
+_SOURCES = enum_values(track_pb2.TrackSource, TrackSource)
+_REASONS = enum_values(event_pb2.LeaveReason, events.LeaveReason)
 _KIND_OF = {value: kind for kind, value in _KINDS.items()}
 _SOURCE_OF = {value: source for source, value in _SOURCES.items()}
 
@@ -64,8 +63,9 @@ def meeting_id_of(name: str) -> str:
 
 
 def track_from(message: track_pb2.Track) -> Track:
-    """Returns a track."""
-    return Track(message.mid, _KIND_OF[message.kind], _SOURCE_OF[message.source], message.muted)
+    """Returns a track. Of clients the contract's rules take no unknown values; those of a newer node stay unknown."""
+    kind = _KIND_OF.get(message.kind, TrackKind.UNKNOWN)
+    return Track(message.mid, kind, _SOURCE_OF.get(message.source, TrackSource.UNKNOWN), message.muted)
 
 
 def tracks_from(messages: Iterable[track_pb2.Track]) -> tuple[Track, ...]:

@@ -94,7 +94,7 @@ def _what(
         case "speaker_changed":
             return SpeakerEvent(message.speaker_changed.participant_id)
         case "room_closed":
-            return RoomClosedEvent(media_pb2.RoomCloseReason.Name(message.room_closed.reason))
+            return RoomClosedEvent(str(message.room_closed.reason))
         case _:
             return None
 

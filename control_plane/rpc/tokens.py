@@ -23,6 +23,7 @@ from control_plane.domain.clock import Clock
 from control_plane.domain.identity_errors import token_expired, token_invalid
 from control_plane.domain.ids import IdFactory
 from control_plane.domain.participant import ParticipantRole
+from control_plane.domain.records import read_enum
 
 ACCESS_LIFETIME = timedelta(minutes=15)
 PARTICIPANT_LIFETIME = timedelta(minutes=10)
@@ -105,7 +106,7 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
         case CallerKind.MEETING_GUEST, ["guests", _]:
             return Caller(kind, subject, meeting_id=_text(claims, "mtg"))
         case CallerKind.PARTICIPANT, ["meetings", meeting_id, "participants", participant_id]:
-            role = ParticipantRole(claims["role"])
+            role = read_enum(ParticipantRole, claims["role"])
             life = (datetime.fromtimestamp(claims["iat"], UTC), datetime.fromtimestamp(claims["exp"], UTC))
             return Caller(
                 kind, subject, meeting_id=meeting_id, participant_id=participant_id, role=role, token_life=life

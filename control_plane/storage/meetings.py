@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.application.ports import Position
 from control_plane.domain.meeting import Meeting, MeetingSettings, MeetingState, MeetingType
+from control_plane.domain.records import UNKNOWN, compact_json, from_plain, plain, read_enum
 from control_plane.storage.tables import MEETINGS, USERS
 
 
@@ -69,15 +69,17 @@ _SELECT: Select[Any] = (
 
 
 def _values(meeting: Meeting) -> Mapping[str, Any]:
+    # What a newer version wrote in these goes back as it was.
+    written = plain(meeting)
     return {
-        "type": meeting.type.value,
-        "state": meeting.state.value,
+        "type": written["type"],
+        "state": written["state"],
         "topic": meeting.topic,
         "passcode": meeting.passcode,
         "scheduled_start_time": meeting.scheduled_start_time,
         "scheduled_seconds": round(meeting.scheduled_duration.total_seconds()),
         "time_zone": meeting.time_zone,
-        "settings": asdict(meeting.settings),
+        "settings": written["settings"],
         "create_time": meeting.create_time,
         "update_time": meeting.update_time,
         "start_time": meeting.start_time,
@@ -87,21 +89,28 @@ def _values(meeting: Meeting) -> Mapping[str, Any]:
 
 
 def _meeting(row: Row[Any]) -> Meeting:
+    kind, state = read_enum(MeetingType, row.type), read_enum(MeetingState, row.state)
+    others = {
+        name: value
+        for name, member, value in (("type", kind, row.type), ("state", state, row.state))
+        if member.value == UNKNOWN
+    }
     return Meeting(
         number=row.number,
         host_id=row.host_id,
         host_display_name=row.host_display_name,
         passcode=row.passcode,
-        type=MeetingType(row.type),
-        state=MeetingState(row.state),
+        type=kind,
+        state=state,
         create_time=row.create_time,
         update_time=row.update_time,
         topic=row.topic,
         scheduled_start_time=row.scheduled_start_time,
         scheduled_duration=timedelta(seconds=row.scheduled_seconds),
         time_zone=row.time_zone,
-        settings=MeetingSettings(**row.settings),
+        settings=from_plain(MeetingSettings, row.settings),
         start_time=row.start_time,
         end_time=row.end_time,
         revision=row.revision,
+        others=compact_json(others) if others else "",
     )

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
 
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.application.ports import UnitOfWork
 from control_plane.storage.database import Database
 from control_plane.storage.meetings import PostgresMeetings
 from control_plane.storage.requests import PostgresOutbox, PostgresRequestIds
-from control_plane.storage.tables import REQUEST_IDS, USER_SESSIONS
 from control_plane.storage.users import PostgresSessions, PostgresUsers
-
-SESSION_MEMORY = timedelta(days=30)
-"""Sessions that are over are kept for so long, so that a stolen refresh token is still known as one."""
 
 
 class PostgresUnit:
@@ -48,9 +42,3 @@ class PostgresStore:
         """Gives access without a transaction; STORE_UNAVAILABLE when the database does not answer."""
         async with self._database.reading() as connection:
             yield PostgresUnit(connection)
-
-    async def forget_expired(self, now: datetime) -> None:
-        """Deletes request ids and sessions whose time is long over."""
-        async with self._database.transaction() as connection:
-            await connection.execute(delete(REQUEST_IDS).where(REQUEST_IDS.c.expire_time <= now))
-            await connection.execute(delete(USER_SESSIONS).where(USER_SESSIONS.c.expire_time <= now - SESSION_MEMORY))

@@ -45,6 +45,7 @@ USERS = Table(
     Column("time_zone", Text, nullable=False),
     Column("create_time", _TIME, nullable=False),
     CheckConstraint("kind <> 'account' OR email IS NOT NULL", "account_email"),
+    Index("ix_users_guests", "create_time", postgresql_where=text("kind = 'guest'")),
 )
 
 USER_SESSIONS = Table(
@@ -60,14 +61,14 @@ USER_SESSIONS = Table(
     Index(None, "user_id", "create_time", "id"),
 )
 
-# Spent tokens stay until their session goes: a second spending must be noticed however late it comes.
+# Spent tokens stay for as long as an unspent one is good: a second spending must be noticed as late as it can come.
 REFRESH_TOKENS = Table(
     "refresh_tokens",
     METADATA,
     Column("hash", LargeBinary, primary_key=True),
     Column("session_id", _ID, ForeignKey("user_sessions.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("create_time", _TIME, nullable=False),
-    Column("spend_time", _TIME),
+    Column("spend_time", _TIME, index=True),
 )
 
 # A deleted meeting's row stays without its content, so that the number is never used again.
@@ -75,7 +76,7 @@ MEETINGS = Table(
     "meetings",
     METADATA,
     Column("number", Text, primary_key=True),
-    Column("host_id", _ID, ForeignKey("users.id"), nullable=False),
+    Column("host_id", _ID, ForeignKey("users.id"), index=True),  # null when it was deleted and its host is gone
     Column("type", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("topic", Text, nullable=False),
@@ -89,8 +90,15 @@ MEETINGS = Table(
     Column("start_time", _TIME),
     Column("end_time", _TIME),
     Column("delete_time", _TIME),
+    Column("purge_time", _TIME),  # when who was in it was forgotten
     Column("revision", Integer, nullable=False),
     CheckConstraint("number ~ '^[1-9][0-9]{10}$'", "number"),
+    CheckConstraint("host_id IS NOT NULL OR delete_time IS NOT NULL", "host"),
+    Index(
+        "ix_meetings_to_purge",
+        "delete_time",
+        postgresql_where=text("delete_time IS NOT NULL AND purge_time IS NULL"),
+    ),
     Index(None, "host_id", "create_time", "number", postgresql_where=text("delete_time IS NULL")),
 )
 
@@ -126,4 +134,8 @@ OUTBOX = Table(
     Column("participant_id", Text, nullable=False),
     Column("traceparent", Text, nullable=False),
     Column("create_time", _TIME, nullable=False, server_default=text("now()")),
+    # An entry that could not be relayed is tried again at its time; meanwhile it holds nothing up.
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("retry_time", _TIME),
+    Column("problem", Text, nullable=False, server_default=text("''")),
 )

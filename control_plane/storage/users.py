@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.application.ports import Position, RefreshToken
 from control_plane.domain.identity_errors import email_taken
+from control_plane.domain.records import read_enum
 from control_plane.domain.user import Plan, User, UserKind, UserSession
 from control_plane.storage.tables import REFRESH_TOKENS, USER_SESSIONS, USERS
 
@@ -133,11 +134,11 @@ class PostgresSessions:
 def _user(row: Row[Any]) -> User:
     return User(
         id=row.id,
-        kind=UserKind(row.kind),
+        kind=read_enum(UserKind, row.kind),
         display_name=row.display_name,
         create_time=row.create_time,
         email=row.email or "",
-        plan=Plan(row.plan),
+        plan=read_enum(Plan, row.plan),
         time_zone=row.time_zone,
     )
 

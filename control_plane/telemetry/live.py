@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import Gauge
 
@@ -15,7 +15,14 @@ MEETINGS = Gauge("parley_live_meetings", "Meetings with somebody in them, all re
 STREAMS = Gauge("parley_watch_streams", "WatchSession streams of this process.")
 NODES = Gauge("parley_media_nodes", "Media nodes by state.", ["state"])
 SESSIONS = Gauge("parley_media_sessions", "Media sessions of a node by its last report.", ["node"])
+QUARANTINED = Gauge("parley_quarantined_records", "Records that are set aside, all replicas together.", ["kind"])
 PENDING = Gauge("parley_media_pending_joins", "Joins to a node that no report of its covers yet.", ["node"])
+
+
+def show_quarantine(kinds: Mapping[str, int]) -> None:
+    """Shows how many records are set aside, by kind; each kind is named."""
+    for kind, count in kinds.items():
+        QUARANTINED.labels(kind).set(count)
 
 
 def show_census(counts: Sequence[int], streams: int, nodes: Sequence[NodeStatus]) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from opentelemetry import trace
 from opentelemetry.propagate import inject
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 4.0, 8.0)
 
@@ -16,6 +16,11 @@ JOIN_SECONDS = Histogram(
     "parley_join_seconds", "Time of JoinMeeting in the control plane, by outcome.", ["outcome"], buckets=_SECONDS
 )
 STAGE_SECONDS = Histogram("parley_join_stage_seconds", "Time of a join's stages.", ["stage"], buckets=_SECONDS)
+TASK_FAULTS = Counter("parley_task_faults", "Turns of supervised tasks that failed by a fault.", ["task", "fault"])
+TASK_HEALTHY = Gauge("parley_task_healthy", "Whether a supervised task's last turn ended without a fault.", ["task"])
+SET_ASIDE = Counter(
+    "parley_records_set_aside", "How often records were met that can't be read or applied, by kind.", ["kind"]
+)
 EVENTS = Counter("parley_live_events", "What happened in meetings and to nodes, by kind.", ["kind"])
 
 
@@ -42,6 +47,18 @@ class MetricsObserver:
     def counted(self, name: str, amount: float = 1) -> None:
         """Something happened."""
         EVENTS.labels(name).inc(amount)
+
+    def task_healthy(self, name: str, *, healthy: bool) -> None:
+        """Whether a task's last turn ended without a fault."""
+        TASK_HEALTHY.labels(name).set(healthy)
+
+    def task_failed(self, name: str, fault: str) -> None:
+        """A turn of a task failed by a fault, named by its type."""
+        TASK_FAULTS.labels(name, fault).inc()
+
+    def set_aside(self, kind: str) -> None:
+        """A record was met that can't be read or applied."""
+        SET_ASIDE.labels(kind).inc()
 
 
 def current_traceparent() -> str:

@@ -71,6 +71,7 @@ class QuietObserver:
 
     def __init__(self) -> None:
         self.counts: dict[str, float] = defaultdict(float)
+        self.healthy: dict[str, bool] = {}
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         del name
@@ -82,6 +83,15 @@ class QuietObserver:
 
     def counted(self, name: str, amount: float = 1) -> None:
         self.counts[name] += amount
+
+    def task_healthy(self, name: str, *, healthy: bool) -> None:
+        self.healthy[name] = healthy
+
+    def task_failed(self, name: str, fault: str) -> None:
+        self.counts[f"{name} failed by {fault}"] += 1
+
+    def set_aside(self, kind: str) -> None:
+        self.counts[f"{kind} set aside"] += 1
 
 
 class PlainTokens:
@@ -347,7 +357,7 @@ class Replica:
         self.nodes = nodes
         self.observer = QuietObserver()
         self.part = LivePart(
-            LiveStores(LiveOptions(redis_url, **options), clock, lambda: ""),  # type: ignore[arg-type]
+            LiveStores(LiveOptions(redis_url, **options), clock, lambda: "", self.observer),  # type: ignore[arg-type]
             Surroundings(
                 clock=clock,
                 ids=SystemIds(),

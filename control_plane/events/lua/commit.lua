@@ -1,7 +1,7 @@
 -- Changes a meeting's live state and appends the events that tell of it: all or nothing.
 --
 -- KEYS[1]  prefix of the meeting's keys, `parley:{<meeting>}:`; the hash tag keeps them in one slot of a cluster.
--- ARGV[1]  JSON: { op, op_ttl_ms, op_result, time, trace, max_length, generation, checks: [[name, ...]], steps: [[name, ...]] }
+-- ARGV[1]  JSON: { op, op_ttl_ms, op_result, time, trace, max_length, keep_ms, generation, checks: [[name, ...]], steps: [[name, ...]] }
 -- Returns  { status, detail, cursor, generation }: status "ok", "done" (this op was committed before; detail is its result), or
 --          the name of the check that failed.
 --
@@ -29,10 +29,28 @@ local function append(kind, recipient, data)
   redis.call('HSET', meta, 'last', id)
 end
 
+-- All that is kept of a meeting lasts as long as the meeting does; without a time, until that is said again.
 local function keep(milliseconds)
-  for _, name in ipairs(lasting) do
+  local names = {}
+  for _, name in ipairs(lasting) do names[#names + 1] = name end
+  for _, session in ipairs(redis.call('HKEYS', sessions)) do
+    names[#names + 1] = 'slots:' .. session
+    names[#names + 1] = 'encodings:' .. session
+  end
+  for _, name in ipairs(names) do
     if milliseconds then redis.call('PEXPIRE', key(name), milliseconds) else redis.call('PERSIST', key(name)) end
   end
+end
+
+-- What is kept of a session: as long as its meeting.
+local function keep_session(name)
+  local left = redis.call('PTTL', meta)
+  if left > 0 then redis.call('PEXPIRE', name, left) end
+end
+
+local function session_of(document)
+  local good, value = pcall(cjson.decode, document)
+  return good and type(value) == 'table' and value.session_id or ''
 end
 
 local function forget_session(session)
@@ -52,6 +70,11 @@ end
 local checks = {
   -- The meeting has not ended.
   live = function() return redis.call('HEXISTS', meta, 'ended') == 0 end,
+  -- It has not, and is not about to: people may come in.
+  open = function()
+    return redis.call('HEXISTS', meta, 'ended') == 0
+      and tonumber(redis.call('HGET', meta, 'ending') or '0') <= tonumber(command.time)
+  end,
   -- A participant's document is still this one; empty: there is none.
   document = function(c) return (redis.call('HGET', participants, c[2]) or '') == c[3] end,
   present = function(c) return redis.call('HEXISTS', participants, c[2]) == 1 end,
@@ -77,9 +100,18 @@ local checks = {
     redis.call('HSET', meta, 'node:' .. c[2], c[3])
     return true
   end,
+  -- Nothing is known that the node said after this state.
+  node_state = function(c)
+    local seen = redis.call('HGET', meta, 'node:' .. c[2])
+    return not seen or tonumber(seen) <= tonumber(c[3])
+  end,
   -- The epoch is not older than the one that was announced.
   epoch = function(c) return tonumber(redis.call('HGET', meta, 'epoch') or '0') <= tonumber(c[2]) end,
-  empty = function() return redis.call('HLEN', participants) == 0 and redis.call('ZCARD', reserved) == 0 end,
+  -- Nobody is in the meeting, nor about to come in.
+  empty = function()
+    redis.call('ZREMRANGEBYSCORE', reserved, '-inf', command.time)
+    return redis.call('HLEN', participants) == 0 and redis.call('ZCARD', reserved) == 0
+  end,
   -- Not more often than allowed (generic cell rate algorithm). Writes, so it stands last among the checks.
   rate = function(c)
     local name, now, gap, burst = key('rate:' .. c[2]), tonumber(c[3]), tonumber(c[4]), tonumber(c[5])
@@ -97,7 +129,7 @@ steps = {
   put = function(s)
     redis.call('HSET', participants, s[2], s[3])
     redis.call('ZREM', reserved, s[2])
-    keep(nil)
+    if redis.call('PTTL', meta) >= 0 then keep(nil) end
   end,
   remove = function(s)
     redis.call('HDEL', participants, s[2])
@@ -134,18 +166,20 @@ steps = {
         session_changed = true
       end
     end
-    redis.call('PEXPIRE', name, 86400000)
+    keep_session(name)
   end,
   -- Tells a participant what all slots of their session carry.
   tell_slots = function(s)
     local flat, list = redis.call('HGETALL', key('slots:' .. s[2])), {}
     for i = 1, #flat, 2 do
       local cut = string.find(flat[i + 1], '/', 1, true)
-      list[#list + 1] = cjson.encode({
-        mid = flat[i],
-        participant_id = string.sub(flat[i + 1], 1, cut - 1),
-        source_mid = string.sub(flat[i + 1], cut + 1),
-      })
+      if cut then
+        list[#list + 1] = cjson.encode({
+          mid = flat[i],
+          participant_id = string.sub(flat[i + 1], 1, cut - 1),
+          source_mid = string.sub(flat[i + 1], cut + 1),
+        })
+      end
     end
     append('slots_changed', s[3], '{"slots":[' .. table.concat(list, ',') .. ']}')
   end,
@@ -158,7 +192,7 @@ steps = {
         session_changed = true
       end
     end
-    redis.call('PEXPIRE', name, 86400000)
+    keep_session(name)
   end,
   -- Tells a participant which encodings of their session's tracks are needed, unless all are.
   tell_encodings = function(s)
@@ -174,7 +208,7 @@ steps = {
   tell_if_current = function(s)
     if not session_changed then return end
     local document = redis.call('HGET', participants, s[3])
-    if document and cjson.decode(document).session_id == s[2] then append(s[4], s[3], s[5]) end
+    if document and session_of(document) == s[2] then append(s[4], s[3], s[5]) end
   end,
   dominant = function(s)
     if (redis.call('HGET', meta, 'dominant') or '') ~= s[2] then
@@ -197,7 +231,29 @@ steps = {
     redis.call('HSET', meta, 'epoch', s[2])
     if old and redis.call('HLEN', participants) > 0 then append('media_moved', '', s[3]) end
   end,
-  node_position = function(s) redis.call('HSET', meta, 'node:' .. s[2], s[3]) end,
+  -- Joins that have found the room under this epoch or an older one are refused: it is about to be released.
+  vacate = function(s)
+    local old = redis.call('HGET', meta, 'epoch')
+    if s[2] ~= '0' and (not old or tonumber(old) <= tonumber(s[2])) then redis.call('HSET', meta, 'epoch', string.format('%.0f', tonumber(s[2]) + 1)) end
+  end,
+  ending = function(s) redis.call('HSET', meta, 'ending', s[2]) end,
+  -- Forgets sessions of who is not in the meeting nor about to come in, and what was seen of nodes when they have been many.
+  tidy = function(s)
+    redis.call('ZREMRANGEBYSCORE', reserved, '-inf', command.time)
+    local all = redis.call('HGETALL', sessions)
+    for i = 1, #all, 2 do
+      local gone = redis.call('HEXISTS', participants, all[i + 1]) == 0 and not redis.call('ZSCORE', reserved, all[i + 1])
+      if gone then
+        redis.call('HDEL', sessions, all[i])
+        forget_session(all[i])
+      end
+    end
+    local nodes = {}
+    for _, name in ipairs(redis.call('HKEYS', meta)) do
+      if string.sub(name, 1, 5) == 'node:' then nodes[#nodes + 1] = name end
+    end
+    if #nodes > tonumber(s[2]) then redis.call('HDEL', meta, unpack(nodes)) end
+  end,
   history = function(s)
     redis.call('XADD', key('history'), '*', 'd', s[2], 'l', s[3], 'w', s[4])
     redis.call('PEXPIRE', key('history'), 604800000)
@@ -224,6 +280,8 @@ for _, check in ipairs(command.checks) do
 end
 redis.call('HSETNX', meta, 'generation', command.generation)
 for _, s in ipairs(command.steps) do steps[s[1]](s) end
+-- What nobody is in has an end, whatever wrote to it last.
+if redis.call('HLEN', participants) == 0 and redis.call('PTTL', meta) < 0 then keep(command.keep_ms) end
 if command.op and command.op ~= '' then
   redis.call('SET', key('op:' .. command.op), command.op_result, 'PX', command.op_ttl_ms)
 end

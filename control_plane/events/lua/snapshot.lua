@@ -12,7 +12,8 @@ local own = ''
 if ARGV[1] ~= '' then
   local document = redis.call('HGET', prefix .. 'participants', ARGV[1])
   if document then
-    session = cjson.decode(document).session_id
+    local good, value = pcall(cjson.decode, document)
+    session = good and type(value) == 'table' and value.session_id or ''
     own = document
   end
 end

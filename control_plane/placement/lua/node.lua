@@ -1,15 +1,15 @@
 -- Writes what is known of a node, renews the leases of the rooms that it holds, and finds those that are not its own.
 --
 -- KEYS[1]  prefix of the placement keys
--- ARGV[1]  JSON: { node, state, instance (as the caller read them; '' when unknown), fields: {..}, now, lease_end,
+-- ARGV[1]  JSON: { node, state, instance, opened (as the caller read them; '' when unknown), fields: {..}, now, lease_end,
 --          rooms: [[room, epoch]] or nil, move: instance that keeps its rooms (nil: move none), covered, pending_since }
 -- Returns  { status, room, epoch, room, epoch, ... }: status "ok" or "raced"; the rooms are to be fenced.
 
 local prefix = KEYS[1]
 local c = cjson.decode(ARGV[1])
 local node = prefix .. 'node:' .. c.node
-local is = redis.call('HMGET', node, 'state', 'instance')
-if (is[1] or '') ~= c.state or (is[2] or '') ~= c.instance then return { 'raced' } end
+local is = redis.call('HMGET', node, 'state', 'instance', 'sessions_opened')
+if (is[1] or '') ~= c.state or (is[2] or '') ~= c.instance or (is[3] or '') ~= c.opened then return { 'raced' } end
 
 redis.call('SADD', prefix .. 'nodes', c.node)
 for name, value in pairs(c.fields) do redis.call('HSET', node, name, value) end

@@ -21,6 +21,7 @@ from control_plane.domain.participant import Participant, ParticipantRole, Parti
 from control_plane.domain.user import User, UserKind
 from control_plane.redis_store import connect
 from control_plane.storage.attempts import RedisAttempts
+from control_plane.storage.cleaning import PostgresCleaner
 from control_plane.storage.database import Database
 from control_plane.storage.requests import PostgresOutboxReader
 from control_plane.storage.stays import PostgresStays
@@ -179,7 +180,7 @@ async def test_what_has_expired_is_forgotten(store: PostgresStore) -> None:
     request = str(uuid4())
     async with store.begin() as unit:
         await unit.request_ids.claim("ada", request, b"one", NOW)
-    await store.forget_expired(NOW + timedelta(hours=25))
+    await PostgresCleaner(store._database).clean(NOW + timedelta(hours=25))
     async with store.begin() as unit:
         assert await unit.request_ids.claim("ada", request, b"two", NOW) is None
 
