@@ -102,6 +102,8 @@ counters! {
     dropped_rate,
     /// Datagrams the socket or a TCP connection refused to take.
     dropped_send_buffer,
+    /// Datagrams that were not sent because they would have been larger than any that leaves the node.
+    dropped_send_oversized,
     /// TCP connections refused: too many, of one address or in all.
     dropped_tcp_connections,
     /// TCP connections closed because no valid connectivity check came in time.

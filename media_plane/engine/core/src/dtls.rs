@@ -15,8 +15,10 @@ const FIRST_RETRANSMISSION: Duration = Duration::from_millis(100);
 /// Repetitions of a flight, also those that the client's own repetitions cause. With dimpl's four a client that stalls for
 /// three seconds would find a node that has forgotten it; the limit above ends a handshake soon enough.
 const FLIGHT_RETRIES: usize = 20;
-/// Larger than every record the handshake makes, and than every datagram that a client's network lets through.
-const RECORD_BUFFER: usize = 2_048;
+/// The longest datagram that is taken: longer than any that a client's network lets through.
+pub(crate) const MAX_RECEIVED: usize = 2_048;
+/// Room for a client's certificate, for want of which dimpl panics: it gathers no message from more than thirty datagrams.
+const HANDSHAKE_BUFFER: usize = 30 * MAX_RECEIVED;
 
 /// The engine's certificate and settings, shared by all sessions.
 pub struct Identity {
@@ -142,11 +144,23 @@ impl Handshake {
     }
 
     fn drain(&mut self, send: &mut impl FnMut(&[u8]), receive: &mut impl FnMut(&[u8])) -> Progress {
-        let mut buffer = [0; RECORD_BUFFER];
+        if self.done {
+            self.drain_into(&mut [0; MAX_RECEIVED], send, receive)
+        } else {
+            self.drain_into(&mut vec![0; HANDSHAKE_BUFFER], send, receive)
+        }
+    }
+
+    fn drain_into(
+        &mut self,
+        buffer: &mut [u8],
+        send: &mut impl FnMut(&[u8]),
+        receive: &mut impl FnMut(&[u8]),
+    ) -> Progress {
         let mut progress = Progress::None;
         let Some(association) = &mut self.association else { return progress };
         loop {
-            match association.poll_output(&mut buffer) {
+            match association.poll_output(buffer) {
                 Output::Packet(record) => send(record),
                 Output::Timeout(at) => {
                     self.wake_at = Some(at);

@@ -104,6 +104,8 @@ pub struct Sent {
     pub calls: u64,
     /// Datagrams that were refused.
     pub refused: u64,
+    /// Datagrams that were not sent because they are longer than [`MAX_DATAGRAM`].
+    pub oversized: u64,
 }
 
 impl Sent {
@@ -156,6 +158,11 @@ impl Outbox {
             goes_on = false;
         }
         let len = build(&mut self.arena[self.used..self.used + MAX_DATAGRAM])?;
+        debug_assert!((1..=MAX_DATAGRAM).contains(&len), "what was built stands in the buffer: {len} bytes");
+        if !(1..=MAX_DATAGRAM).contains(&len) {
+            self.sent.oversized += 1;
+            return None;
+        }
         match self.runs.last_mut() {
             Some(run) if goes_on && len <= run.segment && run.len + len <= CAPACITY => {
                 self.complete = len < run.segment;
@@ -166,6 +173,15 @@ impl Outbox {
         }
         self.used += len;
         Some(len)
+    }
+
+    /// Adds a datagram that exists already; one that is too long is counted and dropped.
+    pub(crate) fn copy(&mut self, path: &Path, network: &mut dyn Transmit, datagram: &[u8]) {
+        let copied = self.datagram(path, network, |buffer| {
+            buffer.get_mut(..datagram.len())?.copy_from_slice(datagram);
+            Some(datagram.len())
+        });
+        self.sent.oversized += u64::from(copied.is_none());
     }
 
     /// Begins a run with the datagram that has just been written.
@@ -299,6 +315,18 @@ mod tests {
         outbox.flush(&mut log);
         assert_eq!(log.0.len(), MAX_RUNS + 1);
         assert_eq!(log.0[MAX_RUNS], (MAX_RUNS as u16 - 1, 4, b"bbbb".to_vec()));
+    }
+
+    #[test]
+    fn a_datagram_of_any_length_is_sent_whole_or_counted() {
+        let (mut outbox, mut log) = (Outbox::new(), Log::default());
+        for len in [1, MAX_DATAGRAM - 1, MAX_DATAGRAM, MAX_DATAGRAM + 1, 2_048, 70_000] {
+            outbox.copy(&path(1), &mut log, &vec![1; len]);
+        }
+        outbox.flush(&mut log);
+        let lengths: Vec<usize> = log.0.iter().map(|(_, _, bytes)| bytes.len()).collect();
+        assert_eq!(lengths, [1, MAX_DATAGRAM - 1, MAX_DATAGRAM]);
+        assert_eq!((outbox.sent.packets, outbox.sent.oversized), (3, 3));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use parley_engine_core::clock::{Clock, MILLISECOND, SECOND};
 use parley_engine_core::command::Command;
 use parley_engine_core::engine::{Engine, EngineConfig, NamedSlotRequest};
 use parley_engine_core::event::{EventKind, SessionState};
+use parley_engine_core::params::ChannelParameters;
 use parley_engine_core::ufrag::LocalCredentials;
 use parley_engine_core::wire::framing::{Frames, write_frames};
-use sim::{CAMERA, Client, Conditions, Meeting};
+use sim::{CAMERA, ChannelClient, Client, Conditions, Meeting, heartbeat};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const SLOT: &str = "5";
@@ -23,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 enum Carrier {
     Udp(UdpSocket),
     Tcp(TcpStream, Vec<u8>),
+    /// The client has gone without a word.
+    Nothing,
 }
 
 impl Carrier {
@@ -44,6 +47,7 @@ impl Carrier {
         match self {
             Self::Udp(socket) => socket.local_addr().unwrap(),
             Self::Tcp(stream, _) => stream.local_addr().unwrap(),
+            Self::Nothing => panic!("it has gone"),
         }
     }
 
@@ -56,6 +60,7 @@ impl Carrier {
                 write_frames(datagram.len(), datagram, &mut framed);
                 _ = stream.write_all(&framed);
             }
+            Self::Nothing => {}
         }
     }
 
@@ -77,6 +82,7 @@ impl Carrier {
                 }
                 *kept = frames.incomplete().expect("the node's frames are datagrams").to_vec();
             }
+            Self::Nothing => {}
         }
     }
 }
@@ -93,7 +99,11 @@ impl Peer {
     fn join(engine: &Engine, number: usize, address: IpAddr, over_tcp: bool) -> Self {
         let clock = Clock::start();
         let mut client = Client::new(number, 0, clock);
-        let local = engine.open_session("room", &client.name, client.parameters()).unwrap();
+        let mut parameters = client.parameters();
+        let participant_id = format!("participant-{number}").as_str().into();
+        parameters.channels = Some(ChannelParameters { participant_id, max_message_size: 262_144 });
+        client.channels = Some(ChannelClient::new(clock));
+        let local = engine.open_session("room", &client.name, parameters).unwrap();
         client.connect_to(&local.credentials);
         let udp = SocketAddr::new(address, local.port);
         let tcp = SocketAddr::new(address, local.tcp_port.expect("the engine has TCP ports"));
@@ -113,6 +123,16 @@ impl Peer {
     fn move_to(&mut self, carrier: Carrier) {
         self.carrier = carrier;
         self.client.check();
+    }
+
+    /// Has the node send back so many bytes in an SCTP packet.
+    fn send_heartbeat(&mut self, info: usize) {
+        let now = self.clock.now();
+        let channels = self.client.channels.as_mut().expect("it has data channels");
+        assert!(channels.say(0, b"a packet with the association's tag"));
+        let spoken = channels.tick(now).remove(0);
+        self.client.send_data(now, &heartbeat(&spoken, info));
+        self.step();
     }
 
     fn pictures(&self) -> usize {
@@ -206,6 +226,67 @@ fn a_session_goes_on_from_udp_to_tcp_to_another_connection_and_back() {
     }
     assert_eq!(connections_and_ends(&engine), (2, 0), "the keys are those of the beginning");
     assert_eq!(counter(&engine, "dropped_srtp_auth"), 0);
+}
+
+/// A call of two over UDP and a third, over TCP or UDP, who has joined and hears the others.
+fn call_of_three(engine: &Engine, over_tcp: bool) -> Vec<Peer> {
+    let mut peers = call(engine, LOOPBACK, false);
+    peers.push(Peer::join(engine, 2, LOOPBACK, over_tcp));
+    run_until(&mut peers, |peers| peers[2].client.is_connected());
+    run_on(&mut peers[..2], 30);
+    peers
+}
+
+/// Reports go out each second: after three seconds' pictures each of the node's timers has had its turn several times.
+const THREE_SECONDS_OF_PICTURES: usize = 270;
+
+/// TCP-1, HANG-2: a session is left without any path.
+#[test]
+fn a_session_whose_only_connection_closes_leaves_the_others_their_shard() {
+    let engine = engine(LOOPBACK);
+    let mut peers = call_of_three(&engine, true);
+    peers[2].carrier = Carrier::Nothing;
+    run_on(&mut peers[..2], THREE_SECONDS_OF_PICTURES);
+    let stats = engine.session_stats(&Client::name_of(2)).unwrap();
+    assert_eq!(stats.remote_address, None, "it has no path");
+    let tcp = peers[2].tcp;
+    peers[2].move_to(Carrier::tcp(tcp));
+    let (name, address) = (Client::name_of(2), peers[2].carrier.address());
+    run_until(&mut peers, |_| engine.session_stats(&name).unwrap().remote_address == Some(address));
+    assert_eq!(connections_and_ends(&engine), (3, 0), "it comes back on another connection with its keys");
+}
+
+/// HANG-2 over UDP: another session's valid check takes the only path over.
+#[test]
+fn a_session_whose_only_path_another_takes_over_leaves_the_others_their_shard() {
+    let engine = engine(LOOPBACK);
+    let mut peers = call_of_three(&engine, false);
+    let mut thief = Peer::join(&engine, 3, LOOPBACK, false);
+    thief.client.check();
+    peers[2].client.checks = false;
+    for check in thief.client.outgoing.drain(..) {
+        peers[2].carrier.send(&check);
+    }
+    run_on(&mut peers[..2], THREE_SECONDS_OF_PICTURES);
+    assert_eq!(engine.session_stats(&Client::name_of(2)).unwrap().remote_address, None, "it has no path");
+    peers[2].client.checks = true;
+    let (name, address) = (Client::name_of(2), peers[2].carrier.address());
+    run_until(&mut peers, |_| engine.session_stats(&name).unwrap().remote_address == Some(address));
+    assert_eq!(connections_and_ends(&engine), (3, 0));
+}
+
+/// Over TCP a client's records may be longer than those that the node sends.
+#[test]
+fn an_answer_too_long_for_a_datagram_leaves_the_others_their_shard() {
+    let engine = engine(LOOPBACK);
+    let mut peers = call_of_three(&engine, true);
+    peers[2].client.channels.as_mut().unwrap().open("captions");
+    run_until(&mut peers, |peers| !peers[2].client.channels.as_ref().unwrap().acknowledged.is_empty());
+    for info in [1_400, 1_444, 1_456, 1_800, 1_900] {
+        peers[2].send_heartbeat(info);
+    }
+    run_on(&mut peers[..2], 90);
+    assert!(engine.session_stats(&Client::name_of(1)).is_ok());
 }
 
 #[test]

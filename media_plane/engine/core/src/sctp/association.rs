@@ -13,6 +13,7 @@ use super::dcep::{ACK, OpenMessage};
 use super::label::{LABELS, Label};
 use super::limits::{Allowance, MAX_MESSAGE};
 use crate::clock::{Clock, Micros, SECOND};
+use crate::outbox::MAX_DATAGRAM;
 use crate::params::ChannelParameters;
 
 /// Time from the first packet until the association stands; then the next attempt begins anew.
@@ -28,6 +29,10 @@ const RECEIVE_BUFFER: u32 = 64 << 10;
 const MAX_STREAMS: usize = 16;
 /// Payload of a DATA chunk, in bytes: with all headers down to DTLS a datagram stays below 1,200 bytes, like those of media.
 const MAX_CHUNK: u32 = 1_120;
+/// What DTLS 1.2 puts around a packet: header, explicit nonce and tag (RFC 5288).
+const RECORD_OVERHEAD: usize = 13 + 8 + 16;
+/// The longest packet that is sent: what a client has sent back or acknowledged could be longer than any datagram.
+const MAX_PACKET: usize = MAX_DATAGRAM - RECORD_OVERHEAD;
 /// First retransmission timeout, the least and the largest, in milliseconds. Receivers may wait 200 ms with their
 /// acknowledgement, and RFC 9260 section 16 was written for longer ways (1 s, 1 s, 60 s); libwebrtc's are 500, 400 and 60,000.
 const FIRST_TIMEOUT: u64 = 500;
@@ -81,6 +86,8 @@ pub(crate) struct Tally {
     pub refused: u64,
     pub over_rate: u64,
     pub malformed: u64,
+    /// Packets that were not sent because no datagram holds them.
+    pub oversized: u64,
     /// Associations that ended other than with their session.
     pub lost: u64,
 }
@@ -166,7 +173,12 @@ impl Channels {
         let answer = self.endpoint.poll_transmit();
         let transmit = answer.or_else(|| self.link.as_mut()?.association.poll_transmit(instant))?;
         match transmit.payload {
-            Payload::RawEncode(packets) => Some(packets),
+            Payload::RawEncode(mut packets) => {
+                let made = packets.len();
+                packets.retain(|packet| packet.len() <= MAX_PACKET);
+                self.tally.oversized += (made - packets.len()) as u64;
+                Some(packets)
+            }
             Payload::PartialDecode(_) => None,
         }
     }

@@ -1,7 +1,6 @@
 //! Data channels: messages of one session go to everyone else in its room who has a channel of the same label open.
 
 use super::Shard;
-use super::transport::send_record;
 use crate::clock::Micros;
 use crate::dtls::Progress;
 use crate::outbox::Transmit;
@@ -69,7 +68,7 @@ impl Shard {
         while let Some(packets) = channels.poll_transmit(now) {
             for packet in packets {
                 let outbox = &mut self.outbox;
-                let send = |record: &[u8]| send_record(outbox, &path, record, network);
+                let send = |record: &[u8]| outbox.copy(&path, network, record);
                 match session.handshake.send_data(instant, &packet, send) {
                     Progress::None => {}
                     other => progress = other,
@@ -90,5 +89,6 @@ impl Shard {
         counters.channels_opened += tally.opened;
         counters.channels_refused += tally.refused;
         counters.channel_associations_lost += tally.lost;
+        counters.dropped_send_oversized += tally.oversized;
     }
 }

@@ -58,7 +58,8 @@ impl Shard {
 
     fn close_room(&mut self, now: Micros, name: &str, network: &mut dyn Transmit) {
         let Some(key) = self.room_names.remove(name) else { return };
-        while let Some(index) = self.rooms.get(key).and_then(|room| room.sessions.first().copied()) {
+        let sessions = self.rooms.get(key).map(|room| room.sessions.clone()).unwrap_or_default();
+        for index in sessions {
             self.end_session(now, index, CloseReason::Requested, network);
         }
         self.rooms.remove(key);

@@ -144,22 +144,17 @@ impl Shard {
             write_receiver_report(writer, session, tracks, now)
         });
         let tracks = &self.tracks;
-        let mut slot = 0;
-        while slot < session.slots.len() {
+        let slots = session.slots.len();
+        let mut from = 0;
+        while from < slots {
+            // Without a path nothing is written, and a report that does not fit an empty packet never will: it is passed over.
+            let mut next = from + 1;
             send_control(session, &mut self.outbox, network, |writer, session| {
-                while let Some(next) = session.slots.get(slot) {
-                    if let Some(report) = sender_report(next, tracks, now, ntp) {
-                        let before = writer.len();
-                        let fits = writer.sender_report(next.ssrc, &report, &[]).is_some()
-                            && writer.canonical_name(next.ssrc, &session.cname).is_some();
-                        if !fits {
-                            return (before > 0).then_some(());
-                        }
-                    }
-                    slot += 1;
-                }
+                let rest = session.slots.get(from..)?;
+                next = next.max(from + write_sender_reports(writer, rest, &session.cname, tracks, now, ntp));
                 Some(())
             });
+            from = next;
         }
     }
 
@@ -234,6 +229,22 @@ fn write_receiver_report(
         writer.receiver_estimated_max_bitrate(session.control_ssrc, REMB_CEILING, &ssrcs[..count])?;
     }
     Some(())
+}
+
+/// Writes the reports of as many of these slots as fit; returns how many.
+fn write_sender_reports(
+    writer: &mut RtcpWriter<'_>,
+    slots: &[Slot],
+    cname: &str,
+    tracks: &Slab<Track>,
+    now: Micros,
+    ntp: NtpTime,
+) -> usize {
+    let fits = |slot: &&Slot| match sender_report(slot, tracks, now, ntp) {
+        Some(report) => writer.named_sender_report(slot.ssrc, &report, cname).is_some(),
+        None => true,
+    };
+    slots.iter().take_while(fits).count()
 }
 
 /// What is reported of a track, and the packets expected since the report before.

@@ -171,6 +171,7 @@ impl Shard {
         self.counters.send_runs += sent.runs;
         self.counters.send_calls += sent.calls;
         self.counters.dropped_send_buffer += sent.refused;
+        self.counters.dropped_send_oversized += sent.oversized;
     }
 
     /// Events since the last call.

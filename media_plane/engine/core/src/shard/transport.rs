@@ -3,9 +3,9 @@
 use super::Shard;
 use crate::clock::Micros;
 use crate::command::SessionKey;
-use crate::dtls::Progress;
+use crate::dtls::{MAX_RECEIVED, Progress};
 use crate::event::{CloseReason, EventKind, SessionState};
-use crate::outbox::{MAX_DATAGRAM, Path, Transmit};
+use crate::outbox::{Path, Transmit};
 use crate::session::Srtp;
 use crate::srtp::SrtpProfile;
 use crate::ufrag::{self, LocalCredentials};
@@ -107,11 +107,15 @@ impl Shard {
         datagram: &[u8],
         network: &mut dyn Transmit,
     ) {
+        if datagram.len() > MAX_RECEIVED {
+            self.counters.dropped_dtls += 1;
+            return;
+        }
         let instant = self.config.clock.instant(now);
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let (outbox, channels) = (&mut self.outbox, &mut session.channels);
         let mut data = false;
-        let send = |record: &[u8]| send_record(outbox, path, record, network);
+        let send = |record: &[u8]| outbox.copy(path, network, record);
         let progress = session.handshake.handle(instant, datagram, send, |packet| {
             if let Some(channels) = channels {
                 channels.handle_input(now, packet);
@@ -130,7 +134,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let Some(path) = session.path() else { return };
         let outbox = &mut self.outbox;
-        let progress = session.handshake.handle_timeout(instant, |record| send_record(outbox, &path, record, network));
+        let progress = session.handshake.handle_timeout(instant, |record| outbox.copy(&path, network, record));
         self.follow_handshake(now, index, progress, network);
     }
 
@@ -188,13 +192,6 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let Some(path) = session.path() else { return };
         let outbox = &mut self.outbox;
-        session.handshake.close(|record| send_record(outbox, &path, record, network));
+        session.handshake.close(|record| outbox.copy(&path, network, record));
     }
-}
-
-pub(super) fn send_record(outbox: &mut crate::outbox::Outbox, path: &Path, record: &[u8], network: &mut dyn Transmit) {
-    outbox.datagram(path, network, |buffer| {
-        buffer.get_mut(..record.len().min(MAX_DATAGRAM))?.copy_from_slice(record);
-        Some(record.len())
-    });
 }

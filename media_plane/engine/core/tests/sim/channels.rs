@@ -211,3 +211,26 @@ fn unwrap(mut message: &[u8]) -> (String, Vec<u8>) {
     assert!(message.is_empty());
     (participant, payload)
 }
+
+const HEARTBEAT: u8 = 4;
+const HEARTBEAT_INFO: u16 = 1;
+
+/// A HEARTBEAT (RFC 9260 section 3.3.5) with the ports and the tag of another packet of its association, and so many bytes, a
+/// multiple of four, to be sent back.
+pub fn heartbeat(like: &[u8], info: usize) -> Vec<u8> {
+    let mut packet = like[..8].to_vec();
+    packet.extend([0, 0, 0, 0, HEARTBEAT, 0]);
+    packet.extend((8 + info as u16).to_be_bytes());
+    packet.extend(HEARTBEAT_INFO.to_be_bytes());
+    packet.extend((4 + info as u16).to_be_bytes());
+    packet.resize(packet.len() + info, 7);
+    let sum = crc32c(&packet);
+    packet[8..12].copy_from_slice(&sum.to_le_bytes());
+    packet
+}
+
+/// `CRC32c` (RFC 9260 appendix A).
+fn crc32c(data: &[u8]) -> u32 {
+    let step = |sum: u32, _| if sum & 1 == 1 { (sum >> 1) ^ 0x82f6_3b78 } else { sum >> 1 };
+    !data.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
+}

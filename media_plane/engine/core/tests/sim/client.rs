@@ -67,6 +67,7 @@ pub struct Client {
     next_check: Micros,
     dtls: Dtls,
     dtls_wake: Micros,
+    handshake_records: usize,
     certificate: DtlsCertificate,
     keys: Option<(InboundContext, OutboundContext)>,
     inbound: HashMap<u32, InboundStream>,
@@ -75,6 +76,14 @@ pub struct Client {
     control_out: OutboundControl,
     next_report: Micros,
     transaction: u8,
+}
+
+fn handshake(certificate: DtlsCertificate, now: Micros, clock: Clock) -> Dtls {
+    // A browser's first retransmission comes after 50 ms.
+    let config = Config::builder().flight_start_rto(Duration::from_millis(50)).flight_retries(20).max_queue_tx(64);
+    let mut dtls = Dtls::new_12(Arc::new(config.build().unwrap()), certificate, clock.instant(now));
+    dtls.set_active(true);
+    dtls
 }
 
 impl Client {
@@ -88,11 +97,7 @@ impl Client {
 
     pub fn new(number: usize, now: Micros, clock: Clock) -> Self {
         let certificate = dimpl::certificate::generate_self_signed_certificate().unwrap();
-        // A browser's first retransmission comes after 50 ms.
-        let config = Config::builder().flight_start_rto(Duration::from_millis(50)).flight_retries(20).build();
-        let config = Arc::new(config.unwrap());
-        let mut dtls = Dtls::new_12(config, certificate.clone(), clock.instant(now));
-        dtls.set_active(true);
+        let dtls = handshake(certificate.clone(), now, clock);
         let mut ids = ExtensionIds::default();
         // Every client numbers its extensions in its own way.
         let shift = (number % 5) as u8;
@@ -138,6 +143,7 @@ impl Client {
             next_check: now,
             dtls,
             dtls_wake: 0,
+            handshake_records: 0,
             certificate,
             keys: None,
             inbound: HashMap::new(),
@@ -221,6 +227,18 @@ impl Client {
         self.keys.is_some()
     }
 
+    /// How many records of its handshake it has made; they leave with the next step of the meeting.
+    pub fn handshake_records(&self) -> usize {
+        self.handshake_records
+    }
+
+    /// Shows a certificate that is so many bytes longer than its own: it no longer is the one of its parameters.
+    pub fn lengthen_certificate(&mut self, now: Micros, by: usize) {
+        let mut certificate = self.certificate.clone();
+        certificate.certificate.resize(certificate.certificate.len() + by, 0);
+        self.dtls = handshake(certificate, now, self.clock);
+    }
+
     pub fn slot(&self, mid: &str) -> &SlotReceiver {
         self.slots.get(mid).expect("something came in the slot")
     }
@@ -295,7 +313,10 @@ impl Client {
         let mut buffer = [0; 2_048];
         loop {
             match self.dtls.poll_output(&mut buffer) {
-                Output::Packet(record) => self.outgoing.push(record.to_vec()),
+                Output::Packet(record) => {
+                    self.outgoing.push(record.to_vec());
+                    self.handshake_records += usize::from(self.keys.is_none());
+                }
                 Output::Timeout(at) => {
                     let wait = at.saturating_duration_since(self.clock.instant(now));
                     self.dtls_wake = now + (wait.as_micros() as Micros).max(MILLISECOND);

@@ -35,7 +35,7 @@ use parley_engine_core::shard::{Shard, ShardConfig};
 use parley_engine_core::stats::SessionStats;
 use parley_engine_core::ufrag::LocalCredentials;
 
-pub use channels::{ChannelClient, Heard as HeardOnChannel};
+pub use channels::{ChannelClient, Heard as HeardOnChannel, heartbeat};
 pub use client::Client;
 pub use link::{Bursts, Link};
 pub use network::{Conditions, Network, Random};
@@ -147,6 +147,14 @@ impl Meeting {
 
     pub fn key(number: usize) -> SessionKey {
         SessionKey { index: number as u32, generation: 0 }
+    }
+
+    /// What carries a client's datagrams has ended, as a TCP connection does.
+    pub fn disconnect(&mut self, number: usize) {
+        let path = Path::udp(self.clients[number].address, NODE.ip());
+        IN_SHARD.set(true);
+        self.shard.handle_disconnect(&path);
+        IN_SHARD.set(false);
     }
 
     pub fn leave(&mut self, number: usize) {

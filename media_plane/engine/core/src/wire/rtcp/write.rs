@@ -69,6 +69,16 @@ impl<'a> RtcpWriter<'a> {
         })
     }
 
+    /// Appends SR without blocks and the name of its source, both or neither.
+    pub fn named_sender_report(&mut self, sender_ssrc: u32, info: &SenderInfo, cname: &str) -> Option<()> {
+        let start = self.0.len();
+        let written = self.sender_report(sender_ssrc, info, &[]).and_then(|()| self.canonical_name(sender_ssrc, cname));
+        if written.is_none() {
+            self.0.truncate(start);
+        }
+        written
+    }
+
     /// Appends BYE for at most [`MAX_COUNT`] streams.
     pub fn bye(&mut self, ssrcs: &[u32]) -> Option<()> {
         self.packet(TYPE_BYE, count(ssrcs.len())?, |writer| ssrcs.iter().try_for_each(|&ssrc| writer.put_u32(ssrc)))
