@@ -6,7 +6,7 @@ import type { LocalMedia } from "@/media/local_media";
 import type { Meter } from "@/media/meter";
 import { Peer } from "@/media/peer";
 import { SlotMedia } from "@/media/slot_media";
-import { signalingPort } from "@/rpc/api";
+import { type SignalingPort, signalingPort } from "@/rpc/api";
 import type { Entry } from "@/rpc/credentials";
 import type { CallError } from "@/rpc/errors";
 import { systemClock } from "@/rpc/retry";
@@ -14,6 +14,7 @@ import { JoinTrace } from "@/telemetry/join_trace";
 import { MeetingSession } from "./meeting_session";
 import { sends } from "./model";
 import { Pointers } from "./pointers";
+import { connectionsAreFew, inTurns } from "./shared_connections";
 
 export interface CallOptions {
   readonly meeting: string;
@@ -23,6 +24,15 @@ export interface CallOptions {
   readonly local: LocalMedia;
   readonly meter: Meter;
 }
+
+/** The service's calls where tabs must share connections. */
+const sharingConnections: SignalingPort = {
+  ...signalingPort,
+  watchSession: (caller, cursor, signal) => {
+    const open = (from: string, streamSignal: AbortSignal) => signalingPort.watchSession(caller, from, streamSignal);
+    return inTurns(open, navigator.locks, systemClock)(cursor, signal);
+  },
+};
 
 /** How long the trace of a join waits for the first picture. */
 const FIRST_FRAME_MS = 10_000;
@@ -45,7 +55,7 @@ export class Call {
     this.pointers = new Pointers(systemClock, this.life.signal);
     this.session = new MeetingSession({
       ...options,
-      api: signalingPort,
+      api: connectionsAreFew() ? sharingConnections : signalingPort,
       clock: systemClock,
       media: {
         prepare: (iceServers) => Peer.prepare(local, iceServers),

@@ -69,7 +69,8 @@ export type MeetingEvent =
   | { readonly kind: "meeting-ended"; readonly participant: string }
   | { readonly kind: "media-moved"; readonly epoch: bigint };
 
-export type GoAwayReason = "shutting-down" | "too-slow" | "left" | "replaced";
+/** `turn-over`: said on this side, where tabs share few connections. */
+export type GoAwayReason = "shutting-down" | "too-slow" | "left" | "replaced" | "turn-over";
 
 /** One message of the watch stream. */
 export interface WatchMessage {
