@@ -10,6 +10,7 @@ from tests.support.call import Call
 from tests.support.waiting import until
 
 _WATCH_SECONDS: Final = 4.0
+_NOTICE_SECONDS: Final = 8.0
 _STEADY_SECONDS: Final = 1.0
 """No picture may stand still for longer: the old way carries media until the new one does."""
 
@@ -36,6 +37,19 @@ async def test_another_network_keeps_the_session(call: Call) -> None:
         assert seen.longest_freeze < _STEADY_SECONDS, f"{viewer.name} saw {other.name} freeze: {seen}"
     await ann.hears(bob)
     await bob.hears(ann)
+
+
+async def test_flt_9_whoever_is_heard_and_seen_is_not_told_to_be_offline(call: Call) -> None:
+    """The browser believes to be offline and no call gets through, but media does."""
+    bob = call.bob
+    banner = bob.page.get_by_test_id("connection-state")
+    async with call.steady():
+        await bob.context.set_offline(offline=True)
+        await bob.sees_text("You still hear and see each other", within=_NOTICE_SECONDS)
+        await asyncio.sleep(_WATCH_SECONDS)
+        assert "offline" not in await banner.inner_text()
+    await bob.context.set_offline(offline=False)
+    await until(banner.count, lambda count: count == 0, what="the notice goes away")
 
 
 async def _ufrag(person: Person) -> str:

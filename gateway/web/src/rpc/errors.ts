@@ -49,6 +49,11 @@ export function toCallError(thrown: unknown): CallError {
   );
 }
 
+/** Whether nothing came back, not even a refusal. */
+export function isUnanswered(error: CallError): boolean {
+  return error.reason === NETWORK || error.code === Code.DeadlineExceeded;
+}
+
 /** Whether the same call may succeed a little later. */
 export function isTransient(error: CallError): boolean {
   return (

@@ -152,10 +152,13 @@ export class Call {
         changed();
       }
     };
+    const doubtful = () => this.session.networkDoubtful();
     window.addEventListener("online", changed);
+    window.addEventListener("offline", doubtful);
     network?.addEventListener("change", kindChanged);
     return () => {
       window.removeEventListener("online", changed);
+      window.removeEventListener("offline", doubtful);
       network?.removeEventListener("change", kindChanged);
     };
   }

@@ -32,6 +32,8 @@ export interface KeeperOptions {
   /** Offer against answer; undefined: give up, somebody else brings a connection. */
   readonly exchange: (peer: PeerPort, what: "new" | "restart") => Promise<MediaAnswer | undefined>;
   readonly onState: (state: SessionState["media"]) => void;
+  /** Told again and again whether media comes; a connection stands for seconds after its network is gone. */
+  readonly onFlow: (flows: boolean) => void;
 }
 
 /** A connection that is interrupted this long has to look for a new way. */
@@ -145,8 +147,11 @@ export class MediaKeeper {
     while (!signal.aborted && this.peer === peer) {
       await clock.sleep(LOOK_MS, signal);
       const fell = peer.state === "connected" && silence.fell(await peer.received());
-      if (fell && this.peer === peer) {
-        void this.restart();
+      if (this.peer === peer) {
+        this.options.onFlow(!silence.lasts);
+        if (fell) {
+          void this.restart();
+        }
       }
     }
   }

@@ -370,6 +370,62 @@ describe("media", () => {
   });
 });
 
+describe("FLT-9: a service that can't be reached", () => {
+  const unreachable = () => new CallError(Code.Unavailable, "NETWORK", "");
+
+  test("shows at the first heartbeat without an answer, and until the next answer", async () => {
+    await join();
+    service.failures.heartbeat = [unreachable(), unreachable()];
+    await clock.pass(10_100);
+    expect(session.store.get().unanswered).toBe(true);
+    await clock.pass(2_000);
+    expect(session.store.get().unanswered).toBe(true);
+    await clock.pass(2_000);
+    expect(session.store.get()).toMatchObject({ unanswered: false, media: "connected", signal: "live" });
+  });
+
+  test("shows at once when the browser believes to be offline, and not when it is wrong", async () => {
+    await join();
+    session.networkDoubtful();
+    await settle();
+    expect(service.made("beat")).toHaveLength(1);
+    expect(session.store.get().unanswered).toBe(false);
+    service.failures.heartbeat = [unreachable()];
+    session.networkDoubtful();
+    await settle();
+    expect(session.store.get().unanswered).toBe(true);
+    session.networkChanged();
+    await settle();
+    expect(session.store.get().unanswered).toBe(false);
+  });
+
+  test("shows when a change of one's own goes unanswered, and not when it is refused", async () => {
+    await join();
+    service.failures.updateSlots = [new CallError(Code.NotFound, "MID_UNKNOWN", "")];
+    session.showSlots([{ mid: "8", selection: { kind: "automatic" }, maxHeight: 90 }]);
+    await clock.pass(100);
+    expect(session.store.get().unanswered).toBe(false);
+    service.failures.updateSlots = [new CallError(Code.DeadlineExceeded, "", "")];
+    session.showSlots([{ mid: "8", selection: { kind: "automatic" }, maxHeight: 180 }]);
+    await settle();
+    expect(session.store.get().unanswered).toBe(true);
+    await clock.pass(1_000);
+    expect(session.store.get().unanswered).toBe(false);
+  });
+
+  test("is told from media that stops: a connection stands for seconds after its network is gone", async () => {
+    const peer = await join();
+    await clock.pass(3_000);
+    expect(session.store.get().flows).toBe(true);
+    peer.flow = 0;
+    await clock.pass(2_000);
+    expect(session.store.get()).toMatchObject({ flows: false, media: "connected" });
+    peer.flow = 1_000;
+    await clock.pass(1_000);
+    expect(session.store.get().flows).toBe(true);
+  });
+});
+
 describe("coming back as a new participant", () => {
   test.each([
     ["a heartbeat", "heartbeat", 10_100],

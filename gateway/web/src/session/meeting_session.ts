@@ -3,7 +3,7 @@
 import type { Explanation } from "@/quality/explanation";
 import { type Caller, newRequestId, type SignalingPort } from "@/rpc/api";
 import type { Entry } from "@/rpc/credentials";
-import { type CallError, toCallError } from "@/rpc/errors";
+import { type CallError, isUnanswered, toCallError } from "@/rpc/errors";
 import { ACTION, type Clock, PATIENT, retrying } from "@/rpc/retry";
 import { describe } from "@/rpc/words";
 import { coalesced } from "./coalesce";
@@ -63,6 +63,8 @@ export class MeetingSession {
   /** The tracks as the service knows them, as JSON. */
   private told = "";
   private rejoining = false;
+  /** Ends the wait for the next heartbeat. */
+  private beatNow = () => {};
   /** Of the latest answer. */
   private iceServers: readonly RTCIceServer[] = [];
   private readonly syncTracks = coalesced(() => this.sendTracks());
@@ -80,6 +82,7 @@ export class MeetingSession {
       },
       exchange: (peer, what) => this.renegotiate(peer, what),
       onState: (state) => this.dispatch({ type: "media", media: state }),
+      onFlow: (flows) => this.dispatch({ type: "flow", flows }),
     });
   }
 
@@ -104,6 +107,12 @@ export class MeetingSession {
   /** To be called when the device came into another network. */
   networkChanged(): void {
     this.keeper.networkChanged();
+    this.beatNow();
+  }
+
+  /** To be called when the browser believes to be offline: the next heartbeat tells whether that is so. */
+  networkDoubtful(): void {
+    this.beatNow();
   }
 
   /** What the browser measures of the connection in use; undefined: there is none. */
@@ -220,6 +229,7 @@ export class MeetingSession {
   }
 
   private receive({ body }: WatchMessage): void {
+    this.dispatch({ type: "answered", answered: true });
     if (body.kind === "snapshot") {
       this.dispatch({ type: "snapshot", snapshot: body.snapshot });
     } else if (body.kind === "event") {
@@ -237,12 +247,15 @@ export class MeetingSession {
     const { api, clock } = this.options;
     let wait = everyMs;
     for (;;) {
-      await clock.sleep(wait, signal);
+      const now = new Promise<void>((beat) => {
+        this.beatNow = beat;
+      });
+      await Promise.race([clock.sleep(wait, signal), now]);
       if (signal.aborted) {
         return;
       }
       try {
-        const { intervalMs, token } = await api.heartbeat(this.caller);
+        const { intervalMs, token } = await this.noting(api.heartbeat(this.caller));
         wait = intervalMs;
         if (token && !signal.aborted) {
           this.caller = { ...this.caller, token };
@@ -341,13 +354,25 @@ export class MeetingSession {
     }
   }
 
+  /** The same call; whether the service answers at all is noted. */
+  private async noting<T>(call: Promise<T>): Promise<T> {
+    try {
+      const answer = await call;
+      this.dispatch({ type: "answered", answered: true });
+      return answer;
+    } catch (thrown) {
+      this.dispatch({ type: "answered", answered: !isUnanswered(toCallError(thrown)) });
+      throw thrown;
+    }
+  }
+
   /** A change that is repeated while the service is away; a join or a new answer carries the state anyway. */
   private async tell(change: (caller: Caller) => Promise<void>): Promise<void> {
     if (!this.caller.token) {
       return;
     }
     const { clock } = this.options;
-    await retrying(() => change(this.caller), { policy: PATIENT, clock, signal: this.stay.signal }).catch(
+    await retrying(() => this.noting(change(this.caller)), { policy: PATIENT, clock, signal: this.stay.signal }).catch(
       () => undefined,
     );
   }

@@ -17,6 +17,23 @@ test("a busy connection that falls silent is found at the third look, once", () 
   expect(found([...times(4, 900), ...times(20, 0)])).toEqual([6]);
 });
 
+test("FLT-9: silence lasts until something comes", () => {
+  const silence = new Silence();
+  let received = 0;
+  const look = (bytes: number) => {
+    received += bytes;
+    silence.fell(received);
+    return silence.lasts;
+  };
+  expect([900, 900, 900, 900, 0, 0, 0, 0, 0, 900].map(look)).toEqual([
+    ...times(6, 0).map(() => false),
+    true,
+    true,
+    true,
+    false,
+  ]);
+});
+
 test("one that was hardly used is let alone", () => {
   expect(found([...times(3, 900), ...times(20, 0)])).toEqual([]);
   expect(found(times(20, 0))).toEqual([]);

@@ -11,6 +11,8 @@ export class Silence {
   private received = 0;
   private busy = 0;
   private silent = 0;
+  /** Whether a busy connection has fallen silent and nothing has come since. */
+  lasts = false;
 
   /** Takes the bytes received so far; true at the look by which a busy connection has fallen silent. */
   fell(received: number): boolean {
@@ -19,9 +21,12 @@ export class Silence {
     if (!quiet) {
       this.busy = this.silent > 0 ? 1 : this.busy + 1;
       this.silent = 0;
+      this.lasts = false;
       return false;
     }
     this.silent += 1;
-    return this.silent === SILENT_LOOKS && this.busy >= BUSY_LOOKS;
+    const fell = this.silent === SILENT_LOOKS && this.busy >= BUSY_LOOKS;
+    this.lasts ||= fell;
+    return fell;
   }
 }

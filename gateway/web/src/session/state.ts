@@ -53,6 +53,10 @@ export interface SessionState {
   readonly problem: Problem | undefined;
   /** The event stream: whether what is shown is current. */
   readonly signal: "live" | "lost";
+  /** Whether the service has left the latest call without any answer. */
+  readonly unanswered: boolean;
+  /** Whether media comes over the connection. */
+  readonly flows: boolean;
   /** The media session; `blocked`: several connections in a row did not come up. */
   readonly media: "connecting" | "connected" | "lost" | "blocked";
 }
@@ -69,6 +73,8 @@ export type Action =
   | { readonly type: "slots"; readonly slots: readonly SlotAssignment[] }
   | { readonly type: "renewing" }
   | { readonly type: "signal"; readonly signal: SessionState["signal"] }
+  | { readonly type: "answered"; readonly answered: boolean }
+  | { readonly type: "flow"; readonly flows: boolean }
   | { readonly type: "media"; readonly media: SessionState["media"] }
   | { readonly type: "capacity"; readonly capacity: number }
   | { readonly type: "expire"; readonly key: number }
@@ -91,6 +97,8 @@ export const EMPTY: SessionState = {
   ending: undefined,
   problem: undefined,
   signal: "live",
+  unanswered: false,
+  flows: true,
   media: "connecting",
 };
 
@@ -113,6 +121,10 @@ export function reduce(state: SessionState, action: Action): SessionState {
       return { ...state, encodings: {} };
     case "signal":
       return state.signal === action.signal ? state : { ...state, signal: action.signal };
+    case "answered":
+      return state.unanswered === !action.answered ? state : { ...state, unanswered: !action.answered };
+    case "flow":
+      return state.flows === action.flows ? state : { ...state, flows: action.flows };
     case "media":
       return state.media === action.media ? state : { ...state, media: action.media };
     case "capacity":

@@ -6,37 +6,32 @@ import { DEVICE_WORDS } from "@/media/device_words";
 import type { Call } from "@/session/call";
 import type { SessionState } from "@/session/state";
 import { useStore } from "@/session/store";
+import { type Trouble, trouble } from "@/session/trouble";
+
+const busy = <Spinner size={18} />;
+const TROUBLES: Readonly<Record<Trouble, { icon: ReactNode; text: string }>> = {
+  offline: {
+    icon: <WifiOff aria-hidden="true" size={18} />,
+    text: "You are offline. We bring you back as soon as the network is there.",
+  },
+  blocked: {
+    icon: busy,
+    text: "Picture and sound don't get through. Your network may block calls: try another one, or turn a VPN off. We keep trying.",
+  },
+  lost: { icon: busy, text: "Reconnecting picture and sound. Stay here, it comes back by itself." },
+  connecting: { icon: busy, text: "Connecting picture and sound" },
+  signal: { icon: busy, text: "Reconnecting. You still hear and see each other." },
+  unheard: { icon: busy, text: "Reconnecting. Stay here, it comes back by itself." },
+};
 
 /** One line above the stage when something is not as it should be, with what happens next. */
 export function ConnectionBanner({ state, call }: { state: SessionState; call: Call }) {
-  const online = useOnline();
+  const found = trouble(state, useOnline());
   const blocked = useStore(call.media.soundBlocked);
   const local = useStore(call.local.state);
-  if (!online) {
-    return (
-      <Line icon={<WifiOff aria-hidden="true" size={18} />}>
-        You are offline. We bring you back as soon as the network is there.
-      </Line>
-    );
-  }
-  if (state.media === "blocked") {
-    return (
-      <Line icon={<Spinner size={18} />}>
-        Picture and sound don't get through. Your network may block calls: try another one, or turn a VPN off. We keep
-        trying.
-      </Line>
-    );
-  }
-  if (state.media === "lost") {
-    return (
-      <Line icon={<Spinner size={18} />}>Reconnecting picture and sound. Stay here, it comes back by itself.</Line>
-    );
-  }
-  if (state.signal === "lost") {
-    return <Line icon={<Spinner size={18} />}>Reconnecting. You still hear and see each other.</Line>;
-  }
-  if (state.media === "connecting") {
-    return <Line icon={<Spinner size={18} />}>Connecting picture and sound</Line>;
+  if (found) {
+    const { icon, text } = TROUBLES[found];
+    return <Line icon={icon}>{text}</Line>;
   }
   if (blocked) {
     return (
