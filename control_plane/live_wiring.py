@@ -30,6 +30,7 @@ from control_plane.application.rooms import Rooms
 from control_plane.application.sessions import SessionOpener
 from control_plane.application.signaling import Signaling
 from control_plane.application.tasks import Tasks
+from control_plane.application.treatments import QuarantineKeeper, live_treatments
 from control_plane.application.watching import SessionWatcher
 from control_plane.domain.clock import Clock
 from control_plane.domain.ids import IdFactory
@@ -56,6 +57,7 @@ _OUTBOX_WAIT: Final = 0.5
 _OUTBOX_TICK: Final = 0.02
 _FINISH_SECONDS: Final = 5.0
 _QUARANTINE_TICK: Final = 1.0
+_CLEANING_TICK: Final = 300.0
 WATCHING_TASK: Final = "event log"
 """Without this task the watchers of this process hear nothing: others must not be sent to it."""
 
@@ -122,6 +124,7 @@ class LivePart:
         timing, times = options.timing, options.times
         self._stores = stores
         self._client = stores.client
+        self._nodes = around.nodes
         self._tasks: list[asyncio.Task[None]] = []
         self.tasks = Tasks(observer)
         self.background = Background()
@@ -135,7 +138,10 @@ class LivePart:
         self.rooms = Rooms(
             self.leases, self.registry, around.nodes, self.live, clock, observer, self.background, self.quarantine
         )
-        self.stays = StayKeeper(RedisStayOutbox(self._client, self.quarantine), around.stays, self.quarantine)
+        stay_outbox = RedisStayOutbox(self._client, self.quarantine)
+        self.stays = StayKeeper(stay_outbox, around.stays, self.quarantine)
+        treatments = live_treatments(self.live, self.rooms, self.stays, stay_outbox, around.outbox)
+        self.keeper = QuarantineKeeper(self.quarantine, around.outbox, treatments)
         self.relay = OutboxRelay(around.outbox, around.directory, self.live, self.rooms, stores.relay_awake)
         sessions = SessionOpener(self.rooms, around.nodes, observer)
         ice_servers = TurnServers(clock, options.turn_uris, options.turn_secret)
@@ -195,6 +201,7 @@ class LivePart:
         tasks.add("presence", self.sweeper.sweep, pause=_SWEEP_TICK)
         tasks.add("census", self.count, pause=_CENSUS_TICK)
         tasks.add("outbox", lambda: self.relay.run(_OUTBOX_WAIT), pause=_OUTBOX_TICK)
+        tasks.add("cleaning of live state", self.clean, pause=_CLEANING_TICK)
         tasks.add("quarantine", self.quarantine.flush, pause=_QUARANTINE_TICK)
 
     async def keep_rooms(self) -> None:
@@ -209,6 +216,11 @@ class LivePart:
         kinds = Counter(record.kind for record in await self.quarantine.records())
         show_quarantine({kind.value: kinds[kind] for kind in RecordKind if kind is not RecordKind.OUTBOX})
         show_census(list(counts.values()), self.log.watchers, await self.registry.nodes())
+
+    async def clean(self) -> None:
+        """Forgets nodes that have been gone for long, and connections to where none is."""
+        await self.registry.forget_gone()
+        await self._nodes.forget_others({node.registration.control_address for node in await self.registry.nodes()})
 
     async def drain(self) -> None:
         """Tells streams to go elsewhere."""

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from parley_cli.bench.commands import app as bench
 from parley_cli.errors import FAILURE, CommandError
+from parley_cli.quarantine import app as quarantine
 
 app = typer.Typer(
     help="Parley: video conferencing that anyone can run.",
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 
 app.add_typer(bench, name="bench")
+app.add_typer(quarantine, name="quarantine")
 
 Port = Annotated[int | None, typer.Option(help="Port of the gateway (PARLEY_PORT; default 8080).")]
 DataDir = Annotated[
@@ -74,7 +76,7 @@ def settings(*, as_json: Json = False) -> None:
 
 @app.command()
 def doctor(*, as_json: Json = False, port: Port = None, data_dir: DataDir = None) -> None:
-    """Check parts, ports and disk, then hold a real call between two headless clients."""
+    """Check this machine and the product that runs on it, then hold a real call between two headless clients."""
     from parley_cli.doctor.command import run_doctor  # noqa: PLC0415
     from parley_cli.settings import load_settings  # noqa: PLC0415
 

@@ -282,6 +282,14 @@ class LiveMeetings(Protocol):
         """Returns meetings that have to be looked at now."""
         ...
 
+    async def drop_event(self, meeting_id: str, position: str) -> None:
+        """Takes an event out of a meeting's log; those who watch from there on never hear of it."""
+        ...
+
+    async def look_soon(self, meeting_id: str, *, now: bool = False) -> None:
+        """Sees to it that a meeting is looked at when its first presence can have expired, or at once."""
+        ...
+
     async def look_again(self, meeting_id: str, when: datetime | None) -> None:
         """Says when a meeting has to be looked at next; None: not any more."""
         ...

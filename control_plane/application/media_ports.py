@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
@@ -98,6 +99,10 @@ class MediaNodes(Protocol):
 
     async def reachable(self, address: str) -> bool:
         """Whether anything listens at a control address."""
+        ...
+
+    async def forget_others(self, addresses: AbstractSet[str]) -> None:
+        """Closes connections to all control addresses but these."""
         ...
 
 

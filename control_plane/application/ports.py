@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from control_plane.application.callers import Caller
+from control_plane.application.quarantine import SetAside
 from control_plane.domain.meeting import Meeting, MeetingState
 from control_plane.domain.participant import ParticipantRole
 from control_plane.domain.user import User, UserSession
@@ -244,6 +245,30 @@ class OutboxReader(Protocol):
 
         Raises:
             DomainError: STORE_UNAVAILABLE; or the one that `handle` raised.
+        """
+        ...
+
+    async def set_aside(self, limit: int) -> Sequence[SetAside]:
+        """Returns the oldest entries that could not be handled.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        ...
+
+    async def retry(self, key: str) -> bool:
+        """Has an entry handled again at once, by its id; False: it is not there.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        ...
+
+    async def drop(self, key: str) -> bool:
+        """Takes an entry away for good, by its id; False: it is not there.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
         """
         ...
 

@@ -102,8 +102,9 @@ class PresenceSweeper:
         for participant_id in silent:
             await self._expire(meeting_id, participant_id, now)
         view = await self._live.view(meeting_id)
-        if view.participants:
+        if view.occupied:
             await self._live.look_again(meeting_id, following or now + timedelta(seconds=self._times.presence))
+            await self._live.tidy(meeting_id)
             await self._stays.flush(meeting_id)
             return
         following = await self._put_away(view, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import traceback
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,8 +40,6 @@ class RecordKind(enum.Enum):
     """A meeting in the live state; key: its number."""
     STAY = "stay"
     """A stay on its way to the database; key: meeting and position."""
-    NODE = "node"
-    """A media node; key: its id."""
     NODE_EVENT = "node_event"
     """Something that a media node said; key: the node."""
 
@@ -200,76 +198,3 @@ def problem(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{where}"
-
-
-Treatment = Callable[[str], Awaitable[bool]]
-"""What is done with the record of a key; False: it is not there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Treatments:
-    """What can be done with the records of one kind: have them tried again at once, or take them away for good."""
-
-    retry: Treatment
-    drop: Treatment
-
-
-class OtherRecords(Protocol):
-    """Records that are set aside elsewhere: in the outbox."""
-
-    async def set_aside(self, limit: int) -> Sequence[SetAside]:
-        """Returns the oldest."""
-        ...
-
-    async def retry(self, key: str) -> bool:
-        """Has one tried again at once; False: it is not there."""
-        ...
-
-    async def drop(self, key: str) -> bool:
-        """Takes one away for good; False: it is not there."""
-        ...
-
-
-class QuarantineKeeper:
-    """The use cases of operators."""
-
-    def __init__(
-        self, quarantine: Quarantine, outbox: OtherRecords, treatments: Mapping[RecordKind, Treatments]
-    ) -> None:
-        self._quarantine = quarantine
-        self._outbox = outbox
-        self._treatments = {**treatments, RecordKind.OUTBOX: Treatments(outbox.retry, outbox.drop)}
-
-    async def list(self) -> Sequence[SetAside]:
-        """Returns everything that is set aside, by id.
-
-        Raises:
-            DomainError: STORE_UNAVAILABLE.
-        """
-        found = [*await self._quarantine.records(), *await self._outbox.set_aside(_PENDING)]
-        return sorted(found, key=lambda record: record.id)
-
-    async def retry(self, name: str) -> None:
-        """Has a record tried again at once.
-
-        Raises:
-            DomainError: RECORD_NOT_FOUND, STORE_UNAVAILABLE.
-        """
-        await self._treat(name, drop=False)
-
-    async def drop(self, name: str) -> None:
-        """Takes a record away for good.
-
-        Raises:
-            DomainError: RECORD_NOT_FOUND, STORE_UNAVAILABLE.
-        """
-        await self._treat(name, drop=True)
-
-    async def _treat(self, name: str, *, drop: bool) -> None:
-        kind, key = parse_id(name)
-        if name not in {record.id for record in await self.list()}:
-            raise record_not_found()
-        treatments = self._treatments[kind]
-        await (treatments.drop if drop else treatments.retry)(key)
-        await self._quarantine.forget(kind, key)
-        _log.info("record dropped" if drop else "record tried again", kind=kind.value, record=key)

@@ -10,6 +10,7 @@ from control_plane.redis_store import RedisClient, Script, answer, store_failure
 
 _PREFIX: Final = "parley:{placement}:"
 _LEASE_MS: Final = 3_000
+_POSITION_SECONDS: Final = 24 * 3600
 _HOLD: Final = """
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
@@ -53,4 +54,4 @@ class RedisConsumerLeases:
         """Notes up to where events were applied."""
         with store_failures():
             text = f"{position.instance_id}:{position.sequence}"
-            await answer(self._client.set(f"{_PREFIX}position:{node_id}", text))
+            await answer(self._client.set(f"{_PREFIX}position:{node_id}", text, ex=_POSITION_SECONDS))

@@ -382,6 +382,11 @@ class RedisLiveMeetings:
         """Forgets sessions that were begun for somebody who never came in."""
         await self._commit(meeting_id, Command().step("tidy", _NODES_SEEN), traceparent="")
 
+    async def drop_event(self, meeting_id: str, position: str) -> None:
+        """Takes an event out of a meeting's log."""
+        with store_failures():
+            await answer(self._client.xdel(f"{prefix(meeting_id)}log", position))
+
     async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:
         """A participant watches from now on by this stream and by no other; returns the position of that entry."""
         command = Command().check("present", participant_id).tell(events.StreamOpened(stream_id), participant_id)

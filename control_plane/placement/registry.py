@@ -24,6 +24,12 @@ from control_plane.redis_store import answer as redis_answer
 
 PREFIX: Final = "parley:{placement}:"
 _ATTEMPTS: Final = 10
+_MEMORY: Final = {
+    NodeState.GONE: timedelta(hours=1),
+    NodeState.LOST: timedelta(hours=24),
+    NodeState.UNKNOWN: timedelta(days=7),
+}
+"""For how long a node is listed that has not been heard of in a state that serves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class NodeRegistry:
         self._clock = clock
         self._timing = timing
         self._write = Script.load(client, "control_plane.placement", "node")
+        self._forget = Script.load(client, "control_plane.placement", "forget")
 
     async def register(self, registration: Registration, rooms: Sequence[RoomLease]) -> ReportOutcome:
         """A node opened its stream: known or new, the same process or another one.
@@ -162,6 +169,23 @@ class NodeRegistry:
                 pipe.zcard(f"{PREFIX}pending:{name}")
             flat = await pipe.execute() if names else []
         return [_status(name, flat[2 * i], flat[2 * i + 1]) for i, name in enumerate(names) if flat[2 * i]]
+
+    async def forget_gone(self) -> int:
+        """Forgets nodes that have been out of service for long: one that comes back registers as at the first time.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
+        forgotten = 0
+        now = milliseconds(self._clock.now())
+        with store_failures():
+            names = await redis_answer(self._client.smembers(f"{PREFIX}nodes"))
+        for name in names:
+            fields = await self._fields(name)
+            kept = _MEMORY.get(_state(fields) or NodeState.GONE)
+            if kept is not None and now - _number(fields, "seen") > kept.total_seconds() * 1000:
+                forgotten += await self._forget([PREFIX], [name, fields.get("state", ""), fields.get("seen", "")])
+        return forgotten
 
     async def _fields(self, node_id: str) -> dict[str, str]:
         with store_failures():

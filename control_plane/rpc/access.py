@@ -84,6 +84,11 @@ _BY_SERVICE = {
         "ReleaseRoom": _OPERATOR,
         "ListNodes": _OPERATOR,
     },
+    "parley.operations.v1.QuarantineService": {
+        "ListQuarantinedRecords": _OPERATOR,
+        "RetryQuarantinedRecord": _OPERATOR,
+        "DropQuarantinedRecord": _OPERATOR,
+    },
     "parley.node.v1.NodeService": {"Report": _NODE},
     # Served by media nodes, which keep this row themselves; here so that no RPC is forgotten.
     "parley.sfu.v1.SfuControlService": {

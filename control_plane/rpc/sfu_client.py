@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Final, NoReturn, TypeVar
 
@@ -156,11 +157,14 @@ class GrpcMediaNodes:
             await writer.wait_closed()
         return True
 
+    async def forget_others(self, addresses: AbstractSet[str]) -> None:
+        """Closes the channels to all control addresses but these."""
+        for address in self._channels.keys() - addresses:
+            await self._channels.pop(address).close()
+
     async def close(self) -> None:
         """Closes all channels."""
-        channels, self._channels = list(self._channels.values()), {}
-        for channel in channels:
-            await channel.close()
+        await self.forget_others(frozenset())
 
     def _stub(self, address: str) -> sfu_control_service_pb2_grpc.SfuControlServiceAsyncStub:
         channel = self._channels.get(address)

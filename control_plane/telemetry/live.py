@@ -39,6 +39,11 @@ def show_census(counts: Sequence[int], streams: int, nodes: Sequence[NodeStatus]
     states = Counter(node.state for node in nodes)
     for state in NodeState:
         NODES.labels(state.value).set(states[state])
+    names = {node.registration.node_id for node in nodes}
+    for gauge in (SESSIONS, PENDING):
+        for (name,) in {tuple(sample.labels.values()) for metric in gauge.collect() for sample in metric.samples}:
+            if name not in names:
+                gauge.remove(name)
     for node in nodes:
         SESSIONS.labels(node.registration.node_id).set(node.session_count)
         PENDING.labels(node.registration.node_id).set(node.pending_joins)

@@ -12,6 +12,7 @@ PUBLIC_SERVICES = (
     "parley.allocation.v1.RoomAllocationService",
     "parley.identity.v1.IdentityService",
     "parley.meeting.v1.MeetingService",
+    "parley.operations.v1.QuarantineService",
     "parley.signaling.v1.SignalingService",
 )
 """Services that the gateway lets in. `NodeService` and `SfuControlService` stay inside."""

@@ -4,42 +4,35 @@ import os
 import shutil
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from parley_cli.doctor.check import Check
+from parley_cli.instances import Instance
 from parley_cli.ports import check_port
 from parley_cli.settings import Settings
-from parley_cli.up.data_folder import read_instance
 from parley_cli.versions import versions
 
 _LEAST_FREE_BYTES = 1_000_000_000
 _MISSING = "missing"
 
 
-@dataclass(frozen=True)
-class Check:
-    """A finding.
+def static_checks(
+    settings: Settings, instances: Sequence[Instance] = (), others: Sequence[Instance] = ()
+) -> list[Check]:
+    """Versions of the parts, engine, web client, data folder, disk, ports.
 
-    Attributes:
-        name: What was looked at.
-        good: Whether it is as it must be.
-        finding: What was found; when it is not good, what to do.
+    Args:
+        settings: What a product that is started here is told.
+        instances: The products that run and are meant.
+        others: Products that run here besides.
     """
-
-    name: str
-    good: bool
-    finding: str
-
-
-def static_checks(settings: Settings) -> Sequence[Check]:
-    """Versions of the parts, engine, web client, data folder, disk, ports."""
+    folders = [instance.data_dir for instance in instances] or [settings.data_dir.expanduser()]
     return [
         *_parts(),
         _engine(),
         _web_client(settings.web_root),
-        _data_folder(settings.data_dir.expanduser()),
-        _disk(settings.data_dir.expanduser()),
-        _gateway_port(settings),
+        *(check for folder in folders for check in (_data_folder(folder), _disk(folder))),
+        *([_own_port(instance) for instance in instances] or [_gateway_port(settings, others)]),
         _media_port(settings.media_bind_address),
     ]
 
@@ -80,10 +73,16 @@ def _existing(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.exists())
 
 
-def _gateway_port(settings: Settings) -> Check:
+def _own_port(instance: Instance) -> Check:
+    return Check(f"port {instance.port}", good=True, finding=f"parley runs at {instance.url}")
+
+
+def _gateway_port(settings: Settings, others: Sequence[Instance]) -> Check:
     name = f"port {settings.port}"
-    if instance := read_instance(settings.data_dir):
-        return Check(name, good=True, finding=f"parley runs at {instance['url']}")
+    for other in others:
+        if other.port == settings.port:
+            finding = f"The parley of {other.data_dir} has it: name that folder with --data-dir, or another --port."
+            return Check(name, good=False, finding=finding)
     try:
         check_port(settings.bind_address, settings.port)
     except OSError as error:

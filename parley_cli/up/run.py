@@ -75,6 +75,8 @@ def _publish(folder: DataFolder, plan: Plan) -> None:
             "pid": os.getpid(),
             "url": plan.url,
             "local_url": plan.local_url,
+            "planned": [each.part.name for each in plan.parts],
+            "control_plane": plan.settings.control_plane_target,
             "parts": {each.part.name: each.part.pid for each in plan.parts if each.part.running},
         }
     )

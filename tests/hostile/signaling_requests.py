@@ -8,6 +8,7 @@ from grpc import StatusCode
 
 from parley.allocation.v1 import room_allocation_service_pb2 as allocation
 from parley.meeting.v1 import track_pb2
+from parley.operations.v1 import quarantine_service_pb2 as quarantine
 from parley.signaling.v1 import session_pb2
 from parley.signaling.v1 import signaling_service_pb2 as signaling
 from tests.support.hostile import NOBODY, PASSCODE, Request, World, join_request
@@ -232,4 +233,18 @@ PLACEMENT = [
             StatusCode.ABORTED, "EPOCH_MISMATCH", token=lambda world: world.operator_token),
 ]  # fmt: skip
 
-REQUESTS = [*JOINS, *IN_MEETING, *PLACEMENT]
+QUARANTINE = [
+    Request("what is set aside, for a user", "QuarantineService.ListQuarantinedRecords",
+            lambda _: quarantine.ListQuarantinedRecordsRequest(), _DENIED, "TOKEN_KIND_NOT_ALLOWED"),
+    Request("a page token of another list", "QuarantineService.ListQuarantinedRecords",
+            lambda _: quarantine.ListQuarantinedRecordsRequest(page_token="bm9kZXMvYQ=="), _BAD, "PAGE_TOKEN_INVALID",
+            token=lambda world: world.operator_token),
+    Request("a record that is none", "QuarantineService.DropQuarantinedRecord",
+            lambda _: quarantine.DropQuarantinedRecordRequest(name="quarantinedRecords/outbox~0"), _MISSING,
+            "RECORD_NOT_FOUND", token=lambda world: world.operator_token),
+    Request("a record of no kind", "QuarantineService.RetryQuarantinedRecord",
+            lambda _: quarantine.RetryQuarantinedRecordRequest(name="quarantinedRecords/x"), _MISSING,
+            "RECORD_NOT_FOUND", token=lambda world: world.operator_token),
+]  # fmt: skip
+
+REQUESTS = [*JOINS, *IN_MEETING, *PLACEMENT, *QUARANTINE]

@@ -8,6 +8,7 @@ import itertools
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from control_plane.application.media_ports import (
 )
 from control_plane.application.node_reports import NodeIsTold, NodeSays, Registered, Reported
 from control_plane.application.ports import OutboxEntry, SignedToken
+from control_plane.application.quarantine import SetAside
 from control_plane.application.signaling import Attendee
 from control_plane.application.watching import EventMessage, WatchMessage
 from control_plane.domain import meeting as meetings
@@ -165,6 +167,18 @@ class MemoryDirectory:
             count += 1
         return count
 
+    async def set_aside(self, limit: int) -> Sequence[SetAside]:
+        del limit
+        return []  # a fault of the relay is the test's: PostgreSQL's outbox alone sets entries aside
+
+    async def retry(self, key: str) -> bool:
+        del key
+        return False
+
+    async def drop(self, key: str) -> bool:
+        del key
+        return False
+
     async def record(self, stays: Sequence[Stay]) -> None:
         self._check()
         for stay in stays:
@@ -249,6 +263,7 @@ class FakeNodes:
 
     def __init__(self, *nodes: FakeNode) -> None:
         self.by_address = {node.address: node for node in nodes}
+        self.connected: set[str] = set(self.by_address)
 
     def _node(self, address: str) -> FakeNode:
         node = self.by_address[address]
@@ -339,6 +354,9 @@ class FakeNodes:
 
     async def reachable(self, address: str) -> bool:
         return self.by_address[address].up
+
+    async def forget_others(self, addresses: AbstractSet[str]) -> None:
+        self.connected &= addresses
 
 
 class Replica:

@@ -21,6 +21,7 @@ from google.rpc import error_details_pb2, status_pb2
 from parley.allocation.v1 import room_allocation_service_pb2
 from parley.identity.v1 import identity_service_pb2
 from parley.meeting.v1 import meeting_service_pb2
+from parley.operations.v1 import quarantine_service_pb2
 from parley.signaling.v1 import signaling_service_pb2
 
 _SERVICES: Final = {
@@ -30,6 +31,7 @@ _SERVICES: Final = {
         meeting_service_pb2,
         signaling_service_pb2,
         room_allocation_service_pb2,
+        quarantine_service_pb2,
     )
     for name, service in module.DESCRIPTOR.services_by_name.items()
 }

@@ -5,8 +5,10 @@ import json
 import sys
 from typing import Any
 
+import psycopg
 import pytest
 
+from parley_cli.parts.sockets import socket_folder
 from tests.support.fleet import Fleet
 
 
@@ -21,6 +23,47 @@ async def test_the_doctor_holds_a_call_on_the_running_product(fleet: Fleet) -> N
     assert call["join_ms"] >= call["connected_ms"] > 0
     assert call["latency_ms"] > 0
     assert 0 <= call["loss_percent"] < 50
+
+
+async def test_the_doctor_finds_what_runs_by_itself_and_looks_at_all_of_it(fleet: Fleet) -> None:
+    """DOC-1: without being told the folder."""
+    found = await _parley("doctor", "--json", "--port", str(fleet.port))
+
+    assert found["healthy"], found
+    (instance,) = found["instances"]
+    assert (instance["data_dir"], instance["url"]) == (str(fleet.folder), fleet.url)
+    seen = {check["name"]: check["finding"] for check in instance["checks"]}
+    assert {"postgres", "redis", "control-plane", "node", "web", "envoy"} <= seen.keys()
+    assert seen["tasks"].startswith("all ")
+    assert seen["quarantine"] == "empty"
+    assert any(name.startswith("nodes/") and finding.startswith("active") for name, finding in seen.items())
+    assert instance["call"] == found["call"]
+
+
+async def test_a_record_that_is_set_aside_is_seen_and_can_be_dropped(fleet: Fleet) -> None:
+    where = ("--data-dir", str(fleet.folder))
+    with psycopg.connect(host=str(socket_folder(fleet.folder)), user="postgres", dbname="parley") as database:
+        database.execute(
+            "INSERT INTO outbox (kind, meeting_number, participant_id, traceparent)"
+            " VALUES ('meeting_sung_of', '12345678901', '', '')"
+        )
+    records: list[dict[str, Any]] = []
+    while not records:
+        records = await _parley("quarantine", "list", "--json", *where)
+
+    (record,) = records
+    assert record["kind"] == "RECORD_KIND_OUTBOX"
+    assert record["problem"] == "a kind that this version does not know"
+    found = await _parley("doctor", "--json", *where)
+    assert not found["healthy"]
+    assert [check["name"] for check in found["instances"][0]["checks"] if not check["good"]] == ["quarantine"]
+
+    await _run("quarantine", "retry", record["name"], *where)
+    await _run("quarantine", "drop", record["name"], *where)
+
+    assert await _parley("quarantine", "list", "--json", *where) == []
+    with pytest.raises(AssertionError, match="No such record is in quarantine"):
+        await _run("quarantine", "drop", record["name"], *where)
 
 
 @pytest.mark.timeout(300)
@@ -52,7 +95,18 @@ async def test_unary_calls_are_measured() -> None:
     assert found["GetMeeting"]["cpu_ms_per_call"]["control-plane"] > 0
 
 
-async def _parley(*arguments: str) -> dict[str, Any]:
+async def _parley(*arguments: str) -> Any:  # noqa: ANN401 - JSON
+    output, errors = await _outcome(*arguments)
+    assert output, errors
+    return json.loads(output)
+
+
+async def _run(*arguments: str) -> None:
+    _, errors = await _outcome(*arguments)
+    assert not errors, errors
+
+
+async def _outcome(*arguments: str) -> tuple[str, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -62,6 +116,4 @@ async def _parley(*arguments: str) -> dict[str, Any]:
         stderr=asyncio.subprocess.PIPE,
     )
     output, errors = await process.communicate()
-    assert output, errors.decode()
-    found: dict[str, Any] = json.loads(output)
-    return found
+    return output.decode(), errors.decode()

@@ -21,6 +21,7 @@ from parley.allocation.v1 import room_allocation_service_pb2
 from parley.identity.v1 import identity_service_pb2
 from parley.meeting.v1 import meeting_service_pb2
 from parley.node.v1 import node_service_pb2
+from parley.operations.v1 import quarantine_service_pb2
 from parley.sfu.v1 import sfu_control_service_pb2
 from parley.signaling.v1 import signaling_service_pb2
 from tests.support.clock import FakeClock
@@ -30,6 +31,7 @@ CONTRACTS = [
     identity_service_pb2,
     meeting_service_pb2,
     node_service_pb2,
+    quarantine_service_pb2,
     sfu_control_service_pb2,
     signaling_service_pb2,
 ]

@@ -1,0 +1,83 @@
+"""QuarantineService: operators see what is set aside, and have it tried again or dropped."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from grpc import aio
+
+from control_plane.application.quarantine import RecordKind, SetAside
+from control_plane.application.treatments import QuarantineKeeper
+from control_plane.domain.meeting_errors import page_token_invalid
+from control_plane.rpc.enums import enum_values
+from control_plane.rpc.live_converters import timestamp
+from parley.operations.v1 import quarantine_pb2, quarantine_service_pb2, quarantine_service_pb2_grpc
+
+_Context = aio.ServicerContext[Any, Any]
+_KINDS = enum_values(quarantine_pb2.RecordKind, RecordKind)
+_COLLECTION = "quarantinedRecords/"
+_PAGE = 50
+
+
+class QuarantineServicer(quarantine_service_pb2_grpc.QuarantineServiceServicer):
+    """Serves operators."""
+
+    def __init__(self, keeper: QuarantineKeeper) -> None:
+        self._keeper = keeper
+
+    async def ListQuarantinedRecords(
+        self, request: quarantine_service_pb2.ListQuarantinedRecordsRequest, context: _Context
+    ) -> quarantine_service_pb2.ListQuarantinedRecordsResponse:
+        """Lists what is set aside."""
+        after = _after(request.page_token)
+        records = [record for record in await self._keeper.list() if record.id > after]
+        page = records[: request.page_size or _PAGE]
+        more = len(records) > len(page)
+        return quarantine_service_pb2.ListQuarantinedRecordsResponse(
+            quarantined_records=[_message(record) for record in page],
+            next_page_token=_token(page[-1]) if more else "",
+        )
+
+    async def RetryQuarantinedRecord(
+        self, request: quarantine_service_pb2.RetryQuarantinedRecordRequest, context: _Context
+    ) -> quarantine_service_pb2.RetryQuarantinedRecordResponse:
+        """Has a record tried again."""
+        await self._keeper.retry(request.name.removeprefix(_COLLECTION))
+        return quarantine_service_pb2.RetryQuarantinedRecordResponse()
+
+    async def DropQuarantinedRecord(
+        self, request: quarantine_service_pb2.DropQuarantinedRecordRequest, context: _Context
+    ) -> quarantine_service_pb2.DropQuarantinedRecordResponse:
+        """Takes a record away."""
+        await self._keeper.drop(request.name.removeprefix(_COLLECTION))
+        return quarantine_service_pb2.DropQuarantinedRecordResponse()
+
+
+def _token(record: SetAside) -> str:
+    return base64.urlsafe_b64encode(f"{_COLLECTION}{record.id}".encode()).decode()
+
+
+def _after(token: str) -> str:
+    if not token:
+        return ""
+    try:
+        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError):
+        text = ""
+    if not text.startswith(_COLLECTION):
+        raise page_token_invalid()
+    return text.removeprefix(_COLLECTION)
+
+
+def _message(record: SetAside) -> quarantine_pb2.QuarantinedRecord:
+    return quarantine_pb2.QuarantinedRecord(
+        name=f"{_COLLECTION}{record.id}",
+        kind=_KINDS[record.kind],
+        key=record.key,
+        problem=record.problem,
+        first_time=timestamp(record.first_time),
+        last_time=timestamp(record.last_time),
+        count=record.count,
+    )
