@@ -52,6 +52,18 @@ class Service:
     register: Callable[[aio.Server], None]
 
 
+class _Health(health.aio.HealthServicer):
+    """The health service, with the method that shows all there is."""
+
+    async def List(  # noqa: N802 - as the contract names it
+        self,
+        _request: health_pb2.HealthListRequest,
+        _context: aio.ServicerContext[Any, Any],
+    ) -> health_pb2.HealthListResponse:
+        statuses = {name: health_pb2.HealthCheckResponse(status=status) for name, status in self._server_status.items()}
+        return health_pb2.HealthListResponse(statuses=statuses)
+
+
 class GrpcServer:
     """A server from its start to the end of its drain."""
 
@@ -72,7 +84,8 @@ class GrpcServer:
         merged = dict(SERVER_OPTIONS) | dict(options)
         self._server = aio.server(interceptors=list(interceptors), options=list(merged.items()))
         self._services = services
-        self._health = health.aio.HealthServicer()
+        self._health = _Health()
+        self._unhealthy: set[str] = set()
         self._hooks: list[Hook] = []
         for service in services:
             service.register(self._server)
@@ -89,8 +102,9 @@ class GrpcServer:
 
         Once a drain has begun, everything stays NOT_SERVING.
         """
-        status = health_pb2.HealthCheckResponse.SERVING if healthy else health_pb2.HealthCheckResponse.NOT_SERVING
-        await self._health.set(name, status)
+        serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+        (self._unhealthy.discard if healthy else self._unhealthy.add)(name)
+        await self._health.set(name, serving if healthy else not_serving)
 
     async def start(self, address: str) -> int:
         """Listen and serve.
@@ -112,7 +126,7 @@ class GrpcServer:
             raise AddressInUseError(address)
         await self._server.start()
         for name in ("", *(service.name for service in self._services)):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await self.set_health(name, healthy=name not in self._unhealthy)
         return port
 
     async def drain(self, grace_seconds: float = 10.0) -> None:

@@ -184,7 +184,8 @@ class MeetingJoiner:
                     subject=attempt.caller.subject,
                     epoch=placement.epoch,
                 )
-                await self._live.join(
+                await self._commit(
+                    placement,
                     Joining(
                         meeting=meeting,
                         participant=participant,
@@ -193,13 +194,21 @@ class MeetingJoiner:
                         expire_time=now + timedelta(seconds=self._times.presence),
                         operation=attempt.operation,
                         fingerprint=attempt.fingerprint,
-                    )
+                    ),
                 )
                 undo.clear()
                 view = await self._live.view(meeting.number, participant.id)
         self._observer.counted("participants_joined")
         self._background.run("record stay", self._stays.flush_soon(meeting.number))
         return self._answer(view, participant, placement, opened)
+
+    async def _commit(self, placement: Placement, joining: Joining) -> None:
+        try:
+            await self._live.join(joining)
+        except StaleJoinError as stale:
+            if stale.outdated:
+                await self._sessions.outdated(placement)
+            raise
 
     async def _again(self, attempt: _Attempt, meeting: Meeting, view: LiveView) -> Joined:
         """A retry: the participant is in already, or has been."""

@@ -39,7 +39,15 @@ class NodeUnreachableError(Exception):
 
 
 class StaleJoinError(Exception):
-    """What a join was built on is no longer so: its place was kept too long, or the room has moved. Try it again."""
+    """What a join was built on is no longer so: its place was kept too long, or the room has moved. Try it again.
+
+    Attributes:
+        outdated: The placement is no longer the room's.
+    """
+
+    def __init__(self, *, outdated: bool) -> None:
+        self.outdated = outdated
+        super().__init__("the room has moved" if outdated else "the place was kept too long")
 
 
 class RoomNotServedError(Exception):

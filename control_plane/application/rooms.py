@@ -94,6 +94,10 @@ class Rooms:
         await self._leases.invalidate(placement.room_id, placement.epoch)
         self.move_soon()
 
+    async def outdated(self, placement: Placement) -> None:
+        """A meeting knows a newer epoch than a placement's, or one that is about to be released."""
+        await self._leases.invalidate(placement.room_id, placement.epoch)
+
     async def draining(self, placement: Placement) -> None:
         """A node said that it takes no new rooms, before its next registration could tell."""
         # One that is lost or gone by now takes none anyway.

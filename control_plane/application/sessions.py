@@ -60,6 +60,10 @@ class SessionOpener:
         """Takes back what `open` did at a placement."""
         await self._rooms.abandon(placement, key)
 
+    async def outdated(self, placement: Placement) -> None:
+        """A meeting takes no more sessions under a placement: unless it has moved by now, it is placed anew."""
+        await self._rooms.outdated(placement)
+
     async def _refused(self, placement: Placement, error: RoomNotServedError) -> None:
         """The node answered that it will not: because it is full, drains, or has seen a newer epoch."""
         if error.reason == "NODE_FULL":

@@ -129,6 +129,7 @@ class Signaling:
         try:
             renewed = await self._live.replace_session(meeting_id, renewal)
         except StaleJoinError:
+            await self._sessions.outdated(placement)
             await self._undo(meeting_id, key, [placement])
             raise
         except DomainError as error:

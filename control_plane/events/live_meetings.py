@@ -262,7 +262,7 @@ class RedisLiveMeetings:
                 case "session":
                     raise request_id_reused()
                 case "epoch":
-                    raise StaleJoinError(outcome.status)
+                    raise StaleJoinError(outdated=True)
             await _back_off(attempt)
         raise _contended(who)
 
@@ -467,7 +467,7 @@ def _refuse(check: str, meeting_id: str, limit: int) -> NoReturn:
         raise meeting_ended()
     if check == "capacity":
         raise meeting_full(meeting_id, limit)
-    raise StaleJoinError(check)
+    raise StaleJoinError(outdated=check == "epoch")
 
 
 def _set_meeting(command: Command, meeting: Meeting, *, known: str) -> None:

@@ -20,7 +20,7 @@ for i = 4, #ARGV, 4 do
   local id, document, count, time = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   redis.call('HSETNX', records, id, document)
   redis.call('HINCRBY', KEYS[1] .. 'counts', id, count)
-  redis.call('ZADD', times, time, id)
+  redis.call('ZADD', times, 'GT', time, id)
 end
 local old = redis.call('ZRANGEBYSCORE', times, '-inf', ARGV[1])
 local much = redis.call('ZCARD', times) - #old - tonumber(ARGV[2])
