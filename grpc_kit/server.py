@@ -52,7 +52,7 @@ class Service:
     register: Callable[[aio.Server], None]
 
 
-class _Health(health.aio.HealthServicer):
+class _Health(health.aio.HealthServicer):  # type: ignore[misc]  # it carries no types
     """The health service, with the method that shows all there is."""
 
     async def List(  # noqa: N802 - as the contract names it

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -70,7 +72,7 @@ def test_a_value_that_is_not_known_is_read_as_such(kind: type[enum.Enum]) -> Non
 
 
 def test_every_kept_value_has_its_place_in_the_contract() -> None:
-    for table, kind in [
+    tables: list[tuple[Mapping[Any, int], type[enum.Enum]]] = [
         (live_converters._ROLES, ParticipantRole),
         (live_converters._STATES, ParticipantState),
         (live_converters._KINDS, TrackKind),
@@ -81,7 +83,8 @@ def test_every_kept_value_has_its_place_in_the_contract() -> None:
         (identity_servicer._KINDS, UserKind),
         (identity_servicer._PLANS, Plan),
         (allocation_servicer._STATES, NodeState),
-    ]:
+    ]
+    for table, kind in tables:
         assert set(table) == set(kind)
         assert [member.name for member, value in table.items() if value == 0] == ["UNKNOWN"]
 

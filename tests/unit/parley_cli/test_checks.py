@@ -3,7 +3,8 @@
 import socket
 from pathlib import Path
 
-from parley_cli.doctor.checks import Check, static_checks
+from parley_cli.doctor.check import Check
+from parley_cli.doctor.checks import static_checks
 from parley_cli.settings import Settings
 from parley_cli.versions import versions
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
 
 import pytest
 import redis.asyncio as redis
@@ -21,10 +23,11 @@ from tests.integration.control_plane.live.conftest import MakeReplica
 from tests.support.live import FakeNode, MemoryDirectory, Replica, Watching, attendee, eventually
 
 MEETING = "12345678901"
+Client = Any  # redis-py types its commands for both of its clients at once
 
 
 @pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[redis.Redis]:
+async def client(redis_url: str) -> AsyncIterator[Client]:
     it = redis.Redis.from_url(redis_url, decode_responses=True)
     yield it
     await it.aclose()
@@ -34,10 +37,14 @@ async def ids(replica: Replica) -> list[str]:
     return [record.id for record in await replica.part.keeper.list()]
 
 
-async def append(client: redis.Redis, fields: dict[str, str]) -> str:
-    position = str(await client.xadd(f"{prefix(MEETING)}log", fields))  # type: ignore[arg-type]
-    await client.hset(f"{prefix(MEETING)}meta", "last", position)  # type: ignore[misc]
+async def append(client: Client, fields: dict[str, str]) -> str:
+    position = str(await client.xadd(f"{prefix(MEETING)}log", fields))
+    await client.hset(f"{prefix(MEETING)}meta", "last", position)
     return position
+
+
+def reacted_or_ended(watching: Watching) -> bool:
+    return any(isinstance(event, ReactionSent) for event in watching.events) or watching.task.done()
 
 
 @pytest.mark.parametrize(
@@ -53,7 +60,7 @@ async def append(client: redis.Redis, fields: dict[str, str]) -> str:
     ids=["cut off", "fields missing", "type", "time", "time out of range", "another form"],
 )
 async def test_an_event_that_can_not_be_read_is_passed_over_and_can_be_dropped(
-    replica: Replica, client: redis.Redis, fields: dict[str, str]
+    replica: Replica, client: Client, fields: dict[str, str]
 ) -> None:
     replica.part.start()
     ana, ben = await replica.join("Ana"), await replica.join("Ben")
@@ -63,9 +70,7 @@ async def test_an_event_that_can_not_be_read_is_passed_over_and_can_be_dropped(
     resumed = Watching(replica, ana)
 
     for one in (watching, resumed):
-        await eventually(
-            lambda one=one: any(isinstance(event, ReactionSent) for event in one.events) or one.task.done()
-        )
+        await eventually(partial(reacted_or_ended, one))
     assert any(isinstance(event, ReactionSent) and event.emoji == "1" for event in resumed.events)
     (name,) = await ids(replica)
     assert name == f"event~{MEETING}~{position}"
@@ -80,12 +85,12 @@ async def test_an_event_that_can_not_be_read_is_passed_over_and_can_be_dropped(
 
 
 async def test_somebody_who_can_not_be_read_hides_nobody_and_leaves_like_others(
-    replica: Replica, client: redis.Redis
+    replica: Replica, client: Client
 ) -> None:
     ana, ben = await replica.join("Ana"), await replica.join("Ben")
-    document = await client.hget(f"{prefix(MEETING)}participants", ben.participant.id)  # type: ignore[misc]
+    document = await client.hget(f"{prefix(MEETING)}participants", ben.participant.id)
     broken = json.dumps({**json.loads(document or ""), "join_time": None}, separators=(",", ":"))
-    await client.hset(f"{prefix(MEETING)}participants", ben.participant.id, broken)  # type: ignore[misc]
+    await client.hset(f"{prefix(MEETING)}participants", ben.participant.id, broken)
 
     view = await replica.view(participant_id=ben.participant.id)
     assert [one.id for one in view.participants] == [ana.participant.id]
@@ -101,9 +106,9 @@ async def test_somebody_who_can_not_be_read_hides_nobody_and_leaves_like_others(
     assert await replica.part.live.counts([MEETING]) == {MEETING: 1}
 
 
-async def test_operators_can_put_somebody_out_who_can_not_be_read(replica: Replica, client: redis.Redis) -> None:
+async def test_operators_can_put_somebody_out_who_can_not_be_read(replica: Replica, client: Client) -> None:
     ana = await replica.join("Ana")
-    await client.hset(f"{prefix(MEETING)}participants", ana.participant.id, "{")  # type: ignore[misc]
+    await client.hset(f"{prefix(MEETING)}participants", ana.participant.id, "{")
     view = await replica.view(participant_id=ana.participant.id)
     assert view.occupied
 
@@ -119,10 +124,10 @@ async def test_operators_can_put_somebody_out_who_can_not_be_read(replica: Repli
 
 
 async def test_a_meetings_document_that_can_not_be_read_is_read_from_the_database(
-    replica: Replica, client: redis.Redis
+    replica: Replica, client: Client
 ) -> None:
     await replica.join("Ana")
-    await client.hset(f"{prefix(MEETING)}meta", "meeting", '{"number":1}')  # type: ignore[misc]
+    await client.hset(f"{prefix(MEETING)}meta", "meeting", '{"number":1}')
 
     await replica.join("Ben")
 
@@ -130,7 +135,7 @@ async def test_a_meetings_document_that_can_not_be_read_is_read_from_the_databas
 
 
 async def test_a_stay_that_can_not_be_read_or_written_holds_no_other_up(
-    replica: Replica, client: redis.Redis, directory: MemoryDirectory, monkeypatch: pytest.MonkeyPatch
+    replica: Replica, client: Client, directory: MemoryDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unreadable = await client.xadd(f"{prefix(MEETING)}history", {"d": "{", "l": "", "w": ""})
     record = directory.record
@@ -161,7 +166,7 @@ async def test_a_stay_that_can_not_be_read_or_written_holds_no_other_up(
 
 
 async def test_many_stays_that_can_not_be_read_hold_no_other_up(
-    replica: Replica, client: redis.Redis, directory: MemoryDirectory
+    replica: Replica, client: Client, directory: MemoryDirectory
 ) -> None:
     pipe = client.pipeline()
     for _ in range(450):  # more than two batches
@@ -201,18 +206,18 @@ async def test_something_a_node_said_that_can_not_be_applied_is_passed_over(
 
 
 async def test_a_node_of_a_newer_version_hides_no_other_and_keeps_its_state(
-    replica: Replica, client: redis.Redis, node: FakeNode
+    replica: Replica, client: Client, node: FakeNode
 ) -> None:
-    fields = await client.hgetall("parley:{placement}:node:n1")  # type: ignore[misc]
+    fields = await client.hgetall("parley:{placement}:node:n1")
     newer = {**fields, "state": "fenced", "capacity": "many", "shards": "3"}
-    await client.hset("parley:{placement}:node:n9", mapping={**newer, "instance": "other"})  # type: ignore[misc]
-    await client.sadd("parley:{placement}:nodes", "n9", "n8")  # type: ignore[misc]
-    await client.hset("parley:{placement}:node:n1", mapping=newer)  # type: ignore[misc]
+    await client.hset("parley:{placement}:node:n9", mapping={**newer, "instance": "other"})
+    await client.sadd("parley:{placement}:nodes", "n9", "n8")
+    await client.hset("parley:{placement}:node:n1", mapping=newer)
 
     assert [one.registration.node_id for one in await replica.part.registry.nodes()] == ["n1", "n9"]
     await replica.report(node)
     await replica.part.count()
-    kept = await client.hgetall("parley:{placement}:node:n1")  # type: ignore[misc]
+    kept = await client.hgetall("parley:{placement}:node:n1")
     assert (kept["state"], kept["shards"]) == ("fenced", "3")
 
     await replica.register(node)
@@ -220,7 +225,7 @@ async def test_a_node_of_a_newer_version_hides_no_other_and_keeps_its_state(
 
 
 async def test_all_replicas_show_the_same_and_count_together(
-    replica: Replica, make_replica: MakeReplica, client: redis.Redis
+    replica: Replica, make_replica: MakeReplica, client: Client
 ) -> None:
     other = make_replica()
     for one in (replica, other, other):
