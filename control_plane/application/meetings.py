@@ -369,6 +369,8 @@ def _check_settings(settings: MeetingSettings) -> None:
 
 
 def _check_schedule(meeting_type: MeetingType, start: datetime | None) -> None:
+    if meeting_type is MeetingType.UNKNOWN:
+        return  # a newer version knows its rules
     if meeting_type is MeetingType.INSTANT and start is not None:
         raise invalid_argument("meeting.scheduled_start_time", "an instant meeting has none")
     if meeting_type is not MeetingType.INSTANT and start is None:

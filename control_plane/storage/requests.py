@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from control_plane.application.ports import OutboxEntry
 from control_plane.application.quarantine import RecordKind, SetAside, problem
 from control_plane.domain.errors import DomainError, request_id_reused
+from control_plane.domain.records import UnreadableRecordError
 from control_plane.storage.database import Database
 from control_plane.storage.tables import OUTBOX, REQUEST_IDS
 
@@ -159,7 +160,8 @@ def _set_aside(row: Row[Any], error: Exception) -> Update:
     """An entry that can't be handled is tried again ever later, by whichever replica: a newer one may know it."""
     pause = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(row.attempts, 20))
     if row.attempts == 0:
-        log.error("outbox entry set aside", entry=row.id, kind=row.kind, problem=problem(error), exc_info=error)
+        details = {} if isinstance(error, UnreadableRecordError) else {"exc_info": error}
+        log.error("outbox entry set aside", entry=row.id, kind=row.kind, problem=problem(error), **details)
     return (
         update(OUTBOX)
         .where(OUTBOX.c.id == row.id)
