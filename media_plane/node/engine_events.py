@@ -20,6 +20,7 @@ from media_plane._engine import (
 from media_plane.node.announcer import Announcer
 from media_plane.node.converters import srtp_profile
 from media_plane.node.engine_port import EnginePort
+from media_plane.node.faults import outlived
 from media_plane.node.rooms import Room, Rooms, Session
 from media_plane.node.slot_director import SlotDirector
 from media_plane.node.slot_policy import TrackKey
@@ -60,11 +61,17 @@ class EngineEvents:
         """Take a batch of events; each room's slots are directed once for all of them."""
         changed: dict[str, Room] = {}
         for event in events:
-            room = self._rooms.find(event.room_id)
-            if room is not None and self._take(room, event):
-                changed[room.room_id] = room
+            try:
+                room = self._rooms.find(event.room_id)
+                if room is not None and self._take(room, event):
+                    changed[room.room_id] = room
+            except Exception as error:  # noqa: BLE001 -- the others of the batch must not be lost with it
+                outlived("engine events", error, event_type=type(event).__name__)
         for room in changed.values():
-            self._director.direct(room)
+            try:
+                self._director.direct(room)
+            except Exception as error:  # noqa: BLE001 -- as above
+                outlived("engine events", error, room=room.name)
 
     def _take(self, room: Room, event: Event) -> bool:
         """Take an event; return whether the room's slots must be looked at."""

@@ -13,6 +13,7 @@ from grpc import aio
 
 from media_plane.node.agent import Agent
 from media_plane.node.converters import room_id
+from media_plane.node.faults import outlived
 from media_plane.node.load import Load
 from parley.node.v1 import node_service_pb2 as pb
 from parley.node.v1.node_service_pb2_grpc import NodeServiceStub
@@ -84,6 +85,14 @@ class Reporter:
             except (aio.AioRpcError, TimeoutError) as error:
                 code = error.code().name if isinstance(error, aio.AioRpcError) else "DEADLINE_EXCEEDED"
                 log.info("report.stream_ended", code=code, attempt=attempt)
+            except asyncio.CancelledError as error:
+                # A fault in what is sent cancels the call, and looks like this; only a cancellation of the task is one.
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                outlived("report", error)
+            except Exception as error:  # noqa: BLE001 -- a node that reports no more is lost to everybody
+                outlived("report", error)
             attempt = 0 if stream.is_configured else attempt + 1
             await self._wait(back_off(attempt, self._uniform))
 

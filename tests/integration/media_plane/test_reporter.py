@@ -179,3 +179,25 @@ def test_the_back_off_grows_within_its_bounds() -> None:
     assert all(earlier <= later for earlier, later in itertools.pairwise(ceilings))
     assert ceilings[-1] == 5.0
     assert {back_off(attempt, lambda low, _: low) for attempt in range(20)} == {0.1}
+
+
+async def test_a_fault_in_what_is_reported_or_told_does_not_end_the_reports(
+    plane: tuple[ControlPlane, str], node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that reports no more is lost to everybody, though its media go on."""
+    servicer, _ = plane
+    await until(lambda: servicer.streams and len(servicer.streams[0]) >= 2)
+    counters = node.engine.counters
+    monkeypatch.setattr(node.engine, "counters", dict)  # a report lacks what it needs
+    await until(lambda: len(servicer.streams) >= 2)
+    monkeypatch.setattr(node.engine, "counters", counters)
+    await until(lambda: len(servicer.streams[-1]) >= 3)
+    streams = len(servicer.streams)
+
+    monkeypatch.setattr(node.agent, "fence_room", None)  # a command fails that nobody foresaw
+    fence = pb.ReportResponse(sequence=2)
+    fence.fence_room.room = "rooms/7"
+    servicer.commands.put_nowait(fence)
+    await until(lambda: len(servicer.streams) > streams and len(servicer.streams[-1]) >= 3)
+
+    assert not node.running.done()
