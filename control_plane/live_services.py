@@ -23,7 +23,7 @@ def live_services(part: LivePart, times: SignalingTimes, public_url: str) -> lis
         times: Their periods.
         public_url: Beginning of join links.
     """
-    signaling = SignalingServicer(part.joiner, part.signaling, part.watcher, times, public_url)
+    signaling = SignalingServicer(part.joiner, part.signaling, part.watcher, times, public_url, part.quarantine)
     allocation = RoomAllocationServicer(part.leases, part.registry, part.rooms, part.background)
     node = NodeServicer(part.reports)
     quarantine = QuarantineServicer(part.keeper)

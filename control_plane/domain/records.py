@@ -148,4 +148,6 @@ def _scalar(kind: Any, raw: Any) -> Any:  # noqa: ANN401 -- JSON
     allowed = (int, float) if kind is float else kind
     if not isinstance(raw, allowed) or (isinstance(raw, bool) and kind is not bool):
         raise UnreadableRecordError(f"{kind.__name__} is a {type(raw).__name__}")
+    if isinstance(raw, str) and not raw.isascii():
+        raw.encode()  # JSON can hold half a surrogate pair, which nothing that is sent to others can
     return raw

@@ -47,9 +47,13 @@ class PageTokens:
         tag, payload = raw[:_TAG_BYTES], raw[_TAG_BYTES:]
         if not hmac.compare_digest(tag, self._tag(payload, scope)):
             raise page_token_invalid()
-        micros, row_id = json.loads(payload)  # ours, since the tag is right
-        seconds, rest = divmod(micros, 1_000_000)
-        return Position(datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest), row_id)
+        try:
+            # Ours, since the tag is right; but perhaps a newer version's, of another form.
+            micros, row_id = json.loads(payload)
+            seconds, rest = divmod(micros, 1_000_000)
+            return Position(datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest), row_id)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise page_token_invalid() from error
 
     def _tag(self, payload: bytes, scope: tuple[str, ...]) -> bytes:
         return hmac.digest(self._key, json.dumps(scope).encode() + b"\0" + payload, "sha256")[:_TAG_BYTES]

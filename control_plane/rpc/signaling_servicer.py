@@ -9,6 +9,7 @@ from grpc import aio
 
 from control_plane.application.joining import JoinRequest, MeetingJoiner
 from control_plane.application.live_ports import SignalingTimes
+from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.application.signaling import Attendee, Signaling
 from control_plane.application.watching import (
     CheckpointMessage,
@@ -54,12 +55,14 @@ class SignalingServicer(signaling_service_pb2_grpc.SignalingServiceServicer):
         watcher: SessionWatcher,
         times: SignalingTimes,
         public_url: str,
+        quarantine: Quarantine,
     ) -> None:
         self._joiner = joiner
         self._signaling = signaling
         self._watcher = watcher
         self._times = times
         self._public_url = public_url
+        self._quarantine = quarantine
 
     async def JoinMeeting(
         self, request: signaling_service_pb2.JoinMeetingRequest, context: _Context
@@ -103,8 +106,17 @@ class SignalingServicer(signaling_service_pb2_grpc.SignalingServiceServicer):
         who = _attendee(request.name)
         sequence = 0
         async for message in self._watcher.watch(who.meeting_id, who.participant_id, request.cursor):
+            try:
+                response = self._watch_response(who, message, sequence + 1)
+            except (TypeError, ValueError) as error:
+                if not isinstance(message.message, EventMessage):
+                    raise
+                # A value that no message can hold. The stream would end at this event again and again.
+                key = f"{who.meeting_id}/{message.message.entry.position}"
+                self._quarantine.note(RecordKind.EVENT, key, error)
+                continue
             sequence += 1
-            yield self._watch_response(who, message, sequence)
+            yield response
 
     async def UpdateSlots(
         self, request: signaling_service_pb2.UpdateSlotsRequest, context: _Context

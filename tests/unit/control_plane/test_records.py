@@ -154,6 +154,7 @@ def test_a_state_that_is_not_known_stays_until_the_end(event: ParticipantEvent) 
         newer(PERSON, tracks=7),
         newer(PERSON, epoch="many"),
         newer(PERSON, epoch=True),
+        newer(PERSON, display_name="half a pair: \ud83d"),
     ],
 )
 def test_what_can_not_be_read_is_one_error_that_tells_nothing_of_its_content(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -112,3 +113,12 @@ def test_an_error_takes_all_it_says_along() -> None:
 
 def test_a_foreign_exception_is_not_translated() -> None:
     assert to_service_error(RuntimeError("secret")) is None
+
+
+def test_a_page_token_of_a_newer_version_is_refused_as_any_other() -> None:
+    scope = ("meetings", "ada")
+    for payload in (b'{"after":1}', b'[1,"x","y"]', b"[1e300,7]", b'["a","b"]'):
+        token = base64.urlsafe_b64encode(TOKENS._tag(payload, scope) + payload).decode().rstrip("=")
+        with pytest.raises(DomainError) as refused:
+            TOKENS.decode(token, *scope)
+        assert refused.value.reason == "PAGE_TOKEN_INVALID"
