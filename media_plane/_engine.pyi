@@ -366,14 +366,17 @@ class Engine:
 
         Keys: packets_received, bytes_received, packets_sent, bytes_sent, packets_lost, packets_recovered,
         nacks_received, nacks_sent, key_frame_requests_sent, key_frame_requests_received, transport_feedback_received,
-        retransmissions_sent, paced_out (times that waiting pictures of a slot were dropped), send_runs, send_calls,
-        receive_calls, cpu_nanoseconds (of the shard threads), sessions_opened, sessions_closed, of data channels
-        channel_messages_received, channel_messages_sent, channel_messages_dropped_rate, channel_messages_dropped_slow,
+        rtcp_work (units of 20 ns), layer_allocations (times a session's bandwidth was divided), retransmissions_sent,
+        paced_out (times that waiting pictures of a slot were dropped), send_runs, send_calls, receive_calls,
+        cpu_nanoseconds (of the shard threads), sessions_opened, sessions_closed, of data channels
+        channel_messages_received, channel_messages_sent, channel_messages_dropped_rate, channel_messages_dropped_room
+        (over what one sender, or all of a room, may send to everyone in it), channel_messages_dropped_slow,
         channel_messages_dropped_malformed, channels_opened, channels_refused, channels_closed_slow (reliable ones whose
         receiver fell behind), channel_associations_lost, and `dropped_<kind>`
         for each kind of refused datagram: dropped_stun, dropped_dtls, dropped_srtp_auth, dropped_srtp_replay,
-        dropped_rtp, dropped_rtcp, dropped_unknown_ssrc, dropped_unknown_source, dropped_noise, dropped_rate,
-        dropped_send_buffer, dropped_send_oversized (longer than any datagram that leaves),
+        dropped_rtp, dropped_rtcp, dropped_rtcp_rate, dropped_sctp_rate (over what a session may ask for),
+        dropped_unknown_ssrc, dropped_unknown_source, dropped_noise, dropped_rate, dropped_send_buffer,
+        dropped_send_oversized (longer than any datagram that leaves),
         dropped_tcp_connections (over a limit), dropped_tcp_silent (no valid check in time), dropped_tcp_oversized.
         """
 

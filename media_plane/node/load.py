@@ -112,7 +112,7 @@ def _channels(counters: Mapping[str, int]) -> Iterator[Metric]:
     dropped = CounterMetricFamily(
         "parley_node_channel_messages_dropped", "Messages on data channels not passed on, by kind.", labels=["kind"]
     )
-    for kind in ("rate", "slow", "malformed"):
+    for kind in ("rate", "room", "slow", "malformed"):
         dropped.add_metric([kind], counters[f"channel_messages_dropped_{kind}"])
     yield dropped
     plain = {

@@ -46,6 +46,10 @@ counters! {
     key_frame_requests_received,
     /// Transport-wide congestion control feedback messages from receivers.
     transport_feedback_received,
+    /// Units of work (about 20 ns each) that RTCP from clients has asked for and got.
+    rtcp_work,
+    /// Times that a session's bandwidth was divided among its slots.
+    layer_allocations,
     /// Retransmissions sent to receivers.
     retransmissions_sent,
     /// Times that a slot's waiting pictures were dropped, because the way to its receiver was too narrow for them.
@@ -68,6 +72,8 @@ counters! {
     channel_messages_sent,
     /// Messages over what a session may send.
     channel_messages_dropped_rate,
+    /// Messages over what one participant, or all together, may send to everyone else in a room.
+    channel_messages_dropped_room,
     /// Messages that a slow receiver did not get on a channel that promises nothing, or that are too long for it.
     channel_messages_dropped_slow,
     /// Messages that are too long, empty, or of no channel.
@@ -92,6 +98,10 @@ counters! {
     dropped_rtp,
     /// RTCP refused: malformed.
     dropped_rtcp,
+    /// RTCP over what a session may make the engine do.
+    dropped_rtcp_rate,
+    /// SCTP over what a session may send.
+    dropped_sctp_rate,
     /// RTP that belongs to no track.
     dropped_unknown_ssrc,
     /// Datagrams from an address no session has proven to own.

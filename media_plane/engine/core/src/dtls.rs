@@ -19,6 +19,9 @@ const FLIGHT_RETRIES: usize = 20;
 pub(crate) const MAX_RECEIVED: usize = 2_048;
 /// Room for a client's certificate, for want of which dimpl panics: it gathers no message from more than thirty datagrams.
 const HANDSHAKE_BUFFER: usize = 30 * MAX_RECEIVED;
+/// Associations that a session may begin at first, and each second after that: forged records break some.
+const FIRST_ATTEMPTS: u64 = 5;
+const ATTEMPTS_A_SECOND: u64 = 2;
 
 /// The engine's certificate and settings, shared by all sessions.
 pub struct Identity {
@@ -72,6 +75,8 @@ pub(crate) struct Handshake {
     identity: Arc<Identity>,
     fingerprints: Vec<[u8; 32]>,
     association: Option<Dtls>,
+    /// How many have begun.
+    attempts: u64,
     began: Option<Instant>,
     wake_at: Option<Instant>,
     client_is_known: bool,
@@ -84,6 +89,7 @@ impl Handshake {
             identity,
             fingerprints,
             association: None,
+            attempts: 0,
             began: None,
             wake_at: None,
             client_is_known: false,
@@ -100,15 +106,27 @@ impl Handshake {
         send: impl FnMut(&[u8]),
         receive: impl FnMut(&[u8]),
     ) -> Progress {
-        if self.done && self.association.is_none() {
-            return Progress::None;
+        if self.association.is_none() && !self.begin(now, datagram) {
+            return if self.done { Progress::None } else { Progress::Broken };
         }
-        self.began.get_or_insert(now);
-        let association = self.association.get_or_insert_with(|| {
-            Dtls::new_12(Arc::clone(&self.identity.config), self.identity.certificate.clone(), now)
-        });
+        let Some(association) = &mut self.association else { return Progress::None };
         let handled = association.handle_timeout(now).and_then(|()| association.handle_packet(datagram));
         self.advance(handled.is_ok(), send, receive)
+    }
+
+    /// Begins an association with a client's first record; false when the datagram is none, or when too many have begun: each costs as
+    /// much as a thousand packets.
+    fn begin(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let elapsed = self.began.map_or(0, |began| (now - began).as_secs());
+        let allowed = FIRST_ATTEMPTS + ATTEMPTS_A_SECOND * elapsed;
+        if self.done || !is_client_hello(datagram) || self.attempts >= allowed {
+            return false;
+        }
+        self.began.get_or_insert(now);
+        self.attempts += 1;
+        let config = Arc::clone(&self.identity.config);
+        self.association = Some(Dtls::new_12(config, self.identity.certificate.clone(), now));
+        true
     }
 
     /// Sends the client what belongs to the application, in a record of its own.
@@ -195,6 +213,11 @@ impl Handshake {
     }
 }
 
+/// Whether a datagram begins with (a fragment of) a `ClientHello`: a record of a handshake (22) with a message of type 1 (RFC 6347).
+fn is_client_hello(datagram: &[u8]) -> bool {
+    (datagram.first(), datagram.get(13)) == (Some(&22), Some(&1))
+}
+
 fn keys(profile: dimpl::SrtpProfile, material: &[u8]) -> Option<(SrtpProfile, (InboundContext, OutboundContext))> {
     let profile = match profile {
         dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
@@ -203,4 +226,37 @@ fn keys(profile: dimpl::SrtpProfile, material: &[u8]) -> Option<(SrtpProfile, (I
         _ => return None,
     };
     Some((profile, contexts_from_dtls(profile, material, DtlsRole::Server)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A fatal alert that nothing protects.
+    const ALERT: [u8; 15] = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
+
+    fn client_hello(now: Instant) -> Vec<u8> {
+        let certificate = dimpl::certificate::generate_self_signed_certificate().unwrap();
+        let mut client = Dtls::new_12(Arc::new(Config::builder().build().unwrap()), certificate, now);
+        client.set_active(true);
+        client.handle_timeout(now).unwrap();
+        let mut buffer = [0; MAX_RECEIVED];
+        let Output::Packet(record) = client.poll_output(&mut buffer) else { panic!("it begins") };
+        record.to_vec()
+    }
+
+    #[test]
+    fn only_a_client_hello_begins_an_association_and_only_so_many_do() {
+        let now = Instant::now();
+        let mut handshake = Handshake::new(Arc::new(Identity::generate().unwrap()), Vec::new());
+        let mut take = |at, datagram: &[u8]| {
+            handshake.handle(at, datagram, |_| {}, |_| {});
+            handshake.attempts
+        };
+        assert_eq!((0..100).map(|_| take(now, &ALERT)).max(), Some(0));
+        let hello = client_hello(now);
+        let mut flood = |at| (0..100).map(|n| take(at, if n % 2 == 0 { &hello } else { &ALERT })).max();
+        assert_eq!(flood(now), Some(FIRST_ATTEMPTS));
+        assert_eq!(flood(now + Duration::from_secs(3)), Some(FIRST_ATTEMPTS + 3 * ATTEMPTS_A_SECOND));
+    }
 }

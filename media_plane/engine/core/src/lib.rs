@@ -8,6 +8,7 @@
 mod allocation;
 mod audio;
 pub mod bandwidth;
+mod bucket;
 mod carried;
 pub mod clock;
 pub mod command;

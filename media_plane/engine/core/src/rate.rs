@@ -38,6 +38,8 @@ pub(crate) struct RateMeter {
     since: Micros,
     /// Sums over the last full second, which outlive a pause: so much the encoding will take when it comes back.
     sums: Window,
+    /// What all layers took together then.
+    total: Rate,
     /// A full second has been measured at least once.
     is_known: bool,
     timestamps: [Option<u32>; MAX_LAYERS],
@@ -92,6 +94,8 @@ impl RateMeter {
             sums.add(&self.past[(self.place + KEPT - back) % KEPT]);
         }
         self.sums = sums;
+        let (spatial, temporal) = self.top();
+        self.total = self.rate(spatial, temporal);
     }
 
     /// What a layer takes with all layers below it.
@@ -111,8 +115,7 @@ impl RateMeter {
 
     /// What all layers take together.
     pub(crate) fn total(&self) -> Rate {
-        let (spatial, temporal) = self.top();
-        self.rate(spatial, temporal)
+        self.total
     }
 
     /// The highest spatial layer of the last second, and the highest temporal layer of it.

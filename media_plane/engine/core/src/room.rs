@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::audio::{DominantSpeaker, Loudest};
 use crate::clock::Micros;
+use crate::sctp::RoomAllowance;
 
 /// A room.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(crate) struct Room {
     pub sessions: Vec<u32>,
     pub loudest: Loudest,
     pub dominant: DominantSpeaker,
+    /// What its data channels may still carry.
+    pub channels: RoomAllowance,
     /// When the audio choice is reconsidered.
     pub next_audio: Micros,
 }
@@ -24,6 +27,7 @@ impl Room {
             sessions: Vec::new(),
             loudest: Loudest::new(audio_slots),
             dominant: DominantSpeaker::default(),
+            channels: RoomAllowance::new(),
             next_audio: 0,
         }
     }

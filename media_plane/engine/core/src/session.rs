@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bandwidth::Estimator;
+use crate::bucket::Bucket;
 use crate::carried::Carried;
 use crate::clock::{Clock, Micros, SECOND};
 use crate::command::{OpenSession, SessionKey};
@@ -26,6 +27,13 @@ use crate::wire::extension::{ExtensionIds, ExtensionKind};
 
 /// Streams and RTCP senders a session may have. Only a participant with keys can add one.
 pub(crate) const MAX_STREAMS: usize = 64;
+/// Work for a session's RTCP, in units ([`RtcpPacket::work`](crate::wire::rtcp::RtcpPacket::work)) a second, and for how long what is not
+/// used is saved up. Twenty pictures on a way that loses a fifth take that much at the worst, as libwebrtc asks for what is missing.
+const CONTROL_WORK: u64 = 50_000;
+const CONTROL_SAVED: Micros = 2 * SECOND;
+/// Connectivity checks of a session a second: browsers send one each 48 ms while they look for a way, and hardly any later.
+const CHECKS: u64 = 50;
+const CHECKS_SAVED: Micros = 4 * SECOND;
 /// Assumed until a receiver report tells the truth.
 const DEFAULT_ROUND_TRIP: Micros = SECOND / 10;
 /// Weight of a new clock offset that is larger than the known one: the offset is the least delay, and clocks drift.
@@ -78,6 +86,9 @@ pub(crate) struct Session {
     pub streams: Vec<ClientStream>,
     pub controls: Vec<(u32, InboundControl)>,
     pub control_out: OutboundControl,
+    /// What its RTCP may still make the shard do, and its connectivity checks.
+    pub control_work: Bucket,
+    pub checks: Bucket,
     /// SSRC of feedback messages.
     pub control_ssrc: u32,
     /// Next transport-wide sequence number.
@@ -91,6 +102,8 @@ pub(crate) struct Session {
     pub next_report: Micros,
     /// When its bandwidth is divided again.
     pub next_allocation: Micros,
+    /// It waits to be looked at before that, because an encoding has come or gone.
+    pub awaits_layers: bool,
     /// What it was given then, in bits a second.
     pub allocated: u64,
     /// What everything that its layout can use would take, in bits a second.
@@ -138,6 +151,8 @@ impl Session {
             streams: Vec::with_capacity(MAX_STREAMS),
             controls: Vec::with_capacity(MAX_STREAMS),
             control_out: OutboundControl::default(),
+            control_work: Bucket::new(now, CONTROL_WORK, CONTROL_SAVED),
+            checks: Bucket::new(now, CHECKS, CHECKS_SAVED),
             control_ssrc: numbers as u32,
             transport_sequence: (numbers >> 32) as u16,
             arrivals: FeedbackRecorder::default(),
@@ -147,6 +162,7 @@ impl Session {
             carried: Carried::default(),
             next_report: now + SECOND,
             next_allocation: now,
+            awaits_layers: false,
             allocated: 0,
             wanted: 0,
             repeats_sound: false,

@@ -8,6 +8,7 @@ use crate::format::Format;
 use crate::layer_filter::{LayerFilter, Verdict};
 use crate::munger::{Munger, Outgoing};
 use crate::params::{MediaKind, SlotSpec};
+use crate::publication::Need;
 use crate::repair_wait::{RepairWait, ToldWait};
 use crate::ring::PacketInfo;
 use crate::slab::Key;
@@ -100,6 +101,8 @@ pub(crate) struct Slot {
     pub priority: i32,
     /// What it was given last.
     pub share: Share,
+    /// What it was last counted with, and among the needs of which publication.
+    pub counted: Option<(Key, Need)>,
     /// The encoding that the slot carries.
     pub source: Option<Key>,
     /// The encoding it will carry from its next key frame on.
@@ -147,6 +150,7 @@ impl Slot {
             max_height: 0,
             priority: 0,
             share: Share::default(),
+            counted: None,
             source: None,
             target: None,
             stopgap: None,

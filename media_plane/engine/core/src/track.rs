@@ -39,10 +39,38 @@ const VIDEO_RING: (usize, usize) = (1_024, 512 << 10);
 const AUDIO_RING: (usize, usize) = (64, 32 << 10);
 
 /// A slot that an encoding is sent to, or will be with its next key frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Subscriber {
     pub session: u32,
     pub slot: u16,
+}
+
+/// Slots, in the order of their sessions: whoever is looked for among hundreds is found at once.
+#[derive(Debug, Default)]
+pub(crate) struct Subscribers(Vec<Subscriber>);
+
+impl Subscribers {
+    /// Adds a slot, unless it is there.
+    pub(crate) fn insert(&mut self, subscriber: Subscriber) {
+        if let Err(place) = self.0.binary_search(&subscriber) {
+            self.0.insert(place, subscriber);
+        }
+    }
+
+    /// Takes a slot out.
+    pub(crate) fn remove(&mut self, subscriber: Subscriber) {
+        if let Ok(place) = self.0.binary_search(&subscriber) {
+            self.0.remove(place);
+        }
+    }
+}
+
+impl std::ops::Deref for Subscribers {
+    type Target = [Subscriber];
+
+    fn deref(&self) -> &[Subscriber] {
+        &self.0
+    }
 }
 
 /// Ties a track's timestamps to the shard's time.
@@ -111,7 +139,7 @@ pub(crate) struct Track {
     pub kind: MediaKind,
     /// That of the publication, kept here for the sake of each packet.
     pub muted: bool,
-    pub subscribers: Vec<Subscriber>,
+    pub subscribers: Subscribers,
     /// SSRC of its media once known.
     pub ssrc: Option<u32>,
     pub clock_rate: u32,
@@ -171,7 +199,7 @@ impl Track {
             rid: rid.into(),
             kind: track.kind,
             muted: track.muted,
-            subscribers: Vec::new(),
+            subscribers: Subscribers::default(),
             ssrc: None,
             clock_rate: if track.kind == MediaKind::Audio { 48_000 } else { 90_000 },
             codec: None,
@@ -241,18 +269,6 @@ impl Track {
     /// A timestamp and the time it stands for: from the sender's reports, else from the latest packet's arrival.
     pub(crate) fn timestamp_anchor(&self) -> Option<TimestampAnchor> {
         self.anchor.or(self.last_packet)
-    }
-
-    /// Adds a receiver; its place is freed by [`Track::unsubscribe`].
-    pub(crate) fn subscribe(&mut self, subscriber: Subscriber) {
-        if !self.subscribers.contains(&subscriber) {
-            self.subscribers.push(subscriber);
-        }
-    }
-
-    /// Removes a receiver.
-    pub(crate) fn unsubscribe(&mut self, subscriber: Subscriber) {
-        self.subscribers.retain(|known| *known != subscriber);
     }
 
     /// Takes note that packets come; true when they begin to.

@@ -77,12 +77,16 @@ impl<'a> TransportFeedback<'a> {
     pub(crate) fn parse(body: &'a [u8]) -> Option<Self> {
         let packet_count = u16_at(body, 10)?;
         let after_header = body.get(FIXED_LEN..)?;
-        let mut symbols = Symbols { chunks: after_header, remaining: packet_count, chunk: Chunk::default() };
-        let mut deltas_len = 0;
-        for _ in 0..packet_count {
-            deltas_len += symbols.take()?.delta_len();
+        let (mut deltas, mut remaining, mut deltas_len) = (after_header, packet_count, 0);
+        // A chunk at a time: one of two bytes speaks of up to 8,191 packets.
+        while remaining > 0 {
+            let (&word, rest) = deltas.split_first_chunk()?;
+            deltas = rest;
+            let chunk = Chunk::parse(u16::from_be_bytes(word));
+            let spoken_of = chunk.left.min(remaining);
+            deltas_len += chunk.deltas_len(spoken_of)?;
+            remaining -= spoken_of;
         }
-        let deltas = symbols.chunks;
         let chunks = after_header.get(..after_header.len() - deltas.len())?;
         Some(Self {
             sender_ssrc: u32_at(body, 0)?,
@@ -94,6 +98,20 @@ impl<'a> TransportFeedback<'a> {
             chunks,
             deltas: deltas.get(..deltas_len)?,
         })
+    }
+
+    /// The packets reported on that are among the newest `count` up to `newest`, in the order of their sequence numbers: a report
+    /// may go back further than anything is remembered, and claim what was never sent.
+    pub(crate) fn packets_among(&self, newest: u16, count: usize) -> impl Iterator<Item = PacketArrival> + use<'a> {
+        let (before, wanted) =
+            (newest.wrapping_sub(self.base_sequence_number), count.min(usize::from(u16::MAX / 2)) as u16);
+        // What begins after the newest looks like something from long ago.
+        let (skipped, read) = match before {
+            before if before > u16::MAX / 2 => (0, 0),
+            before if before < wanted => (0, before + 1),
+            before => (before + 1 - wanted, wanted),
+        };
+        self.packets().without_first(skipped).take(usize::from(read))
     }
 
     /// The packets reported on, in the order of their sequence numbers.
@@ -115,6 +133,24 @@ pub struct PacketArrivals<'a> {
     deltas: &'a [u8],
     sequence_number: u16,
     ticks: i64,
+}
+
+impl PacketArrivals<'_> {
+    /// Leaves out so many packets; those of a run that did not come all at once.
+    fn without_first(mut self, mut count: u16) -> Self {
+        while count > 0 {
+            let missing = self.symbols.skip_missing(count);
+            self.sequence_number = self.sequence_number.wrapping_add(missing);
+            count -= missing;
+            if missing == 0 {
+                if self.next().is_none() {
+                    break;
+                }
+                count -= 1;
+            }
+        }
+        self
+    }
 }
 
 impl Iterator for PacketArrivals<'_> {
@@ -156,6 +192,23 @@ impl Chunk {
         }
     }
 
+    /// Length of the deltas of its first symbols; None when one of them is no symbol.
+    fn deltas_len(self, symbols: u16) -> Option<usize> {
+        if self.bits == 0 {
+            return if symbols == 0 {
+                Some(0)
+            } else {
+                Some(usize::from(symbols) * Symbol::from_bits(self.value)?.delta_len())
+            };
+        }
+        let taken = self.value & !(u16::MAX.checked_shr(u32::from(self.bits * symbols)).unwrap_or(0));
+        if self.bits == 1 {
+            return Some(taken.count_ones() as usize);
+        }
+        let (small, large) = (taken & 0x5555, taken >> 1 & 0x5555);
+        (small & large == 0).then_some((small.count_ones() + 2 * large.count_ones()) as usize)
+    }
+
     fn take(&mut self) -> Option<Symbol> {
         self.left = self.left.checked_sub(1)?;
         if self.bits == 0 {
@@ -178,12 +231,29 @@ struct Symbols<'a> {
 impl Symbols<'_> {
     fn take(&mut self) -> Option<Symbol> {
         self.remaining = self.remaining.checked_sub(1)?;
+        self.fill()?;
+        self.chunk.take()
+    }
+
+    /// Reads the next chunk once the present one is used up.
+    fn fill(&mut self) -> Option<()> {
         // An empty run is allowed and says nothing; the input is finite, so is this loop.
         while self.chunk.left == 0 {
             let (&word, rest) = self.chunks.split_first_chunk()?;
             self.chunks = rest;
             self.chunk = Chunk::parse(u16::from_be_bytes(word));
         }
-        self.chunk.take()
+        Some(())
+    }
+
+    /// Leaves out up to so many packets of a run that did not come; returns how many.
+    fn skip_missing(&mut self, most: u16) -> u16 {
+        if self.remaining == 0 || self.fill().is_none() || (self.chunk.bits, self.chunk.value) != (0, 0) {
+            return 0;
+        }
+        let skipped = self.chunk.left.min(self.remaining).min(most);
+        self.chunk.left -= skipped;
+        self.remaining -= skipped;
+        skipped
     }
 }

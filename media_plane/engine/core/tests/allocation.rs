@@ -57,7 +57,7 @@ fn a_warm_shard_allocates_nothing() {
     meeting.connect();
     // Losses make NACKs, retransmissions and key-frame requests part of what is measured; so many that every way is known to lose.
     meeting.network.conditions = Conditions { loss: 60, delay: 10 * MILLISECOND, jitter: 5 * MILLISECOND };
-    meeting.run(4 * SECOND);
+    meeting.run(6 * SECOND);
     assert!(ALLOCATIONS.swap(0, Ordering::Relaxed) > 0, "joining allocates, so the count works");
     let before = *meeting.shard.counters();
     meeting.run(4 * SECOND);

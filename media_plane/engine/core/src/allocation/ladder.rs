@@ -57,17 +57,26 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    /// Makes the ladder of a slot that is shown `max_height` pixels high (0: any height).
-    ///
-    /// A picture higher than needed is never on it while a lower one suffices, whether that one arrives now or not.
-    pub(crate) fn build(offered: impl Iterator<Item = Offered>, max_height: u32) -> Self {
+    /// Everything that a source offers, whoever looks at it.
+    pub(crate) fn of(offered: impl Iterator<Item = Offered>) -> Self {
         let mut ladder = Self::default();
         for layer in offered {
             ladder.insert(&layer);
         }
-        ladder.crop(max_height);
-        ladder.drop_dominated();
         ladder
+    }
+
+    /// The part of it for a slot that is shown `max_height` pixels high (0: any height) and carries an encoding already, which
+    /// need not prove steady.
+    ///
+    /// A picture higher than needed is never on it while a lower one suffices, whether that one arrives now or not.
+    pub(crate) fn fit(mut self, max_height: u32, carried: Option<usize>) -> Self {
+        for step in self.steps_mut().iter_mut().filter(|step| carried == Some(usize::from(step.layer.encoding))) {
+            step.usable |= std::mem::take(&mut step.settling);
+        }
+        self.crop(max_height);
+        self.drop_dominated();
+        self
     }
 
     /// The steps from the least to the best.

@@ -27,7 +27,7 @@ fn demand(offered: &[Offered], max_height: u32, on_stage: bool) -> Demand {
         slot: 0,
         priority: i32::from(on_stage),
         on_stage,
-        ladder: Ladder::build(offered.iter().copied(), max_height),
+        ladder: Ladder::of(offered.iter().copied()).fit(max_height, None),
         present: None,
         ceiling: None,
         chosen: None,
@@ -144,7 +144,7 @@ fn a_step_that_costs_more_than_a_better_one_is_left_out() {
     for layer in layers.iter_mut().filter(|layer| layer.height == 720) {
         layer.rate.bits_per_second /= 10;
     }
-    let ladder = Ladder::build(layers.into_iter(), 0);
+    let ladder = Ladder::of(layers.into_iter()).fit(0, None);
     let ranks: Vec<_> = ladder.steps().iter().map(Step::rank).collect();
     assert_eq!(ranks, [(180, 0), (180, 1), (720, 1), (720, 2)]);
 }

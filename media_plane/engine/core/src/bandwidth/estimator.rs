@@ -282,6 +282,11 @@ impl Estimator {
         }
     }
 
+    /// What a report may speak of: see [`TransportFeedback::packets_among`].
+    pub(crate) fn reportable(&self) -> (u16, usize) {
+        self.history.span()
+    }
+
     /// Takes a receiver's own estimate (REMB).
     pub(crate) fn on_remb(&mut self, bits_per_second: u64) {
         self.told = Some(bits_per_second as f64);

@@ -5,8 +5,8 @@ use super::probe::ProbeId;
 use crate::clock::Micros;
 use crate::twcc::TransportFeedback;
 
-/// Packets of one report that are looked at: more than two seconds of feedback at 250 packets a second, and a bound on what
-/// a forged report costs. The rest keeps its place in the history until another report names it.
+/// Packets of one report that are looked at, of those that are remembered: more than two seconds of feedback at 250 packets a
+/// second, and a bound on what a forged report costs. The rest keeps its place in the history until another report names it.
 pub(crate) const MAX_REPORTED: usize = 512;
 /// Half of the range of a report's reference time (24 bits), and the unit of that time.
 const REFERENCE_RANGE: i32 = 1 << 24;
@@ -50,7 +50,8 @@ impl FeedbackReader {
         let count = self.count.replace(report.feedback_count);
         let has_gap = count.is_some_and(|count| count.wrapping_add(1) != report.feedback_count);
         let lap = self.lap(report.reference_time);
-        for packet in report.packets().take(MAX_REPORTED) {
+        let (newest, remembered) = history.span();
+        for packet in report.packets_among(newest, remembered).take(MAX_REPORTED) {
             let Some(known) = history.resolve(now, packet.sequence_number, packet.arrival_us.is_some()) else {
                 continue;
             };

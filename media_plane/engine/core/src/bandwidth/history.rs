@@ -3,9 +3,13 @@
 use super::probe::ProbeId;
 use crate::clock::Micros;
 
-/// Packets remembered: two seconds at 1,000 packets a second (about 10 Mbit/s), more than a round trip and the interval of
-/// feedback. A power of two.
-const CAPACITY: usize = 2_048;
+/// Packets remembered at most: two seconds at 1,000 packets a second (about 10 Mbit/s), more than a round trip and the interval of
+/// feedback. A power of two, like those before it.
+pub(super) const CAPACITY: usize = 2_048;
+/// And at first: when a camera begins in a large room, hundreds of histories begin at once.
+const FIRST_CAPACITY: usize = 128;
+/// Each time that it turns out to be too small it grows by this factor.
+const GROWTH: usize = 4;
 
 /// What is known of a packet's end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,23 +47,44 @@ pub(super) struct Resolved {
 pub(super) struct SentHistory {
     /// Empty until the first packet: most sessions of a large meeting never receive.
     packets: Vec<Sent>,
+    newest: u16,
 }
 
 impl SentHistory {
     /// Remembers a packet.
     #[inline]
     pub(super) fn record(&mut self, now: Micros, sequence: u16, size: u16, probe: Option<ProbeId>) {
-        if self.packets.is_empty() {
-            self.packets = vec![Sent::default(); CAPACITY];
-        }
+        self.newest = sequence;
+        let place = match self.packets.len() {
+            0 => self.grow(sequence),
+            len => usize::from(sequence) % len,
+        };
+        let unsettled = self.packets[place].fate != Fate::Settled && self.packets.len() < CAPACITY;
+        let place = if unsettled { self.grow(sequence) } else { place };
         let probe = probe.map_or(0, |ProbeId(id)| id);
-        self.packets[usize::from(sequence) % CAPACITY] =
-            Sent { at: now as u32, size, sequence, probe, fate: Fate::InFlight };
+        self.packets[place] = Sent { at: now as u32, size, sequence, probe, fate: Fate::InFlight };
+    }
+
+    /// Makes room, because nothing has been reported yet of the packet in the place of this one; returns that place.
+    #[cold]
+    fn grow(&mut self, sequence: u16) -> usize {
+        let len = (GROWTH * self.packets.len()).max(FIRST_CAPACITY);
+        let packets = std::mem::replace(&mut self.packets, vec![Sent::default(); len]);
+        for packet in packets.into_iter().filter(|packet| packet.fate != Fate::Settled) {
+            self.packets[usize::from(packet.sequence) % len] = packet;
+        }
+        usize::from(sequence) % len
+    }
+
+    /// The newest packet, and how many up to it are remembered at most.
+    pub(super) fn span(&self) -> (u16, usize) {
+        (self.newest, self.packets.len())
     }
 
     /// Takes a report's word about a packet; None when it says nothing new or nothing about a packet that was sent.
     pub(super) fn resolve(&mut self, now: Micros, sequence: u16, arrived: bool) -> Option<Resolved> {
-        let packet = self.packets.get_mut(usize::from(sequence) % CAPACITY)?;
+        let place = usize::from(sequence) % self.packets.len().max(1);
+        let packet = self.packets.get_mut(place)?;
         if packet.sequence != sequence {
             return None;
         }
@@ -102,10 +127,22 @@ mod tests {
     }
 
     #[test]
+    fn it_grows_while_packets_wait_for_their_report() {
+        let mut history = SentHistory::default();
+        (0..CAPACITY as u16).for_each(|sequence| history.record(1, sequence, 100, None));
+        assert!((0..CAPACITY as u16).all(|sequence| history.resolve(2, sequence, true).is_some()));
+        let mut history = SentHistory::default();
+        for sequence in 0..u16::MAX {
+            history.record(1, sequence, 100, None);
+            assert!(history.resolve(2, sequence, true).is_some());
+        }
+        assert_eq!(history.packets.len(), FIRST_CAPACITY, "what has been reported makes room");
+    }
+
+    #[test]
     fn the_oldest_is_forgotten_for_the_newest() {
         let mut history = SentHistory::default();
-        history.record(1, 5, 100, None);
-        history.record(2, 5 + CAPACITY as u16, 100, None);
+        (0..=CAPACITY as u16).for_each(|sequence| history.record(1, 5 + sequence, 100, None));
         assert_eq!(history.resolve(3, 5, true), None);
         assert!(history.resolve(3, 5 + CAPACITY as u16, true).is_some());
     }

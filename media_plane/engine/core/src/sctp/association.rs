@@ -11,7 +11,7 @@ use sctp_proto::{
 
 use super::dcep::{ACK, OpenMessage};
 use super::label::{LABELS, Label};
-use super::limits::{Allowance, MAX_MESSAGE};
+use super::limits::{Allowance, MAX_MESSAGE, RoomAllowance};
 use crate::clock::{Clock, Micros, SECOND};
 use crate::outbox::MAX_DATAGRAM;
 use crate::params::ChannelParameters;
@@ -85,6 +85,7 @@ pub(crate) struct Tally {
     pub opened: u64,
     pub refused: u64,
     pub over_rate: u64,
+    pub packets_over_rate: u64,
     pub malformed: u64,
     /// Packets that were not sent because no datagram holds them.
     pub oversized: u64,
@@ -133,6 +134,10 @@ impl Channels {
 
     /// Takes a packet that came in a DTLS record.
     pub(crate) fn handle_input(&mut self, now: Micros, packet: &[u8]) {
+        if !self.allowance.take_packet(now) {
+            self.tally.packets_over_rate += 1;
+            return;
+        }
         let handled =
             self.endpoint.handle(self.clock.instant(now), NO_ADDRESS, None, None, Bytes::copy_from_slice(packet));
         match (handled, &mut self.link) {
@@ -181,6 +186,11 @@ impl Channels {
             }
             Payload::PartialDecode(_) => None,
         }
+    }
+
+    /// Whether a message of the client may go to so many others in its room.
+    pub(crate) fn may_spread(&mut self, now: Micros, receivers: usize, room: &mut RoomAllowance) -> bool {
+        self.allowance.spread(now, receivers, room)
     }
 
     /// Messages of the client since the last call.

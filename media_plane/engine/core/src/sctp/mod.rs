@@ -14,4 +14,5 @@ mod message;
 
 pub(crate) use association::{Channels, Sent};
 pub(crate) use label::Label;
+pub(crate) use limits::RoomAllowance;
 pub(crate) use message::wrap;

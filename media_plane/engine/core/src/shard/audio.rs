@@ -88,10 +88,10 @@ impl Shard {
         let previous = slot.source;
         slot.assign(source);
         if let Some(track) = previous.and_then(|previous| self.tracks.get_mut(previous)) {
-            track.unsubscribe(receiver);
+            track.subscribers.remove(receiver);
         }
         if let Some(track) = source.and_then(|source| self.tracks.get_mut(source)) {
-            track.subscribe(receiver);
+            track.subscribers.insert(receiver);
         }
         self.emit_slot_source(now, receiver);
     }

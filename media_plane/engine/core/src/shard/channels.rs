@@ -11,17 +11,20 @@ impl Shard {
     pub(super) fn follow_channels(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
         self.count_channels(index);
         self.send_channels(now, index, network);
-        let Some(session) = self.session_mut(index) else { return };
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         let Some(channels) = &mut session.channels else { return };
         let sender = &channels.participant_id.clone();
-        let messages: Vec<_> = channels.take_received();
+        let mut messages: Vec<_> = channels.take_received();
+        let room = session.room;
+        let Some(allowance) = self.rooms.get_mut(room).filter(|_| !messages.is_empty()) else { return };
+        let (others, received) = (allowance.sessions.len(), messages.len());
+        messages.retain(|_| channels.may_spread(now, others - 1, &mut allowance.channels));
+        self.counters.channel_messages_dropped_room += (received - messages.len()) as u64;
         if messages.is_empty() {
             return;
         }
         let messages: Vec<_> =
             messages.into_iter().map(|message| (message.label, wrap(sender, &message.payload))).collect();
-        let room = session.room;
-        let others = self.rooms.get(room).map_or(0, |room| room.sessions.len());
         // From the end: a session whose connection turns out to be closed leaves the list.
         for place in (0..others).rev() {
             let Some(other) = self.rooms.get(room).and_then(|room| room.sessions.get(place).copied()) else { break };
@@ -86,6 +89,7 @@ impl Shard {
         counters.channel_messages_received += tally.received;
         counters.channel_messages_dropped_rate += tally.over_rate;
         counters.channel_messages_dropped_malformed += tally.malformed;
+        counters.dropped_sctp_rate += tally.packets_over_rate;
         counters.channels_opened += tally.opened;
         counters.channels_refused += tally.refused;
         counters.channel_associations_lost += tally.lost;

@@ -102,7 +102,7 @@ impl Shard {
 
     fn add_tracks(&mut self, now: Micros, session: &mut Session, open: &OpenSession) {
         for spec in &open.parameters.send_tracks {
-            let publication = self.publications.insert(Publication::new(open.key.index, spec));
+            let publication = self.publications.insert(Publication::new(now, open.key.index, spec));
             session.publications.push(publication);
             for place in 0..spec.encodings() {
                 let rid = spec.rids.get(place).map_or("", String::as_str);
@@ -150,7 +150,9 @@ impl Shard {
             room.sessions.retain(|other| *other != index);
         }
         for place in 0..slots {
-            self.unsubscribe_slot(Subscriber { session: index, slot: place as u16 });
+            let receiver = Subscriber { session: index, slot: place as u16 };
+            self.unsubscribe_slot(receiver);
+            self.count_need_of(receiver);
         }
         for key in publications {
             self.remove_publication(key);
@@ -168,18 +170,21 @@ impl Shard {
         let publication = slot.publication;
         for key in [slot.source, slot.target, slot.stopgap].into_iter().flatten() {
             if let Some(track) = self.tracks.get_mut(key) {
-                track.unsubscribe(receiver);
+                track.subscribers.remove(receiver);
             }
         }
         if let Some(publication) = publication.and_then(|key| self.publications.get_mut(key)) {
-            publication.remove_viewer(receiver);
+            publication.viewers.remove(receiver);
+        }
+        if let Some(slot) = self.slot_mut(receiver) {
+            slot.publication = None;
         }
     }
 
     /// What slots were to show is gone.
     fn remove_publication(&mut self, key: Key) {
         let Some(publication) = self.publications.remove(key) else { return };
-        for viewer in publication.viewers {
+        for viewer in publication.viewers.iter().copied() {
             if let Some(slot) = self.slot_mut(viewer) {
                 slot.publication = None;
             }
@@ -192,7 +197,7 @@ impl Shard {
             room.dominant.remove(key);
         }
         let subscribers = self.tracks.get_mut(key).map(|track| std::mem::take(&mut track.subscribers));
-        for receiver in subscribers.unwrap_or_default() {
+        for receiver in subscribers.unwrap_or_default().iter().copied() {
             self.forget_source(now, receiver, key);
         }
         self.tracks.remove(key);

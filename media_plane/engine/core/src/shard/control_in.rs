@@ -1,6 +1,8 @@
 //! RTCP from clients.
 
 use super::Shard;
+use super::retransmit::MAX_RESENT;
+use crate::bandwidth::MAX_REPORTED;
 use crate::clock::{Micros, ntp_to_micros};
 use crate::event::CloseReason;
 use crate::outbox::{Path, Transmit};
@@ -19,10 +21,18 @@ impl Shard {
         network: &mut dyn Transmit,
     ) {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        if !session.control_work.has(now, RtcpPacket::MALFORMED_WORK) {
+            self.counters.dropped_rtcp_rate += 1;
+            return;
+        }
         match open(session, datagram) {
             Ok(len) => {
                 session.ice.heard(now, path);
                 for packet in packets(&datagram[..len]) {
+                    if !self.spend_on_control(now, index, packet.as_ref().ok()) {
+                        self.counters.dropped_rtcp_rate += 1;
+                        return;
+                    }
                     match packet {
                         Ok(packet) => self.handle_control_packet(now, index, packet, network),
                         Err(_) => self.counters.dropped_rtcp += 1,
@@ -33,6 +43,16 @@ impl Shard {
             Err(SrtpError::Replay) => self.counters.dropped_srtp_replay += 1,
             Err(_) => self.counters.dropped_srtp_auth += 1,
         }
+    }
+
+    /// Whether a session's RTCP may make the shard do what this packet asks for.
+    fn spend_on_control(&mut self, now: Micros, index: u32, packet: Option<&RtcpPacket<'_>>) -> bool {
+        let work = packet.map_or(RtcpPacket::MALFORMED_WORK, |packet| packet.work(MAX_RESENT, MAX_REPORTED));
+        let allowed = self.session_mut(index).is_some_and(|session| session.control_work.take(now, work));
+        if allowed {
+            self.counters.rtcp_work += work;
+        }
+        allowed
     }
 
     fn handle_control_packet(&mut self, now: Micros, index: u32, packet: RtcpPacket<'_>, network: &mut dyn Transmit) {
@@ -110,7 +130,8 @@ impl Shard {
             let Some(session) = self.session(index) else { return };
             let stream = session.streams.iter().position(|stream| stream.ssrc == ssrc);
             let Some(key) = stream.map(|place| session.streams[place].track) else { continue };
-            if self.tracks.get(key).is_some_and(|track| track.ssrc == Some(ssrc)) {
+            let ends = self.tracks.get(key).is_some_and(|track| track.ssrc == Some(ssrc) && track.active);
+            if ends && self.may_stop(now, key) {
                 self.silence_track(now, key);
             }
         }

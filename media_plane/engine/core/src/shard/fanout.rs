@@ -450,9 +450,10 @@ impl Shard {
         let changed = switched.previous.and_then(shown) != source.and_then(shown);
         for left in [switched.previous, switched.abandoned].into_iter().flatten() {
             if let Some(left) = self.tracks.get_mut(left) {
-                left.unsubscribe(switched.receiver);
+                left.subscribers.remove(switched.receiver);
             }
         }
+        self.count_need_of(switched.receiver);
         if changed {
             self.emit_slot_source(now, switched.receiver);
         }

@@ -1,5 +1,7 @@
 //! Which layer each video slot gets, and which encodings their senders need not send.
 
+use std::collections::VecDeque;
+
 use super::Shard;
 use crate::allocation::{
     Ceiling, Demand, Ladder, LayerId, Limit, Offered, SUFFICIENT_PERCENT, Step, UNMEASURED_BITS_PER_PIXEL, allocate,
@@ -7,7 +9,6 @@ use crate::allocation::{
 };
 use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::{MILLISECOND, Micros};
-use crate::event::EventKind;
 use crate::layer_filter::LayerFilter;
 use crate::outbox::Transmit;
 use crate::params::MediaKind;
@@ -16,7 +17,7 @@ use crate::picture::MAX_LAYERS;
 use crate::publication::Publication;
 use crate::rate::Rate;
 use crate::slab::{Key, Slab};
-use crate::slot::{Share, Slot};
+use crate::slot::Share;
 use crate::track::{Subscriber, Track};
 
 /// Time between two divisions of a session's bandwidth, besides those that something calls for at once.
@@ -25,36 +26,32 @@ const ALLOCATION_INTERVAL: Micros = 200 * MILLISECOND;
 /// How much of the room that repeated sound takes there has to be before it begins, in percent.
 const BEGIN_REPETITION_PERCENT: u64 = 150;
 
+/// Changes, and sessions waiting for their turn, for which there is room from the beginning.
+const ROOM: usize = 64;
+
 /// What an allocation works with. Nothing here is freed, so nothing is allocated again.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     demands: Vec<Demand>,
-    /// Tracks whose encodings have come or gone since the last look.
-    changed: Vec<Key>,
+    /// Publications whose encodings have come or gone since the last look.
+    pub(super) changed: Vec<Key>,
+    /// Sessions that are to be looked at again because of that.
+    pub(super) waiting: VecDeque<u32>,
+}
+
+impl Layers {
+    /// Room for what usually comes, so that no allocation falls into the first busy moments.
+    pub(super) fn with_room() -> Self {
+        Self { changed: Vec::with_capacity(ROOM), waiting: VecDeque::with_capacity(ROOM), ..Self::default() }
+    }
+
+    /// Whether a session waits to be looked at.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
 }
 
 impl Shard {
-    /// Has everyone who watches a track looked at again before the next packets are sent on, because one of its encodings has
-    /// come or gone.
-    pub(super) fn reconsider_viewers(&mut self, track: Key) {
-        let found = self.tracks.get(track).filter(|track| track.kind == MediaKind::Video);
-        if let Some(publication) = found.map(|track| track.publication) {
-            self.layers.changed.push(publication);
-        }
-    }
-
-    /// Looks again at those for whom something has changed.
-    pub(super) fn follow_changed_encodings(&mut self, now: Micros, network: &mut dyn Transmit) {
-        while let Some(key) = self.layers.changed.pop() {
-            let viewers = self.publications.get(key).map_or(0, |publication| publication.viewers.len());
-            for place in 0..viewers {
-                let viewers = self.publications.get(key).map(|publication| &publication.viewers);
-                let Some(viewer) = viewers.and_then(|viewers| viewers.get(place).copied()) else { break };
-                self.allocate_layers(now, viewer.session, network);
-            }
-        }
-    }
-
     /// Does what is due for a session's layers.
     pub(super) fn tick_layers(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
         let Some(session) = self.session_mut(index) else { return };
@@ -79,10 +76,12 @@ impl Shard {
 
     /// Divides what a session can receive among its video slots.
     pub(super) fn allocate_layers(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        self.counters.layer_allocations += 1;
         let mut demands = std::mem::take(&mut self.layers.demands);
         let audio = self.audio_rate(index);
         let budget = self.session(index).and_then(|session| session.bandwidth.budget(now));
         let budget = budget.map(|budget| budget.saturating_sub(audio));
+        self.renew_offers(now, index);
         self.gather_demands(now, index, budget, &mut demands);
         if !demands.is_empty() {
             allocate(budget, &mut demands);
@@ -91,15 +90,28 @@ impl Shard {
             }
             self.note_bandwidth(index, audio, &demands);
             self.note_desired(now, index, budget, &mut demands);
-            for demand in &demands {
-                let receiver = Subscriber { session: index, slot: demand.slot };
-                if let Some(key) = self.slot(receiver).and_then(|slot| slot.publication) {
-                    self.tell_wanted(now, key);
-                }
+        }
+        self.count_needs(index);
+        for demand in &demands {
+            let receiver = Subscriber { session: index, slot: demand.slot };
+            if let Some(key) = self.slot(receiver).and_then(|slot| slot.publication) {
+                self.tell_wanted(now, key);
             }
         }
         demands.clear();
         self.layers.demands = demands;
+    }
+
+    /// Finds out what everything that a session's slots show offers. That is the same for all who look at it at the same time.
+    fn renew_offers(&mut self, now: Micros, index: u32) {
+        let Some(session) = self.sessions.get(index as usize).and_then(Option::as_deref) else { return };
+        for key in session.slots.iter().filter_map(|slot| slot.publication) {
+            let Some(publication) = self.publications.get_mut(key) else { continue };
+            if publication.offer.as_ref().is_none_or(|(at, _)| *at != now) {
+                let ladder = Ladder::of(offered(now, publication, &self.tracks));
+                publication.offer = Some((now, ladder));
+            }
+        }
     }
 
     /// Writes what the video slots of a session want, for which there is a budget.
@@ -109,13 +121,14 @@ impl Shard {
         for (place, slot) in session.slots_of(MediaKind::Video) {
             let shown = slot.publication.and_then(|key| self.publications.get(key));
             let Some(publication) = shown.filter(|publication| !publication.muted) else { continue };
-            let offered = offered(now, publication, &self.tracks, slot);
+            let Some((_, offer)) = &publication.offer else { continue };
+            let carried = slot.source.and_then(|source| publication.place_of(source));
             least = least.min(slot.priority);
             demands.push(Demand {
                 slot: place as u16,
                 priority: slot.priority,
                 on_stage: false,
-                ladder: Ladder::build(offered, slot.max_height),
+                ladder: offer.clone().fit(slot.max_height, carried),
                 present: slot.share.rank,
                 ceiling: slot.share.ceiling.and_then(|ceiling| ceiling.rank(now, budget)),
                 chosen: None,
@@ -247,67 +260,19 @@ impl Shard {
             }
         }
     }
-
-    /// Tells the sender of a simulcast track which encodings are needed, if that has changed.
-    pub(super) fn tell_wanted(&mut self, now: Micros, key: Key) {
-        let Some(publication) = self.publications.get(key).filter(|publication| publication.encodings.len() > 1) else {
-            return;
-        };
-        let Some(needed) = self.needed_encodings(publication) else { return };
-        let Some(publication) = self.publications.get_mut(key) else { return };
-        let Some(added) = publication.demand.update(now, needed) else { return };
-        let publication = &*publication;
-        let mut rids = Vec::new();
-        for (place, key) in publication.encodings.iter().enumerate() {
-            let Some(track) = self.tracks.get_mut(*key).filter(|_| publication.demand.includes(place)) else {
-                continue;
-            };
-            track.expected |= added & 1 << place != 0 && !track.active;
-            rids.push(track.rid.clone());
-        }
-        let (owner, mid) = (publication.owner, publication.mid.clone());
-        let Some(session) = self.session(owner) else { return };
-        self.emit(now, EventKind::EncodingsWanted { subject: session.subject.clone(), mid, rids });
-    }
-
-    /// The encodings that somebody needs or carries, bit by place; None while nothing is known of their sizes.
-    ///
-    /// The smallest is always among them: with it the next who looks sees something at once.
-    fn needed_encodings(&self, publication: &Publication) -> Option<u8> {
-        let tracks =
-            || publication.encodings.iter().enumerate().filter_map(|(n, key)| Some((n, self.tracks.get(*key)?)));
-        let known = |track: &Track| track.height().is_some();
-        let smallest = tracks().filter(|(_, track)| known(track)).min_by_key(|(_, track)| track.height())?;
-        let mut needed = 1 << smallest.0;
-        for viewer in &publication.viewers {
-            let Some(slot) = self.slot(*viewer) else { continue };
-            for key in [slot.share.desired, slot.source, slot.target].into_iter().flatten() {
-                if let Some(place) = publication.encodings.iter().position(|other| *other == key) {
-                    needed |= 1 << place;
-                }
-            }
-            if slot.share.wants_more {
-                // One that never came may be what is missing.
-                tracks().filter(|(_, track)| !known(track)).for_each(|(place, _)| needed |= 1 << place);
-            }
-        }
-        Some(needed)
-    }
 }
 
-/// The layers of a track as a slot may have them.
+/// The layers of a track as a slot may have them that carries none of them yet.
 fn offered<'a>(
     now: Micros,
     publication: &'a Publication,
     tracks: &'a Slab<Track>,
-    slot: &'a Slot,
 ) -> impl Iterator<Item = Offered> + 'a {
-    let encodings =
-        || publication.encodings.iter().enumerate().filter_map(|(n, key)| Some((n, *key, tracks.get(*key)?)));
-    let any_settled = encodings().any(|(_, _, track)| track.is_settled(now));
-    let lowest = encodings().filter_map(|(_, _, track)| track.height()).min();
-    encodings().flat_map(move |(place, key, track)| {
-        let steady = track.is_settled(now) || !any_settled || slot.source == Some(key);
+    let encodings = || publication.encodings.iter().enumerate().filter_map(|(n, key)| Some((n, tracks.get(*key)?)));
+    let any_settled = encodings().any(|(_, track)| track.is_settled(now));
+    let lowest = encodings().filter_map(|(_, track)| track.height()).min();
+    encodings().flat_map(move |(place, track)| {
+        let steady = track.is_settled(now) || !any_settled;
         let usable = track.active && steady;
         let layers = track.spatial_layers.max(usize::from(track.active));
         let spatial = (0..layers).filter(move |spatial| *spatial == 0 || track.rates.has_layer(*spatial, None));

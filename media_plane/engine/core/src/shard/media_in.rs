@@ -113,7 +113,12 @@ impl Shard {
             };
             if told.includes(place) {
                 track.note_sent();
-            } else if track.note_stopped(now) {
+            } else if !track.active {
+                track.note_stopped(now);
+            } else if self.may_stop(now, other) {
+                if let Some(track) = self.tracks.get_mut(other) {
+                    track.note_stopped(now);
+                }
                 self.end_encoding(now, other);
             }
         }

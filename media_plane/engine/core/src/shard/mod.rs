@@ -17,6 +17,7 @@ mod stats;
 mod timers;
 mod transport;
 mod video;
+mod wanted;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -97,7 +98,7 @@ impl Shard {
             limit: RateLimit::new(),
             outbox: Outbox::new(),
             fanout: FanOut::with_room(),
-            layers: Layers::default(),
+            layers: Layers::with_room(),
             counters: Counters::default(),
             events: Vec::new(),
             released: Vec::new(),
@@ -160,6 +161,7 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Micros> {
         let next = if self.paced.is_empty() { self.next_tick } else { self.next_tick.min(self.next_step) };
+        let next = if self.layers.is_waiting() { 0 } else { next };
         (self.open_sessions > 0).then_some(next.min(self.next_nack))
     }
 

@@ -15,7 +15,7 @@ use crate::twcc::TransportFeedback;
 use crate::wire::rtp::OutgoingHeader;
 
 /// The most packets one NACK message is answered with.
-const MAX_RESENT: usize = 128;
+pub(super) const MAX_RESENT: usize = 128;
 /// A packet is not sent twice within this time even on the shortest path.
 const LEAST_INTERVAL: Micros = 10 * MILLISECOND;
 
@@ -50,7 +50,9 @@ impl Shard {
         if matches!(session.bandwidth.estimate(now).state, BandwidthState::Delayed | BandwidthState::Lossy) {
             return;
         }
-        for packet in report.packets().take(MAX_REPORTED).filter(|packet| packet.arrival_us.is_none()) {
+        let (newest, remembered) = session.bandwidth.reportable();
+        let packets = report.packets_among(newest, remembered).take(MAX_REPORTED);
+        for packet in packets.filter(|packet| packet.arrival_us.is_none()) {
             let session = self.session_mut(index);
             let lost = session.and_then(|session| session.carried.take_lost(now, packet.sequence_number));
             if let Some((slot, sequence)) = lost {

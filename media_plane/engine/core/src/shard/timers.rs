@@ -20,6 +20,11 @@ impl Shard {
         self.pace(now, network);
         self.ask_again(now, network);
         if now < self.next_tick {
+            if self.layers.is_waiting() {
+                self.follow_changed_encodings(now, network);
+                self.outbox.flush(network);
+                self.count_sent();
+            }
             return;
         }
         for index in self.sessions_due(now) {
@@ -71,6 +76,12 @@ impl Shard {
         if paused || track.note_silence(now) {
             self.end_encoding(now, key);
         }
+    }
+
+    /// Whether a sender's word that an encoding ends is taken.
+    pub(super) fn may_stop(&mut self, now: Micros, key: Key) -> bool {
+        let publication = self.tracks.get(key).and_then(|track| self.publications.get_mut(track.publication));
+        publication.is_some_and(|publication| publication.stops.take(now, 1))
     }
 
     /// Follows up that an encoding has ceased to come.

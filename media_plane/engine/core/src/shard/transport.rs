@@ -35,6 +35,10 @@ impl Shard {
         if !known {
             self.limit.give_back(source);
         }
+        if !self.session_mut(index).is_some_and(|session| session.checks.take(now, 1)) {
+            self.counters.dropped_rate += 1;
+            return;
+        }
         self.answer_check(now, index, path, &message, network);
     }
 

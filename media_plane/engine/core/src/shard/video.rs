@@ -22,8 +22,12 @@ impl Shard {
         if self.session_by_key(key).is_none() {
             return;
         }
+        let mut shows = false;
         for request in requests {
-            self.update_slot(now, key.index, request, network);
+            shows |= self.update_slot(now, key.index, request);
+        }
+        if shows {
+            self.allocate_layers(now, key.index, network);
         }
     }
 
@@ -34,16 +38,17 @@ impl Shard {
         known.find(|(_, publication)| *publication.mid == *mid)
     }
 
-    fn update_slot(&mut self, now: Micros, index: u32, request: &SlotRequest, network: &mut dyn Transmit) {
-        let Some(session) = self.session(index) else { return };
+    /// Sets what a slot shows; true when that is something.
+    fn update_slot(&mut self, now: Micros, index: u32, request: &SlotRequest) -> bool {
+        let Some(session) = self.session(index) else { return false };
         let Some((place, slot)) = session.slots_of(MediaKind::Video).find(|(_, slot)| slot.mid == request.mid) else {
-            return;
+            return false;
         };
         let receiver = Subscriber { session: index, slot: place as u16 };
         let shown = slot.publication;
         let wanted = request.source.as_ref().and_then(|(owner, mid)| Some(self.find_publication(*owner, mid)?.0));
         let wanted = wanted.filter(|publication| self.may_receive(index, *publication));
-        let Some(slot) = self.slot_mut(receiver) else { return };
+        let Some(slot) = self.slot_mut(receiver) else { return false };
         let layout = (request.max_height, request.priority);
         if (slot.max_height, slot.priority) != layout {
             (slot.max_height, slot.priority) = layout;
@@ -52,13 +57,12 @@ impl Shard {
         }
         if wanted != shown {
             self.exchange(now, receiver, shown, wanted);
+            self.count_need_of(receiver);
         }
         if let Some(key) = shown.filter(|_| wanted != shown) {
             self.tell_wanted(now, key);
         }
-        if wanted.is_some() {
-            self.allocate_layers(now, index, network);
-        }
+        wanted.is_some()
     }
 
     /// A slot shall show another track than before, or nothing.
@@ -68,13 +72,13 @@ impl Shard {
         slot.shown_since = now;
         slot.share = Share::default();
         if let Some(publication) = shown.and_then(|shown| self.publications.get_mut(shown)) {
-            publication.remove_viewer(receiver);
+            publication.viewers.remove(receiver);
         }
         self.cancel_wait(receiver);
         let Some(publication) = wanted.and_then(|wanted| self.publications.get_mut(wanted)) else {
             return self.drop_source(now, receiver);
         };
-        publication.add_viewer(receiver);
+        publication.viewers.insert(receiver);
         if publication.muted && !self.shows(receiver, wanted) {
             // No key frame will come for now: better nothing than the picture of somebody else.
             self.drop_source(now, receiver);
@@ -109,7 +113,7 @@ impl Shard {
         let awaited = [slot.target.take(), slot.stopgap.take()];
         for key in awaited.into_iter().flatten() {
             if let Some(track) = self.tracks.get_mut(key) {
-                track.unsubscribe(receiver);
+                track.subscribers.remove(receiver);
             }
         }
     }
@@ -127,7 +131,7 @@ impl Shard {
         let Some(slot) = self.slot_mut(receiver).filter(|slot| slot.stopgap != Some(key)) else { return };
         let previous = slot.stopgap.replace(key);
         if let Some(previous) = previous.and_then(|previous| self.tracks.get_mut(previous)) {
-            previous.unsubscribe(receiver);
+            previous.subscribers.remove(receiver);
         }
         self.subscribe(now, receiver, key, network);
     }
@@ -135,7 +139,7 @@ impl Shard {
     fn subscribe(&mut self, now: Micros, receiver: Subscriber, key: Key, network: &mut dyn Transmit) {
         let can_receive = self.session(receiver.session).is_some_and(Session::is_connected);
         let Some(track) = self.tracks.get_mut(key) else { return };
-        track.subscribe(receiver);
+        track.subscribers.insert(receiver);
         // A key frame that has just come is still to be sent on. One that comes before the receiver has keys is lost on it, and
         // the next could only be asked for some time later: `start_receiving` asks.
         if !can_receive || track.key_frame_at == Some(now) {
@@ -151,7 +155,7 @@ impl Shard {
         let Some(source) = slot.source else { return };
         slot.source = None;
         if let Some(track) = self.tracks.get_mut(source) {
-            track.unsubscribe(receiver);
+            track.subscribers.remove(receiver);
         }
         self.emit_slot_source(now, receiver);
     }
@@ -179,7 +183,7 @@ impl Shard {
         if track.kind == MediaKind::Video && !track.subscribers.is_empty() {
             track.key_frames.want_for_new_receiver();
         }
-        for receiver in &track.subscribers {
+        for receiver in track.subscribers.iter() {
             let session = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut);
             if let Some(slot) = session.and_then(|session| session.slots.get_mut(usize::from(receiver.slot))) {
                 slot.resynchronize();

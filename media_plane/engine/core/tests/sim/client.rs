@@ -387,15 +387,15 @@ impl Client {
         if let Some(number) = values.transport_sequence_number.filter(|_| self.reports_arrivals) {
             self.arrivals.record(number, now);
         }
+        if !self.looks {
+            return;
+        }
         let mids = AUDIO_SLOTS.iter().chain(&VIDEO_SLOTS);
         let (mid, by_retransmission) = mids
             .map(|mid| (*mid, ssrc.wrapping_sub(self.slot_ssrc(mid))))
             .find_map(|(mid, offset)| (offset == 0 || offset == 100).then_some((mid, offset == 100)))
             .expect("an SSRC of the answer");
         assert_eq!(by_retransmission, header.payload_type == RTX_TYPE);
-        if !self.looks {
-            return;
-        }
         // On the stream itself an empty packet keeps the place of one that was left out.
         if payload.is_empty() && by_retransmission {
             self.slots.entry(mid.to_owned()).or_default().padding += 1;
