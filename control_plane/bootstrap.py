@@ -7,12 +7,14 @@ from typing import TypeVar
 
 from grpc import aio
 
+from control_plane.application.callers import Caller, CallerKind
+from control_plane.domain.address import site
 from control_plane.domain.clock import Clock, SystemClock
 from control_plane.domain.ids import IdFactory, SystemIds
 from control_plane.live_services import live_services
 from control_plane.live_wiring import WATCHING_TASK, LiveOptions, LivePart, LiveStores, Surroundings
 from control_plane.planning_wiring import PlanningPart
-from control_plane.rpc.authenticator import CURRENT_CALLER, TableAuthenticator
+from control_plane.rpc.authenticator import CURRENT_CALLER, TableAuthenticator, current_caller
 from control_plane.rpc.errors import to_service_error
 from control_plane.rpc.identity_servicer import IdentityServicer
 from control_plane.rpc.meeting_servicer import MeetingServicer
@@ -23,6 +25,7 @@ from grpc_kit.interceptors import (
     AuthInterceptor,
     DeadlineInterceptor,
     ErrorMapInterceptor,
+    OneMessageInterceptor,
     RateLimitInterceptor,
     TelemetryInterceptor,
     ValidateInterceptor,
@@ -60,6 +63,7 @@ class Application:
             ids,
             redis=self._live_stores.client,
             presence=self._live_stores.live,
+            notices=self._live_stores.live,
             wake_relay=self._live_stores.wake_relay,
             observer=observer,
         )
@@ -142,14 +146,24 @@ def build(settings: ControlPlaneSettings, *, clock: Clock | None = None, ids: Id
 
 
 def _chain(authenticator: TableAuthenticator, calls_per_second: float) -> list[aio.ServerInterceptor]:
+    # By address first, since authentication costs a signature's check and a query; an address may hold many people, so
+    # each of them has a limit too.
+    per_caller = calls_per_second / 5
     return [
+        OneMessageInterceptor(),
         TelemetryInterceptor(),
         ErrorMapInterceptor(to_service_error),
         DeadlineInterceptor(),
+        RateLimitInterceptor(TokenBuckets(calls_per_second, 2 * calls_per_second), lambda call: site(call.peer)),
         AuthInterceptor(authenticator, CURRENT_CALLER),
-        RateLimitInterceptor(TokenBuckets(calls_per_second, 2 * calls_per_second)),
+        RateLimitInterceptor(TokenBuckets(per_caller, 2 * per_caller), lambda _call: _person(current_caller())),
         ValidateInterceptor(),
     ]
+
+
+def _person(caller: Caller) -> str:
+    """Whose calls are counted; the deployment's own parts are not people."""
+    return "" if caller.kind in {CallerKind.NODE, CallerKind.OPERATOR} else caller.subject
 
 
 def _service(name: str, add: Callable[[Servicer, aio.Server], None], servicer: Servicer) -> Service:

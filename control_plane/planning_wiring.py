@@ -13,7 +13,7 @@ from control_plane.application.callers import CallerKind
 from control_plane.application.directory import Directory
 from control_plane.application.identity import Identity
 from control_plane.application.meetings import MeetingPlanning
-from control_plane.application.ports import Presence, Rules
+from control_plane.application.ports import HostNotices, Presence, Rules
 from control_plane.application.tasks import TaskObserver, Tasks
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError
@@ -50,6 +50,7 @@ class PlanningPart:
         *,
         redis: Redis,
         presence: Presence,
+        notices: HostNotices,
         wake_relay: Callable[[], None],
         observer: TaskObserver,
     ) -> None:
@@ -61,6 +62,7 @@ class PlanningPart:
             ids: The id factory.
             redis: Where attempts are counted.
             presence: Who is in meetings.
+            notices: Tells hosts who are in their meeting.
             wake_relay: Says that there is something in the outbox.
             observer: Measures tasks.
 
@@ -77,13 +79,15 @@ class PlanningPart:
         self._cleaner = PostgresCleaner(self._database)
         key = load_signing_key(settings.signing_key_file)
         rules = Rules(sign_up=settings.sign_up, guest_hosts=settings.guest_hosts, public_url=settings.public_url)
-        attempts = RedisAttempts(redis)
+        attempts = RedisAttempts(redis, clock)
         self.store = PostgresStore(self._database)
         self.stays = PostgresStays(self._database)
         self.outbox = PostgresOutboxReader(self._database)
         self.tokens = JwtTokens(key, clock, ids)
         self.page_tokens = PageTokens(derive_key(key, b"parley page tokens"))
-        self.directory = Directory(store=self.store, attempts=attempts, clock=clock, rules=rules, wake_relay=wake_relay)
+        self.directory = Directory(
+            store=self.store, attempts=attempts, clock=clock, rules=rules, wake_relay=wake_relay, notices=notices
+        )
         self.identity = Identity(
             store=self.store,
             tokens=self.tokens,

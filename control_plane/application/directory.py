@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
-import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
 
-from control_plane.application.ports import MEETING_ENDED, MEETING_UPDATED, Attempts, Rules, Store, UnitOfWork
+import structlog
+
+from control_plane.application.ports import (
+    MEETING_ENDED,
+    MEETING_UPDATED,
+    Attempts,
+    Guesser,
+    HostNotices,
+    Rules,
+    SecretLimits,
+    Store,
+    UnitOfWork,
+)
+from control_plane.domain.address import network, site
 from control_plane.domain.clock import Clock
+from control_plane.domain.errors import DomainError
+from control_plane.domain.ids import PASSCODE_DIGITS
 from control_plane.domain.meeting import Meeting, MeetingEvent, MeetingState, advance
 from control_plane.domain.meeting_errors import meeting_not_found, passcode_attempts_exceeded, passcode_wrong
 
-_IPV6_SITE = 64
+log = structlog.get_logger(__name__)
 
 
 class Directory:
     """Finds meetings, moves them through their life, and compares passcodes."""
 
     def __init__(
-        self, *, store: Store, attempts: Attempts, clock: Clock, rules: Rules, wake_relay: Callable[[], None]
+        self,
+        *,
+        store: Store,
+        attempts: Attempts,
+        clock: Clock,
+        rules: Rules,
+        wake_relay: Callable[[], None],
+        notices: HostNotices | None = None,
     ) -> None:
+        """Set it up.
+
+        Args:
+            store: Where meetings are kept.
+            attempts: Counts wrong passcodes.
+            clock: The clock.
+            rules: What the deployment allows.
+            wake_relay: Says that there is something in the outbox.
+            notices: Tells hosts who are in their meeting; None: nobody is told.
+        """
         self._store = store
+        self._notices = notices
         self._attempts = attempts
         self._clock = clock
         self._rules = rules
@@ -79,27 +113,60 @@ class Directory:
         return meeting
 
     async def check_passcode(self, meeting: Meeting, passcode: str, address: str) -> None:
-        """Compares a passcode in constant time, and limits the wrong ones of an address.
+        """Compares a passcode in constant time, and limits wrong ones; none at all is no try.
 
         Raises:
             DomainError: PASSCODE_WRONG, PASSCODE_ATTEMPTS_EXCEEDED.
         """
-        key = f"passcode:{meeting.number}:{site(address)}"
-        attempt = await self._attempts.count(key, self._rules.passcode_limit)
-        if not attempt.allowed:
-            raise passcode_attempts_exceeded(attempt.retry_after)
-        if not hmac.compare_digest(meeting.passcode.encode(), passcode.encode()):
-            raise passcode_wrong(attempt.left)
-        await self._attempts.forgive(key)
+        right = hmac.compare_digest(meeting.passcode.encode(), passcode.encode()) if passcode else None
+        guess = await self._attempts.guess(
+            f"passcode:{meeting.number}:{_digest(meeting)}",
+            self._guesser(address),
+            _search_limits(self._rules.passcode_search, meeting.passcode),
+            right=right,
+        )
+        if guess.failures:
+            await self._tell_host(meeting.number, guess.failures)
+        if not guess.answered:
+            raise passcode_attempts_exceeded(guess.retry_after)
+        if not right:
+            raise passcode_wrong(guess.left)
+
+    def _guesser(self, address: str) -> Guesser:
+        place, around = site(address), network(address)
+        limits = {place: self._rules.passcode_limit}
+        if around != place:
+            limits[around] = self._rules.passcode_network_limit
+        return Guesser(place, limits)
+
+    async def _tell_host(self, number: str, failures: int) -> None:
+        log.warning("passcode.guessed", meeting=number, failures=failures)
+        if self._notices is None:
+            return
+        try:
+            await self._notices.passcode_guessed(number, failures)
+        except DomainError as error:
+            log.warning("passcode.host_not_told", meeting=number, reason=error.reason)
 
 
-def site(address: str) -> str:
-    """Returns what counts as one place in a limit: an IPv4 address, or the /64 of an IPv6 address."""
-    bare = address.removeprefix("ipv4:").removeprefix("ipv6:").replace("%5B", "").replace("%5D", "").strip("[]")
-    try:
-        parsed = ipaddress.ip_address(bare)
-    except ValueError:
-        return bare
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    return str(ipaddress.ip_network((parsed, _IPV6_SITE), strict=False))
+def _digest(meeting: Meeting) -> str:
+    """Names a passcode, so that with a new one all counts begin anew.
+
+    It tells no more than the live state beside it, which holds the passcode itself.
+    """
+    return hashlib.blake2s(meeting.passcode.encode(), key=meeting.number.encode(), digest_size=8).hexdigest()
+
+
+def _search_limits(limits: SecretLimits, passcode: str) -> SecretLimits:
+    """More digits than usual make a search hopeless, so that fewer people need to be held up by one.
+
+    A passcode that is no number may be a word, which a search would begin with.
+    """
+    if not passcode.isdecimal() or len(passcode) <= PASSCODE_DIGITS:
+        return limits
+    times = 10 ** min((len(passcode) - PASSCODE_DIGITS) // 2, 3)
+    return replace(
+        limits,
+        first=replace(limits.first, attempts=limits.first.attempts * times),
+        again=replace(limits.again, attempts=limits.again.attempts * times),
+    )

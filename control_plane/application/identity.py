@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from control_plane.application.callers import Caller, CallerKind
-from control_plane.application.directory import site
 from control_plane.application.ports import (
     Attempts,
     Limit,
@@ -20,6 +19,7 @@ from control_plane.application.ports import (
     Tokens,
     UnitOfWork,
 )
+from control_plane.domain.address import site
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError, permission_denied, rate_limited
 from control_plane.domain.identity_errors import (
@@ -32,6 +32,7 @@ from control_plane.domain.identity_errors import (
     token_invalid,
 )
 from control_plane.domain.ids import IdFactory
+from control_plane.domain.text import check_shown
 from control_plane.domain.user import (
     SESSION_LIFETIME,
     USER_AGENT_LENGTH,
@@ -44,6 +45,8 @@ from control_plane.domain.user import (
 )
 
 _GUEST_NAME = "Guest"
+_KNOWN_SECONDS = 30 * 24 * 3600
+"""For how long a place counts as one where the account's owner signs in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,11 @@ class Identity:
         """Creates an account and signs it in; a retry with the same `request_id` signs in again.
 
         Raises:
-            DomainError: EMAIL_TAKEN, SIGN_UP_DISABLED, REQUEST_ID_REUSED, RATE_LIMITED.
+            DomainError: EMAIL_TAKEN, SIGN_UP_DISABLED, REQUEST_ID_REUSED, RATE_LIMITED, INVALID_ARGUMENT.
         """
         if not self._rules.sign_up:
             raise sign_up_disabled()
+        check_shown("display_name", account.display_name)
         await self._limit(f"sign-up:{site(address)}", self._rules.sign_up_limit)
         now, email = self._clock.now(), normalise_email(account.email)
         password_hash = await self._passwords.hash(account.password)
@@ -122,22 +126,30 @@ class Identity:
         Raises:
             DomainError: CREDENTIALS_INVALID, RATE_LIMITED.
         """
-        email = normalise_email(email)
-        by_email, by_address = f"sign-in:{self._tokens.fingerprint(email).hex()}", f"sign-in:{site(address)}"
-        await self._limit(by_email, self._rules.sign_in_limit)
-        await self._limit(by_address, self._rules.sign_in_address_limit)
-        async with self._store.read() as unit:
-            found = None if "\0" in email else await unit.users.by_email(email)
-        user, password_hash = found or (None, "")
-        if not await self._passwords.verify(password_hash, password) or user is None:
-            raise credentials_invalid()
-        await self._attempts.forgive(by_email)
-        await self._attempts.forgive(by_address)
+        email, place = normalise_email(email), site(address)
+        account = f"sign-in:{self._tokens.fingerprint(email).hex()}"
+        known = f"{account}:{place}"
+        # A stranger's failures keep nobody out of where they have signed in before.
+        limits = {
+            known if await self._attempts.remembers(known) else account: self._rules.sign_in_limit,
+            f"sign-in:{place}": self._rules.sign_in_address_limit,
+        }
+        async with self._attempts.attempt(limits):
+            user, password_hash = await self._authenticate(email, password)
+        await self._attempts.remember(known, _KNOWN_SECONDS)
         new_hash = await self._passwords.hash(password) if self._passwords.is_outdated(password_hash) else ""
         async with self._store.begin() as unit:
             if new_hash:
                 await unit.users.set_password_hash(user.id, new_hash)
             return user, await self._open_session(unit, user, user_agent, self._clock.now())
+
+    async def _authenticate(self, email: str, password: str) -> tuple[User, str]:
+        async with self._store.read() as unit:
+            found = None if "\0" in email else await unit.users.by_email(email)
+        user, password_hash = found or (None, "")
+        if not await self._passwords.verify(password_hash, password) or user is None:
+            raise credentials_invalid()
+        return user, password_hash
 
     async def refresh(self, refresh_token: str) -> Credentials:
         """Exchanges a refresh token for new credentials.

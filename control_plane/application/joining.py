@@ -40,6 +40,7 @@ from control_plane.domain.signaling_errors import (
     participant_not_found,
     request_id_reused,
 )
+from control_plane.domain.text import check_shown
 from control_plane.placement.model import Placement
 
 _NAMESPACE: Final = uuid.UUID("5b1f5b0e-6d0e-4f43-9a0f-0c9f1f6a1d57")
@@ -147,6 +148,7 @@ class MeetingJoiner:
             admitted = await admit(attempt.caller, meeting, request.passcode, self._directory)
             if view.ended:
                 raise meeting_ended()
+            check_shown("display_name", request.display_name)
             check_offer(request.offer, admitted.role)
         if view.operation is not None:
             return await self._again(attempt, meeting, view)

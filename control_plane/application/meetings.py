@@ -21,7 +21,7 @@ from control_plane.application.ports import (
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import invalid_argument, permission_denied
 from control_plane.domain.identity_errors import guests_not_allowed
-from control_plane.domain.ids import IdFactory
+from control_plane.domain.ids import LONG_PASSCODE_DIGITS, IdFactory
 from control_plane.domain.meeting import (
     DEFAULT_DURATION,
     Meeting,
@@ -40,7 +40,7 @@ from control_plane.domain.meeting_errors import (
     time_zone_unknown,
 )
 from control_plane.domain.participant import ParticipantRole
-from control_plane.domain.text import has_hidden_characters, is_time_zone
+from control_plane.domain.text import check_shown, is_time_zone
 
 _SUPPORTED = {MeetingType.INSTANT, MeetingType.SCHEDULED}
 _NUMBER_TRIES = 5
@@ -258,16 +258,30 @@ class MeetingPlanning:
             DomainError: MEETING_NOT_FOUND, PERMISSION_DENIED.
         """
         async with self._store.begin() as unit:
-            if caller.kind is CallerKind.PARTICIPANT:
-                if caller.meeting_id != number:
-                    raise meeting_not_found()
-                if caller.role is not ParticipantRole.HOST:
-                    raise permission_denied("Only the meeting's host may end it.")
-            else:
-                await _owned(unit, caller, number)
+            await _hosted(unit, caller, number)
             meeting = await self._directory.advance(unit, number, MeetingEvent.END, caller.participant_id)
         self._wake_relay()
         return MeetingView(meeting, 0, self._join_uri(meeting))
+
+    async def regenerate_passcode(self, caller: Caller, number: str, request_id: str) -> MeetingView:
+        """Gives a meeting a new, longer passcode; the old one and what was counted against it are void.
+
+        Raises:
+            DomainError: MEETING_NOT_FOUND, MEETING_ENDED, PERMISSION_DENIED, REQUEST_ID_REUSED.
+        """
+        now = self._clock.now()
+        fingerprint = self._tokens.fingerprint("regenerate passcode", number)
+        async with self._store.begin() as unit:
+            if request_id and await unit.request_ids.claim(caller.subject, request_id, fingerprint, now) is not None:
+                return await self._view(await _hosted(unit, caller, number))
+            before = await _hosted(unit, caller, number, lock=True)
+            if request_id:
+                await unit.request_ids.keep(caller.subject, request_id, number)
+            meeting = changed(before, now, passcode=self._ids.passcode(LONG_PASSCODE_DIGITS))
+            await unit.meetings.save(meeting)
+            await unit.outbox.add(MEETING_UPDATED, number)
+        self._wake_relay()
+        return await self._view(meeting)
 
     # ---------------------------------------------------------------- people about to join
 
@@ -351,6 +365,18 @@ async def _owned(unit: UnitOfWork, caller: Caller, number: str, *, lock: bool = 
     return meeting
 
 
+async def _hosted(unit: UnitOfWork, caller: Caller, number: str, *, lock: bool = False) -> Meeting:
+    """A meeting whose host calls, by user token or by the token of the participant they are in it."""
+    if caller.kind is not CallerKind.PARTICIPANT:
+        return await _owned(unit, caller, number, lock=lock)
+    meeting = await unit.meetings.get(number, lock=lock) if caller.meeting_id == number else None
+    if meeting is None:
+        raise meeting_not_found()
+    if caller.role is not ParticipantRole.HOST:
+        raise permission_denied("Only the meeting's host may do this.")
+    return meeting
+
+
 def _check_etag(meeting: Meeting, etag: str) -> None:
     if etag and etag != meeting.etag:
         raise etag_mismatch()
@@ -378,7 +404,7 @@ def _check_schedule(meeting_type: MeetingType, start: datetime | None) -> None:
 
 
 def _check_texts(topic: str, time_zone: str) -> None:
-    if has_hidden_characters(topic):
-        raise invalid_argument("meeting.topic", "must hold no control or direction-override characters")
+    if topic:
+        check_shown("meeting.topic", topic)
     if time_zone and not is_time_zone(time_zone):
         raise time_zone_unknown("meeting.time_zone")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from control_plane.application.callers import Caller
@@ -278,10 +278,17 @@ class OutboxReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SignedToken:
-    """A signed token and when it expires."""
+    """A signed token.
+
+    Attributes:
+        text: The token.
+        expire_time: When it expires.
+        lifetime: For how long it is good from when it was made.
+    """
 
     text: str
     expire_time: datetime
+    lifetime: timedelta = timedelta()
 
 
 class Tokens(Protocol):
@@ -334,11 +341,11 @@ class Passwords(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many attempts somebody has in a while.
+    """How many attempts somebody has.
 
     Attributes:
-        attempts: So many.
-        seconds: In so many seconds after the first.
+        attempts: So many at once.
+        seconds: All of them are back after so many seconds, one after the other.
     """
 
     attempts: int
@@ -352,7 +359,7 @@ class Attempt:
     Attributes:
         allowed: Whether it is within the limit.
         left: How many more there are.
-        retry_after: Seconds until the count begins anew.
+        retry_after: Seconds until there is another.
     """
 
     allowed: bool
@@ -360,15 +367,97 @@ class Attempt:
     retry_after: float
 
 
+@dataclass(frozen=True, slots=True)
+class Guesser:
+    """Where a guess comes from.
+
+    Attributes:
+        name: What is remembered of it is kept under this name.
+        limits: Its own limits by name: its address, the network around it.
+    """
+
+    name: str
+    limits: Mapping[str, Limit]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretLimits:
+    """How many wrong guesses of one secret are answered, wherever they come from.
+
+    Whoever has given the right answer lately is not held up by them.
+
+    Attributes:
+        first: For those who have not failed lately.
+        again: For those who have.
+        memory_seconds: How long "lately" is.
+        tell_after: The secret's owner is told after so many.
+        tell_seconds: But not more often than this.
+    """
+
+    first: Limit
+    again: Limit
+    memory_seconds: int
+    tell_after: int
+    tell_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A guess that was judged.
+
+    Attributes:
+        answered: Whether the guesser may learn if it was right.
+        left: How many more wrong ones the guesser's own limits have.
+        retry_after: Seconds until another is answered.
+        failures: So many wrong ones came, of which the secret's owner is to be told now; 0: nothing new.
+    """
+
+    answered: bool
+    left: int
+    retry_after: float
+    failures: int
+
+
 class Attempts(Protocol):
     """Counting attempts, over all replicas. All methods raise STORE_UNAVAILABLE when the store does not answer."""
 
     async def count(self, key: str, limit: Limit) -> Attempt:
-        """Counts an attempt before it is known whether it succeeds, so that many at a time gain nothing."""
+        """Counts an attempt, whatever comes of it: for what costs the same when it succeeds."""
         ...
 
-    async def forgive(self, key: str) -> None:
-        """Takes back an attempt that has succeeded."""
+    def attempt(self, limits: Mapping[str, Limit]) -> AbstractAsyncContextManager[None]:
+        """Keeps an attempt's place under limits while it is made, for what takes long to be known as right or wrong.
+
+        It is counted if the block raises an UNAUTHENTICATED error. While more are made at once than may fail, others
+        wait for their turn.
+
+        Raises:
+            DomainError: RATE_LIMITED.
+        """
+        ...
+
+    async def guess(self, secret: str, guesser: Guesser, limits: SecretLimits, *, right: bool | None) -> Guess:
+        """Judges a guess that was compared already. A right one is never counted, nor is an empty one (None)."""
+        ...
+
+    async def remember(self, key: str, seconds: int) -> None:
+        """Remembers something for a while."""
+        ...
+
+    async def remembers(self, key: str) -> bool:
+        """Whether something is remembered."""
+        ...
+
+
+class HostNotices(Protocol):
+    """Telling hosts who are in their meeting."""
+
+    async def passcode_guessed(self, meeting_id: str, failures: int) -> None:
+        """Somebody seems to be searching for the passcode.
+
+        Raises:
+            DomainError: STORE_UNAVAILABLE.
+        """
         ...
 
 
@@ -395,8 +484,10 @@ class Rules:
         sign_up: People may make accounts by themselves.
         guest_hosts: Guests may create instant meetings.
         public_url: Beginning of join links, without a slash at the end.
-        passcode_limit: Wrong passcodes from one address for one meeting.
-        sign_in_limit: Wrong passwords for one e-mail address.
+        passcode_limit: Wrong passcodes from one address (IPv6: /64) for one meeting.
+        passcode_network_limit: The same for an IPv6 /48.
+        passcode_search: Wrong passcodes for one meeting from all addresses together.
+        sign_in_limit: Wrong passwords for one e-mail address; apart for each place that has signed in rightly before.
         sign_in_address_limit: Wrong passwords from one network address.
         sign_up_limit: New accounts from one network address, which a whole office may share.
         guest_limit: New guest users from one network address.
@@ -406,6 +497,17 @@ class Rules:
     guest_hosts: bool = True
     public_url: str = "http://localhost:8080"
     passcode_limit: Limit = field(default=Limit(10, 900))
+    passcode_network_limit: Limit = field(default=Limit(40, 900))
+    passcode_search: SecretLimits = field(
+        default=SecretLimits(
+            # 6 digits stand up to both for a day with odds of 1 in 100 (docs/security.md).
+            first=Limit(1_000, 4 * 3600),
+            again=Limit(100, 2 * 3600),
+            memory_seconds=24 * 3600,
+            tell_after=50,
+            tell_seconds=600,
+        )
+    )
     sign_in_limit: Limit = field(default=Limit(10, 900))
     sign_in_address_limit: Limit = field(default=Limit(300, 900))
     sign_up_limit: Limit = field(default=Limit(300, 900))

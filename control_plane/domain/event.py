@@ -121,6 +121,17 @@ class MediaMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class PasscodeGuessed:
+    """Somebody seems to be searching for the passcode; for the host alone.
+
+    Attributes:
+        failures: So many wrong ones came lately.
+    """
+
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamOpened:
     """A participant opened an event stream, which replaces the one before. Never shown to clients."""
 
@@ -138,5 +149,6 @@ Event = (
     | MeetingUpdated
     | MeetingEnded
     | MediaMoved
+    | PasscodeGuessed
     | StreamOpened
 )

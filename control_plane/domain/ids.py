@@ -8,6 +8,8 @@ from typing import Protocol
 
 MEETING_NUMBER_DIGITS = 11
 PASSCODE_DIGITS = 6
+LONG_PASSCODE_DIGITS = 10
+"""Too many to be searched, and still to be dictated and dialled."""
 
 
 class IdFactory(Protocol):
@@ -21,8 +23,8 @@ class IdFactory(Protocol):
         """Return a candidate for a meeting's number: 11 digits, the first not 0. The store says whether it is free."""
         ...
 
-    def passcode(self) -> str:
-        """Return a passcode of 6 digits."""
+    def passcode(self, digits: int = PASSCODE_DIGITS) -> str:
+        """Return a passcode of so many digits."""
         ...
 
     def secret(self) -> str:
@@ -42,9 +44,9 @@ class SystemIds:
         lowest = 10 ** (MEETING_NUMBER_DIGITS - 1)
         return str(lowest + secrets.randbelow(9 * lowest))
 
-    def passcode(self) -> str:
-        """Return 6 random digits."""
-        return f"{secrets.randbelow(10**PASSCODE_DIGITS):0{PASSCODE_DIGITS}d}"
+    def passcode(self, digits: int = PASSCODE_DIGITS) -> str:
+        """Return random digits."""
+        return f"{secrets.randbelow(10**digits):0{digits}d}"
 
     def secret(self) -> str:
         """Return 256 random bits, URL-safe base64 without padding."""

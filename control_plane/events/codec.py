@@ -20,6 +20,7 @@ _KINDS: Final[dict[str, type[events.Event]]] = {
     "meeting_updated": events.MeetingUpdated,
     "meeting_ended": events.MeetingEnded,
     "media_moved": events.MediaMoved,
+    "passcode_guessed": events.PasscodeGuessed,
     "stream_opened": events.StreamOpened,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}

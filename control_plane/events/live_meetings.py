@@ -19,7 +19,7 @@ from control_plane.domain.errors import DomainError, rate_limited, request_id_re
 from control_plane.domain.event import LeaveReason, SlotAssignment, TrackEncodings
 from control_plane.domain.meeting import Meeting
 from control_plane.domain.meeting_errors import meeting_ended
-from control_plane.domain.participant import Participant, ParticipantEvent, Track, advance
+from control_plane.domain.participant import Participant, ParticipantEvent, ParticipantRole, Track, advance
 from control_plane.domain.records import UnreadableRecordError
 from control_plane.domain.signaling_errors import meeting_full, participant_not_found
 from control_plane.events import codec
@@ -353,6 +353,16 @@ class RedisLiveMeetings:
         command = Command().check("live")
         _set_meeting(command, meeting, known="known")
         await self._commit(meeting.number, command, operation=operation, traceparent=traceparent)
+
+    async def passcode_guessed(self, meeting_id: str, failures: int) -> None:
+        """Somebody seems to be searching for the passcode: hosts who are in the meeting are told."""
+        view = await self.view(meeting_id)
+        hosts = [one.id for one in view.participants if one.role is ParticipantRole.HOST]
+        if hosts:
+            command = Command().check("live")
+            for host in hosts:
+                command.tell(events.PasscodeGuessed(failures), host)
+            await self._commit(meeting_id, command)
 
     async def end(
         self, meeting_id: str, participant_id: str, *, operation: str, traceparent: str | None = None

@@ -65,6 +65,7 @@ _BY_SERVICE = {
         "DeleteMeeting": _USER,
         "StartMeeting": _USER,
         "EndMeeting": _HOST,
+        "RegeneratePasscode": _HOST,
         "LookUpMeeting": _ANYBODY,
     },
     "parley.signaling.v1.SignalingService": {

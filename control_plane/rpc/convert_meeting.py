@@ -65,7 +65,7 @@ def meeting_to_proto(
         state=_STATES[meeting.state],
         host=f"users/{meeting.host_id}",
         host_display_name=meeting.host_display_name,
-        scheduled_duration=_to_duration(meeting.scheduled_duration),
+        scheduled_duration=to_duration(meeting.scheduled_duration),
         time_zone=meeting.time_zone,
         settings=meeting_pb2.MeetingSettings(**_known(meeting.settings)),
         create_time=to_timestamp(meeting.create_time),
@@ -185,7 +185,8 @@ def _duration(message: meeting_pb2.Meeting) -> timedelta:
     return message.scheduled_duration.ToTimedelta() if message.HasField("scheduled_duration") else DEFAULT_DURATION
 
 
-def _to_duration(value: timedelta) -> Duration:
+def to_duration(value: timedelta) -> Duration:
+    """Returns a span of time as a protobuf message."""
     message = Duration()
     message.FromTimedelta(value)
     return message

@@ -12,7 +12,7 @@ from control_plane.application.ports import Position
 from control_plane.domain.errors import invalid_argument
 from control_plane.domain.user import Plan, User, UserKind, UserSession
 from control_plane.rpc.authenticator import current_caller
-from control_plane.rpc.convert_meeting import meeting_number, to_timestamp
+from control_plane.rpc.convert_meeting import meeting_number, to_duration, to_timestamp
 from control_plane.rpc.enums import enum_values
 from control_plane.rpc.page_tokens import DEFAULT_PAGE_SIZE, PageTokens
 from parley.identity.v1 import identity_service_pb2 as pb
@@ -131,4 +131,5 @@ def _credentials(credentials: Credentials) -> session_pb2.Credentials:
         access_token_expire_time=to_timestamp(credentials.access.expire_time),
         refresh_token=credentials.refresh_token,
         session="" if credentials.session is None else credentials.session.name,
+        access_token_lifetime=to_duration(credentials.access.lifetime),
     )

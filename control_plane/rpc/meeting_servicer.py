@@ -74,6 +74,15 @@ class MeetingServicer(meeting_service_pb2_grpc.MeetingServiceServicer):
         view = await self._meetings.end(current_caller(), meeting_number(request.name))
         return pb.EndMeetingResponse(meeting=view_to_proto(view))
 
+    async def RegeneratePasscode(
+        self, request: pb.RegeneratePasscodeRequest, context: Context
+    ) -> pb.RegeneratePasscodeResponse:
+        """See the contract."""
+        view = await self._meetings.regenerate_passcode(
+            current_caller(), meeting_number(request.name), request.request_id.lower()
+        )
+        return pb.RegeneratePasscodeResponse(meeting=view_to_proto(view))
+
     async def LookUpMeeting(self, request: pb.LookUpMeetingRequest, context: Context) -> pb.LookUpMeetingResponse:
         """See the contract."""
         summary = await self._meetings.look_up(current_caller(), meeting_number(request.name), request.passcode)

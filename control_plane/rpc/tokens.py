@@ -95,7 +95,7 @@ class JwtTokens:
         expire_time: datetime = now + lifetime
         common = {"iss": _ISSUER, "aud": _AUDIENCE, "iat": now, "exp": expire_time, "jti": self._ids.uuid()}
         text = jwt.encode({**common, **claims}, self._key, algorithm=_ALGORITHM, headers={"kid": self._key_id})
-        return SignedToken(text, expire_time)
+        return SignedToken(text, expire_time, lifetime)
 
 
 def _caller(claims: Mapping[str, Any]) -> Caller:

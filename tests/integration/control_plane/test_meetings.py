@@ -315,3 +315,52 @@ async def test_a_host_ends_the_meeting_from_inside_and_others_do_not(plane: Runn
     token = tokens.issue(number, someone, ParticipantRole.HOST).text
     ended = (await plane.plans.EndMeeting(request, metadata=bearer(token))).meeting
     assert ended.state == meeting_pb2.MEETING_STATE_ENDED
+
+
+async def test_a_host_gives_a_new_passcode_with_one_call_from_inside_or_outside(plane: Running, ada: str) -> None:
+    meeting = await plane.create(ada)
+    number = meeting.name.split("/")[1]
+    tokens = JwtTokens(load_signing_key(plane.settings.signing_key_file), plane.clock, SystemIds())
+    inside = tokens.issue(number, SystemIds().uuid(), ParticipantRole.HOST).text
+    seen = {meeting.passcode}
+    for token in (ada, inside):
+        request = pb.RegeneratePasscodeRequest(name=meeting.name, request_id=SystemIds().uuid())
+        fresh = (await plane.plans.RegeneratePasscode(request, metadata=bearer(token))).meeting
+        again = (await plane.plans.RegeneratePasscode(request, metadata=bearer(token))).meeting
+        assert re.fullmatch(r"[0-9]{10}", fresh.passcode)
+        assert fresh.join_uri.endswith(f"#{fresh.passcode}")
+        assert again.passcode == fresh.passcode
+        seen.add(fresh.passcode)
+    assert len(seen) == 3
+    old = pb.LookUpMeetingRequest(name=meeting.name, passcode=meeting.passcode)
+    assert (await refusal(plane.plans.LookUpMeeting(old))).reason == "PASSCODE_WRONG"
+
+
+async def test_nobody_else_gives_a_new_passcode(plane: Running, ada: str, bob: str) -> None:
+    meeting = await plane.create(ada)
+    number = meeting.name.split("/")[1]
+    tokens = JwtTokens(load_signing_key(plane.settings.signing_key_file), plane.clock, SystemIds())
+    request = pb.RegeneratePasscodeRequest(name=meeting.name)
+    someone = SystemIds().uuid()
+
+    async def attempt(token: str) -> str:
+        return (await refusal(plane.plans.RegeneratePasscode(request, metadata=bearer(token)))).reason
+
+    assert await attempt(bob) == "MEETING_NOT_FOUND"
+    assert await attempt(tokens.issue(number, someone, ParticipantRole.PARTICIPANT).text) == "PERMISSION_DENIED"
+    assert await attempt(tokens.issue("99999999999", someone, ParticipantRole.HOST).text) == "MEETING_NOT_FOUND"
+    await plane.plans.EndMeeting(pb.EndMeetingRequest(name=meeting.name), metadata=bearer(ada))
+    assert await attempt(ada) == "MEETING_ENDED"
+
+
+async def test_a_new_passcode_lets_those_in_who_were_shut_out(plane: Running, ada: str) -> None:
+    meeting = await plane.create(ada)
+    for number in range(11):
+        wrong = pb.LookUpMeetingRequest(name=meeting.name, passcode=f"wrong-{number}")
+        error = await refusal(plane.plans.LookUpMeeting(wrong))
+    assert error.reason == "PASSCODE_ATTEMPTS_EXCEEDED"
+    assert error.retry_after is not None
+    assert error.retry_after <= 90
+    fresh = await plane.plans.RegeneratePasscode(pb.RegeneratePasscodeRequest(name=meeting.name), metadata=bearer(ada))
+    right = pb.LookUpMeetingRequest(name=meeting.name, passcode=fresh.meeting.passcode)
+    await plane.plans.LookUpMeeting(right)

@@ -1,4 +1,4 @@
-"""Ids, sessions, texts and the place that a limit counts for."""
+"""Ids, sessions, time zones and the place that a limit counts for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from control_plane.application.directory import site
+from control_plane.domain.address import network, site
 from control_plane.domain.ids import SystemIds
-from control_plane.domain.text import has_hidden_characters, is_time_zone
+from control_plane.domain.text import is_time_zone
 from control_plane.domain.user import REFRESH_GRACE, Spending, judge_spending, normalise_email
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -43,16 +43,6 @@ def test_an_email_address_is_compared_without_case_and_space() -> None:
     assert normalise_email("  Ada@Example.ORG ") == "ada@example.org"
 
 
-@pytest.mark.parametrize("text", ["a\0b", "a\nb", "\u202eevil", "x\u2066y", "\x85"])
-def test_hidden_characters_are_found(text: str) -> None:
-    assert has_hidden_characters(text)
-
-
-@pytest.mark.parametrize("text", ["", "Weekly, Zürich 🎉", "日本語", "👩‍👩‍👧"])
-def test_other_characters_are_none(text: str) -> None:
-    assert not has_hidden_characters(text)
-
-
 def test_time_zones_are_those_of_the_iana_database() -> None:
     assert is_time_zone("Europe/Zurich")
     assert not is_time_zone("Europe/Atlantis")
@@ -71,3 +61,9 @@ def test_time_zones_are_those_of_the_iana_database() -> None:
 )
 def test_a_limit_counts_for_an_address_or_an_ipv6_site(address: str, place: str) -> None:
     assert site(address) == place
+
+
+def test_a_network_is_an_ipv4_address_or_an_ipv6_48() -> None:
+    assert network("192.0.2.1") == "192.0.2.1"
+    assert network("2001:db8:1:2::3") == "2001:db8:1::/48"
+    assert network("::ffff:192.0.2.1") == "192.0.2.1"

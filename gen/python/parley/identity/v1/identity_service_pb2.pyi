@@ -35,7 +35,9 @@ class SignUpRequest(_message.Message):
     password: _builtins.str
     """Password, 10 to 128 characters; kept as an Argon2id hash."""
     display_name: _builtins.str
-    """What others see in meetings; must hold a visible character and no control characters."""
+    """What others see in meetings, 1 to 100 characters: at least one that can be seen, and none that can't be seen or that changes the
+    direction of the text.
+    """
     request_id: _builtins.str
     """Client-made UUID; the same call with the same id is done once. Empty: no retry protection."""
     def __init__(

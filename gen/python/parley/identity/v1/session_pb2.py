@@ -22,18 +22,19 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n parley/identity/v1/session.proto\x12\x12parley.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x02\n\x0bUserSession\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nuser_agent\x18\x02 \x01(\tR\tuserAgent\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12>\n\rlast_use_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blastUseTime\x12;\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12\x18\n\x07\x63urrent\x18\x06 \x01(\x08R\x07\x63urrent\"\xc4\x01\n\x0b\x43redentials\x12!\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tR\x0b\x61\x63\x63\x65ssToken\x12S\n\x18\x61\x63\x63\x65ss_token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x61\x63\x63\x65ssTokenExpireTime\x12#\n\rrefresh_token\x18\x03 \x01(\tR\x0crefreshToken\x12\x18\n\x07session\x18\x04 \x01(\tR\x07sessionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n parley/identity/v1/session.proto\x12\x12parley.identity.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x02\n\x0bUserSession\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\nuser_agent\x18\x02 \x01(\tR\tuserAgent\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12>\n\rlast_use_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blastUseTime\x12;\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12\x18\n\x07\x63urrent\x18\x06 \x01(\x08R\x07\x63urrent\"\x93\x02\n\x0b\x43redentials\x12!\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tR\x0b\x61\x63\x63\x65ssToken\x12S\n\x18\x61\x63\x63\x65ss_token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x15\x61\x63\x63\x65ssTokenExpireTime\x12#\n\rrefresh_token\x18\x03 \x01(\tR\x0crefreshToken\x12\x18\n\x07session\x18\x04 \x01(\tR\x07session\x12M\n\x15\x61\x63\x63\x65ss_token_lifetime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x13\x61\x63\x63\x65ssTokenLifetimeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.identity.v1.session_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USERSESSION']._serialized_start=90
-  _globals['_USERSESSION']._serialized_end=366
-  _globals['_CREDENTIALS']._serialized_start=369
-  _globals['_CREDENTIALS']._serialized_end=565
+  _globals['_USERSESSION']._serialized_start=122
+  _globals['_USERSESSION']._serialized_end=398
+  _globals['_CREDENTIALS']._serialized_start=401
+  _globals['_CREDENTIALS']._serialized_end=676
 # @@protoc_insertion_point(module_scope)

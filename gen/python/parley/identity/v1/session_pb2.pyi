@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 import builtins as _builtins
@@ -75,6 +76,7 @@ class Credentials(_message.Message):
     ACCESS_TOKEN_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REFRESH_TOKEN_FIELD_NUMBER: _builtins.int
     SESSION_FIELD_NUMBER: _builtins.int
+    ACCESS_TOKEN_LIFETIME_FIELD_NUMBER: _builtins.int
     access_token: _builtins.str
     """Signed JWT (EdDSA) to be sent as `authorization: Bearer <token>`. Opaque to clients."""
     refresh_token: _builtins.str
@@ -87,6 +89,10 @@ class Credentials(_message.Message):
     def access_token_expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the access token expires: 15 minutes after it was issued."""
 
+    @_builtins.property
+    def access_token_lifetime(self) -> _duration_pb2.Duration:
+        """For how long the access token is good from now on: for clients whose clock is not set right."""
+
     def __init__(
         self,
         *,
@@ -94,10 +100,11 @@ class Credentials(_message.Message):
         access_token_expire_time: _timestamp_pb2.Timestamp | None = ...,
         refresh_token: _builtins.str = ...,
         session: _builtins.str = ...,
+        access_token_lifetime: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access_token_expire_time", b"access_token_expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access_token_expire_time", b"access_token_expire_time", "access_token_lifetime", b"access_token_lifetime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "access_token_expire_time", b"access_token_expire_time", "refresh_token", b"refresh_token", "session", b"session"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_token", b"access_token", "access_token_expire_time", b"access_token_expire_time", "access_token_lifetime", b"access_token_lifetime", "refresh_token", b"refresh_token", "session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -110,7 +110,9 @@ class Meeting(_message.Message):
     name: _builtins.str
     """Resource name, `meetings/{meeting}`; `{meeting}` is an 11-digit number from a CSPRNG, unique for ever. Output only."""
     topic: _builtins.str
-    """What it is about. At most 200 characters; empty: clients show "<host>'s meeting"."""
+    """What it is about. At most 200 characters, at least one that can be seen and none that can't be seen or that changes the direction of
+    the text; empty: clients show "<host>'s meeting".
+    """
     type: Global___MeetingType.ValueType
     """How it is planned. Default: INSTANT."""
     state: Global___MeetingState.ValueType

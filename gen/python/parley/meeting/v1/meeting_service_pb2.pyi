@@ -380,6 +380,56 @@ class EndMeetingResponse(_message.Message):
 Global___EndMeetingResponse: _TypeAlias = EndMeetingResponse  # noqa: Y015
 
 @_typing.final
+class RegeneratePasscodeRequest(_message.Message):
+    """See RegeneratePasscode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name of the meeting."""
+    request_id: _builtins.str
+    """Client-made UUID; the same call with the same id is done once. Empty: no retry protection."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegeneratePasscodeRequest: _TypeAlias = RegeneratePasscodeRequest  # noqa: Y015
+
+@_typing.final
+class RegeneratePasscodeResponse(_message.Message):
+    """See RegeneratePasscode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEETING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def meeting(self) -> _meeting_pb2.Meeting:
+        """The meeting with its new passcode and link."""
+
+    def __init__(
+        self,
+        *,
+        meeting: _meeting_pb2.Meeting | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["meeting", b"meeting"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["meeting", b"meeting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegeneratePasscodeResponse: _TypeAlias = RegeneratePasscodeResponse  # noqa: Y015
+
+@_typing.final
 class LookUpMeetingRequest(_message.Message):
     """See LookUpMeeting."""
 
@@ -390,7 +440,7 @@ class LookUpMeetingRequest(_message.Message):
     name: _builtins.str
     """Resource name of the meeting."""
     passcode: _builtins.str
-    """The meeting's passcode."""
+    """The meeting's passcode. Empty: asks whether one is needed, which is no try."""
     def __init__(
         self,
         *,

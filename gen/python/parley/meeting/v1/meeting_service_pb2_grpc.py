@@ -73,6 +73,11 @@ class MeetingServiceStub:
                 request_serializer=parley_dot_meeting_dot_v1_dot_meeting__service__pb2.EndMeetingRequest.SerializeToString,
                 response_deserializer=parley_dot_meeting_dot_v1_dot_meeting__service__pb2.EndMeetingResponse.FromString,
                 _registered_method=True)
+        self.RegeneratePasscode = channel.unary_unary(
+                '/parley.meeting.v1.MeetingService/RegeneratePasscode',
+                request_serializer=parley_dot_meeting_dot_v1_dot_meeting__service__pb2.RegeneratePasscodeRequest.SerializeToString,
+                response_deserializer=parley_dot_meeting_dot_v1_dot_meeting__service__pb2.RegeneratePasscodeResponse.FromString,
+                _registered_method=True)
         self.LookUpMeeting = channel.unary_unary(
                 '/parley.meeting.v1.MeetingService/LookUpMeeting',
                 request_serializer=parley_dot_meeting_dot_v1_dot_meeting__service__pb2.LookUpMeetingRequest.SerializeToString,
@@ -151,8 +156,20 @@ class MeetingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegeneratePasscode(self, request, context):
+        """Gives the meeting a new passcode of 10 digits, too many to be searched; the old one and links with it stop working at once, and
+        those who were shut out by wrong ones may try again. Whoever is in stays. Callers: its host, by user or participant token.
+
+        Errors: MEETING_NOT_FOUND, MEETING_ENDED, PERMISSION_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LookUpMeeting(self, request, context):
         """Says what somebody about to join needs to know. Anybody with the passcode may call it; a host needs none.
+
+        Wrong passcodes are limited by address and by meeting, right ones are not.
 
         Errors: MEETING_NOT_FOUND, MEETING_ENDED, PASSCODE_WRONG, PASSCODE_ATTEMPTS_EXCEEDED.
         """
@@ -197,6 +214,11 @@ def add_MeetingServiceServicer_to_server(servicer, server):
                     servicer.EndMeeting,
                     request_deserializer=parley_dot_meeting_dot_v1_dot_meeting__service__pb2.EndMeetingRequest.FromString,
                     response_serializer=parley_dot_meeting_dot_v1_dot_meeting__service__pb2.EndMeetingResponse.SerializeToString,
+            ),
+            'RegeneratePasscode': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegeneratePasscode,
+                    request_deserializer=parley_dot_meeting_dot_v1_dot_meeting__service__pb2.RegeneratePasscodeRequest.FromString,
+                    response_serializer=parley_dot_meeting_dot_v1_dot_meeting__service__pb2.RegeneratePasscodeResponse.SerializeToString,
             ),
             'LookUpMeeting': grpc.unary_unary_rpc_method_handler(
                     servicer.LookUpMeeting,
@@ -397,6 +419,33 @@ class MeetingService:
             '/parley.meeting.v1.MeetingService/EndMeeting',
             parley_dot_meeting_dot_v1_dot_meeting__service__pb2.EndMeetingRequest.SerializeToString,
             parley_dot_meeting_dot_v1_dot_meeting__service__pb2.EndMeetingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegeneratePasscode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/parley.meeting.v1.MeetingService/RegeneratePasscode',
+            parley_dot_meeting_dot_v1_dot_meeting__service__pb2.RegeneratePasscodeRequest.SerializeToString,
+            parley_dot_meeting_dot_v1_dot_meeting__service__pb2.RegeneratePasscodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,8 +73,16 @@ class MeetingServiceStub:
 
     Errors: MEETING_NOT_FOUND, PERMISSION_DENIED.
     """
+    RegeneratePasscode: _grpc.UnaryUnaryMultiCallable[_meeting_service_pb2.RegeneratePasscodeRequest, _meeting_service_pb2.RegeneratePasscodeResponse]
+    """Gives the meeting a new passcode of 10 digits, too many to be searched; the old one and links with it stop working at once, and
+    those who were shut out by wrong ones may try again. Whoever is in stays. Callers: its host, by user or participant token.
+
+    Errors: MEETING_NOT_FOUND, MEETING_ENDED, PERMISSION_DENIED.
+    """
     LookUpMeeting: _grpc.UnaryUnaryMultiCallable[_meeting_service_pb2.LookUpMeetingRequest, _meeting_service_pb2.LookUpMeetingResponse]
     """Says what somebody about to join needs to know. Anybody with the passcode may call it; a host needs none.
+
+    Wrong passcodes are limited by address and by meeting, right ones are not.
 
     Errors: MEETING_NOT_FOUND, MEETING_ENDED, PASSCODE_WRONG, PASSCODE_ATTEMPTS_EXCEEDED.
     """
@@ -124,8 +132,16 @@ class MeetingServiceAsyncStub(MeetingServiceStub):
 
     Errors: MEETING_NOT_FOUND, PERMISSION_DENIED.
     """
+    RegeneratePasscode: _aio.UnaryUnaryMultiCallable[_meeting_service_pb2.RegeneratePasscodeRequest, _meeting_service_pb2.RegeneratePasscodeResponse]  # type: ignore[assignment]
+    """Gives the meeting a new passcode of 10 digits, too many to be searched; the old one and links with it stop working at once, and
+    those who were shut out by wrong ones may try again. Whoever is in stays. Callers: its host, by user or participant token.
+
+    Errors: MEETING_NOT_FOUND, MEETING_ENDED, PERMISSION_DENIED.
+    """
     LookUpMeeting: _aio.UnaryUnaryMultiCallable[_meeting_service_pb2.LookUpMeetingRequest, _meeting_service_pb2.LookUpMeetingResponse]  # type: ignore[assignment]
     """Says what somebody about to join needs to know. Anybody with the passcode may call it; a host needs none.
+
+    Wrong passcodes are limited by address and by meeting, right ones are not.
 
     Errors: MEETING_NOT_FOUND, MEETING_ENDED, PASSCODE_WRONG, PASSCODE_ATTEMPTS_EXCEEDED.
     """
@@ -216,12 +232,26 @@ class MeetingServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def RegeneratePasscode(
+        self,
+        request: _meeting_service_pb2.RegeneratePasscodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_meeting_service_pb2.RegeneratePasscodeResponse, _abc.Awaitable[_meeting_service_pb2.RegeneratePasscodeResponse]]:
+        """Gives the meeting a new passcode of 10 digits, too many to be searched; the old one and links with it stop working at once, and
+        those who were shut out by wrong ones may try again. Whoever is in stays. Callers: its host, by user or participant token.
+
+        Errors: MEETING_NOT_FOUND, MEETING_ENDED, PERMISSION_DENIED.
+        """
+
+    @_abc_1.abstractmethod
     def LookUpMeeting(
         self,
         request: _meeting_service_pb2.LookUpMeetingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_meeting_service_pb2.LookUpMeetingResponse, _abc.Awaitable[_meeting_service_pb2.LookUpMeetingResponse]]:
         """Says what somebody about to join needs to know. Anybody with the passcode may call it; a host needs none.
+
+        Wrong passcodes are limited by address and by meeting, right ones are not.
 
         Errors: MEETING_NOT_FOUND, MEETING_ENDED, PASSCODE_WRONG, PASSCODE_ATTEMPTS_EXCEEDED.
         """

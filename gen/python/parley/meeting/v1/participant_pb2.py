@@ -26,17 +26,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from parley.meeting.v1 import track_pb2 as parley_dot_meeting_dot_v1_dot_track__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#parley/meeting/v1/participant.proto\x12\x11parley.meeting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/meeting/v1/track.proto\"\xb6\x02\n\x0bParticipant\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x36\n\x04role\x18\x03 \x01(\x0e\x32\".parley.meeting.v1.ParticipantRoleR\x04role\x12\x39\n\x05state\x18\x04 \x01(\x0e\x32#.parley.meeting.v1.ParticipantStateR\x05state\x12\x12\n\x04user\x18\x05 \x01(\tR\x04user\x12\x37\n\tjoin_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08joinTime\x12\x30\n\x06tracks\x18\x07 \x03(\x0b\x32\x18.parley.meeting.v1.TrackR\x06tracks*\xcc\x01\n\x0fParticipantRole\x12 \n\x1cPARTICIPANT_ROLE_UNSPECIFIED\x10\x00\x12\x19\n\x15PARTICIPANT_ROLE_HOST\x10\x01\x12\x1c\n\x18PARTICIPANT_ROLE_CO_HOST\x10\x02\x12\x1d\n\x19PARTICIPANT_ROLE_PANELIST\x10\x03\x12 \n\x1cPARTICIPANT_ROLE_PARTICIPANT\x10\x04\x12\x1d\n\x19PARTICIPANT_ROLE_ATTENDEE\x10\x05*\xd4\x01\n\x10ParticipantState\x12!\n\x1dPARTICIPANT_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19PARTICIPANT_STATE_WAITING\x10\x01\x12\x1d\n\x19PARTICIPANT_STATE_JOINING\x10\x02\x12\x1f\n\x1bPARTICIPANT_STATE_CONNECTED\x10\x03\x12\"\n\x1ePARTICIPANT_STATE_RECONNECTING\x10\x04\x12\x1a\n\x16PARTICIPANT_STATE_LEFT\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#parley/meeting/v1/participant.proto\x12\x11parley.meeting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dparley/meeting/v1/track.proto\"\xdb\x02\n\x0bParticipant\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x36\n\x04role\x18\x03 \x01(\x0e\x32\".parley.meeting.v1.ParticipantRoleR\x04role\x12\x39\n\x05state\x18\x04 \x01(\x0e\x32#.parley.meeting.v1.ParticipantStateR\x05state\x12\x12\n\x04user\x18\x05 \x01(\tR\x04user\x12\x37\n\tjoin_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08joinTime\x12\x30\n\x06tracks\x18\x07 \x03(\x0b\x32\x18.parley.meeting.v1.TrackR\x06tracks\x12#\n\rname_skeleton\x18\x08 \x01(\tR\x0cnameSkeleton*\xcc\x01\n\x0fParticipantRole\x12 \n\x1cPARTICIPANT_ROLE_UNSPECIFIED\x10\x00\x12\x19\n\x15PARTICIPANT_ROLE_HOST\x10\x01\x12\x1c\n\x18PARTICIPANT_ROLE_CO_HOST\x10\x02\x12\x1d\n\x19PARTICIPANT_ROLE_PANELIST\x10\x03\x12 \n\x1cPARTICIPANT_ROLE_PARTICIPANT\x10\x04\x12\x1d\n\x19PARTICIPANT_ROLE_ATTENDEE\x10\x05*\xd4\x01\n\x10ParticipantState\x12!\n\x1dPARTICIPANT_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19PARTICIPANT_STATE_WAITING\x10\x01\x12\x1d\n\x19PARTICIPANT_STATE_JOINING\x10\x02\x12\x1f\n\x1bPARTICIPANT_STATE_CONNECTED\x10\x03\x12\"\n\x1ePARTICIPANT_STATE_RECONNECTING\x10\x04\x12\x1a\n\x16PARTICIPANT_STATE_LEFT\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.meeting.v1.participant_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PARTICIPANTROLE']._serialized_start=436
-  _globals['_PARTICIPANTROLE']._serialized_end=640
-  _globals['_PARTICIPANTSTATE']._serialized_start=643
-  _globals['_PARTICIPANTSTATE']._serialized_end=855
+  _globals['_PARTICIPANTROLE']._serialized_start=473
+  _globals['_PARTICIPANTROLE']._serialized_end=677
+  _globals['_PARTICIPANTSTATE']._serialized_start=680
+  _globals['_PARTICIPANTSTATE']._serialized_end=892
   _globals['_PARTICIPANT']._serialized_start=123
-  _globals['_PARTICIPANT']._serialized_end=433
+  _globals['_PARTICIPANT']._serialized_end=470
 # @@protoc_insertion_point(module_scope)

@@ -106,16 +106,21 @@ class Participant(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     JOIN_TIME_FIELD_NUMBER: _builtins.int
     TRACKS_FIELD_NUMBER: _builtins.int
+    NAME_SKELETON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `meetings/{meeting}/participants/{participant}`; `{participant}` is a UUID, the same over reconnections."""
     display_name: _builtins.str
-    """What others see; 1 to 100 characters. Not unique."""
+    """What others see; 1 to 100 characters. Not unique, see `name_skeleton`."""
     role: Global___ParticipantRole.ValueType
     """What they may do."""
     state: Global___ParticipantState.ValueType
     """Where they are in their stay."""
     user: _builtins.str
     """`users/{user}` of somebody with an account, empty for guests."""
+    name_skeleton: _builtins.str
+    """Display names that people can mistake for each other have the same: a skeleton as of Unicode Technical Standard #39, section 4.
+    To be compared only, and marked where two people who are not the same user have it. Output only.
+    """
     @_builtins.property
     def join_time(self) -> _timestamp_pb2.Timestamp:
         """When they first came in."""
@@ -134,10 +139,11 @@ class Participant(_message.Message):
         user: _builtins.str = ...,
         join_time: _timestamp_pb2.Timestamp | None = ...,
         tracks: _abc.Iterable[_track_pb2.Track] | None = ...,
+        name_skeleton: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["join_time", b"join_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "join_time", b"join_time", "name", b"name", "role", b"role", "state", b"state", "tracks", b"tracks", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "join_time", b"join_time", "name", b"name", "name_skeleton", b"name_skeleton", "role", b"role", "state", b"state", "tracks", b"tracks", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&parley/signaling/v1/error_reason.proto\x12\x13parley.signaling.v1*\xe7\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_REASON_SDP_INVALID\x10\x01\x12#\n\x1f\x45RROR_REASON_SDP_NOT_ACCEPTABLE\x10\x02\x12&\n\"ERROR_REASON_PARTICIPANT_NOT_FOUND\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_CURSOR_INVALID\x10\x04\x12\x1c\n\x18\x45RROR_REASON_MID_UNKNOWN\x10\x05\x12\x1e\n\x1a\x45RROR_REASON_NO_MEDIA_NODE\x10\x06\x12\'\n#ERROR_REASON_MEDIA_NODE_UNAVAILABLE\x10\x07\x12!\n\x1d\x45RROR_REASON_TOO_MANY_STREAMS\x10\x08\x12$\n ERROR_REASON_PUBLISH_NOT_ALLOWED\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&parley/signaling/v1/error_reason.proto\x12\x13parley.signaling.v1*\x8a\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_REASON_SDP_INVALID\x10\x01\x12#\n\x1f\x45RROR_REASON_SDP_NOT_ACCEPTABLE\x10\x02\x12&\n\"ERROR_REASON_PARTICIPANT_NOT_FOUND\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_CURSOR_INVALID\x10\x04\x12\x1c\n\x18\x45RROR_REASON_MID_UNKNOWN\x10\x05\x12\x1e\n\x1a\x45RROR_REASON_NO_MEDIA_NODE\x10\x06\x12\'\n#ERROR_REASON_MEDIA_NODE_UNAVAILABLE\x10\x07\x12!\n\x1d\x45RROR_REASON_TOO_MANY_STREAMS\x10\x08\x12$\n ERROR_REASON_PUBLISH_NOT_ALLOWED\x10\t\x12!\n\x1d\x45RROR_REASON_JOINED_TOO_OFTEN\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.signaling.v1.error_r
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=64
-  _globals['_ERRORREASON']._serialized_end=423
+  _globals['_ERRORREASON']._serialized_end=458
 # @@protoc_insertion_point(module_scope)

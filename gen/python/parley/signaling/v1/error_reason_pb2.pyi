@@ -42,6 +42,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED: too many event streams of one participant; the oldest has been ended."""
     ERROR_REASON_PUBLISH_NOT_ALLOWED: _ErrorReason.ValueType  # 9
     """PERMISSION_DENIED: this role sends no media."""
+    ERROR_REASON_JOINED_TOO_OFTEN: _ErrorReason.ValueType  # 10
+    """RESOURCE_EXHAUSTED: this user or guest is in the meeting as often as anybody may be; metadata holds `limit`. Leave on another device."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Values of `google.rpc.ErrorInfo.reason` (domain `parley.dev`) that concern being in a meeting, without the `ERROR_REASON_` prefix."""
@@ -66,4 +68,6 @@ ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 8
 """RESOURCE_EXHAUSTED: too many event streams of one participant; the oldest has been ended."""
 ERROR_REASON_PUBLISH_NOT_ALLOWED: ErrorReason.ValueType  # 9
 """PERMISSION_DENIED: this role sends no media."""
+ERROR_REASON_JOINED_TOO_OFTEN: ErrorReason.ValueType  # 10
+"""RESOURCE_EXHAUSTED: this user or guest is in the meeting as often as anybody may be; metadata holds `limit`. Leave on another device."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

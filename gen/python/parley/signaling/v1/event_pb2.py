@@ -29,37 +29,39 @@ from parley.meeting.v1 import participant_pb2 as parley_dot_meeting_dot_v1_dot_p
 from parley.signaling.v1 import session_pb2 as parley_dot_signaling_dot_v1_dot_session__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fparley/signaling/v1/event.proto\x12\x13parley.signaling.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#parley/meeting/v1/explanation.proto\x1a\x1fparley/meeting/v1/meeting.proto\x1a#parley/meeting/v1/participant.proto\x1a!parley/signaling/v1/session.proto\"\xab\x02\n\x08Snapshot\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\x12\x42\n\x0cparticipants\x18\x02 \x03(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0cparticipants\x12\x39\n\x05slots\x18\x03 \x03(\x0b\x32#.parley.signaling.v1.SlotAssignmentR\x05slots\x12)\n\x10\x64ominant_speaker\x18\x04 \x01(\tR\x0f\x64ominantSpeaker\x12?\n\tencodings\x18\x05 \x03(\x0b\x32!.parley.meeting.v1.TrackEncodingsR\tencodings\"\xf8\x06\n\x05\x45vent\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12W\n\x12participant_joined\x18\x02 \x01(\x0b\x32&.parley.signaling.v1.ParticipantJoinedH\x00R\x11participantJoined\x12Z\n\x13participant_updated\x18\x03 \x01(\x0b\x32\'.parley.signaling.v1.ParticipantUpdatedH\x00R\x12participantUpdated\x12Q\n\x10participant_left\x18\x04 \x01(\x0b\x32$.parley.signaling.v1.ParticipantLeftH\x00R\x0fparticipantLeft\x12g\n\x18\x64ominant_speaker_changed\x18\x05 \x01(\x0b\x32+.parley.signaling.v1.DominantSpeakerChangedH\x00R\x16\x64ominantSpeakerChanged\x12H\n\rslots_changed\x18\x06 \x01(\x0b\x32!.parley.signaling.v1.SlotsChangedH\x00R\x0cslotsChanged\x12H\n\rreaction_sent\x18\x07 \x01(\x0b\x32!.parley.signaling.v1.ReactionSentH\x00R\x0creactionSent\x12N\n\x0fmeeting_updated\x18\x08 \x01(\x0b\x32#.parley.signaling.v1.MeetingUpdatedH\x00R\x0emeetingUpdated\x12H\n\rmeeting_ended\x18\t \x01(\x0b\x32!.parley.signaling.v1.MeetingEndedH\x00R\x0cmeetingEnded\x12\x42\n\x0bmedia_moved\x18\n \x01(\x0b\x32\x1f.parley.signaling.v1.MediaMovedH\x00R\nmediaMoved\x12T\n\x11\x65ncodings_changed\x18\x0b \x01(\x0b\x32%.parley.signaling.v1.EncodingsChangedH\x00R\x10\x65ncodingsChangedB\x06\n\x04kind\"U\n\x11ParticipantJoined\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\"V\n\x12ParticipantUpdated\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\"m\n\x0fParticipantLeft\x12 \n\x0bparticipant\x18\x01 \x01(\tR\x0bparticipant\x12\x38\n\x06reason\x18\x02 \x01(\x0e\x32 .parley.signaling.v1.LeaveReasonR\x06reason\":\n\x16\x44ominantSpeakerChanged\x12 \n\x0bparticipant\x18\x01 \x01(\tR\x0bparticipant\"I\n\x0cSlotsChanged\x12\x39\n\x05slots\x18\x01 \x03(\x0b\x32#.parley.signaling.v1.SlotAssignmentR\x05slots\"M\n\x10\x45ncodingsChanged\x12\x39\n\x06tracks\x18\x01 \x03(\x0b\x32!.parley.meeting.v1.TrackEncodingsR\x06tracks\"F\n\x0cReactionSent\x12 \n\x0bparticipant\x18\x01 \x01(\tR\x0bparticipant\x12\x14\n\x05\x65moji\x18\x02 \x01(\tR\x05\x65moji\"F\n\x0eMeetingUpdated\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"0\n\x0cMeetingEnded\x12 \n\x0bparticipant\x18\x01 \x01(\tR\x0bparticipant\"\"\n\nMediaMoved\x12\x14\n\x05\x65poch\x18\x01 \x01(\x04R\x05\x65poch*\x9f\x01\n\x0bLeaveReason\x12\x1c\n\x18LEAVE_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11LEAVE_REASON_LEFT\x10\x01\x12!\n\x1dLEAVE_REASON_PRESENCE_EXPIRED\x10\x02\x12\x18\n\x14LEAVE_REASON_REMOVED\x10\x03\x12\x1e\n\x1aLEAVE_REASON_MEETING_ENDED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fparley/signaling/v1/event.proto\x12\x13parley.signaling.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#parley/meeting/v1/explanation.proto\x1a\x1fparley/meeting/v1/meeting.proto\x1a#parley/meeting/v1/participant.proto\x1a!parley/signaling/v1/session.proto\"\xab\x02\n\x08Snapshot\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\x12\x42\n\x0cparticipants\x18\x02 \x03(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0cparticipants\x12\x39\n\x05slots\x18\x03 \x03(\x0b\x32#.parley.signaling.v1.SlotAssignmentR\x05slots\x12)\n\x10\x64ominant_speaker\x18\x04 \x01(\tR\x0f\x64ominantSpeaker\x12?\n\tencodings\x18\x05 \x03(\x0b\x32!.parley.meeting.v1.TrackEncodingsR\tencodings\"\xcb\x07\n\x05\x45vent\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12W\n\x12participant_joined\x18\x02 \x01(\x0b\x32&.parley.signaling.v1.ParticipantJoinedH\x00R\x11participantJoined\x12Z\n\x13participant_updated\x18\x03 \x01(\x0b\x32\'.parley.signaling.v1.ParticipantUpdatedH\x00R\x12participantUpdated\x12Q\n\x10participant_left\x18\x04 \x01(\x0b\x32$.parley.signaling.v1.ParticipantLeftH\x00R\x0fparticipantLeft\x12g\n\x18\x64ominant_speaker_changed\x18\x05 \x01(\x0b\x32+.parley.signaling.v1.DominantSpeakerChangedH\x00R\x16\x64ominantSpeakerChanged\x12H\n\rslots_changed\x18\x06 \x01(\x0b\x32!.parley.signaling.v1.SlotsChangedH\x00R\x0cslotsChanged\x12H\n\rreaction_sent\x18\x07 \x01(\x0b\x32!.parley.signaling.v1.ReactionSentH\x00R\x0creactionSent\x12N\n\x0fmeeting_updated\x18\x08 \x01(\x0b\x32#.parley.signaling.v1.MeetingUpdatedH\x00R\x0emeetingUpdated\x12H\n\rmeeting_ended\x18\t \x01(\x0b\x32!.parley.signaling.v1.MeetingEndedH\x00R\x0cmeetingEnded\x12\x42\n\x0bmedia_moved\x18\n \x01(\x0b\x32\x1f.parley.signaling.v1.MediaMovedH\x00R\nmediaMoved\x12T\n\x11\x65ncodings_changed\x18\x0b \x01(\x0b\x32%.parley.signaling.v1.EncodingsChangedH\x00R\x10\x65ncodingsChanged\x12Q\n\x10passcode_guessed\x18\x0c \x01(\x0b\x32$.parley.signaling.v1.PasscodeGuessedH\x00R\x0fpasscodeGuessedB\x06\n\x04kind\"U\n\x11ParticipantJoined\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\"V\n\x12ParticipantUpdated\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\"m\n\x0fParticipantLeft\x12 \n\x0bparticipant\x18\x01 \x01(\tR\x0bparticipant\x12\x38\n\x06reason\x18\x02 \x01(\x0e\x32 .parley.signaling.v1.LeaveReasonR\x06reason\":\n\x16\x44ominantSpeakerChanged\x12 \n\x0bparticipant\x18\x01 \x01(\tR\x0bparticipant\"I\n\x0cSlotsChanged\x12\x39\n\x05slots\x18\x01 \x03(\x0b\x32#.parley.signaling.v1.SlotAssignmentR\x05slots\"M\n\x10\x45ncodingsChanged\x12\x39\n\x06tracks\x18\x01 \x03(\x0b\x32!.parley.meeting.v1.TrackEncodingsR\x06tracks\"F\n\x0cReactionSent\x12 \n\x0bparticipant\x18\x01 \x01(\tR\x0bparticipant\x12\x14\n\x05\x65moji\x18\x02 \x01(\tR\x05\x65moji\"F\n\x0eMeetingUpdated\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"0\n\x0cMeetingEnded\x12 \n\x0bparticipant\x18\x01 \x01(\tR\x0bparticipant\"\"\n\nMediaMoved\x12\x14\n\x05\x65poch\x18\x01 \x01(\x04R\x05\x65poch\"6\n\x0fPasscodeGuessed\x12#\n\rfailure_count\x18\x01 \x01(\x05R\x0c\x66\x61ilureCount*\x9f\x01\n\x0bLeaveReason\x12\x1c\n\x18LEAVE_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11LEAVE_REASON_LEFT\x10\x01\x12!\n\x1dLEAVE_REASON_PRESENCE_EXPIRED\x10\x02\x12\x18\n\x14LEAVE_REASON_REMOVED\x10\x03\x12\x1e\n\x1aLEAVE_REASON_MEETING_ENDED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.signaling.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LEAVEREASON']._serialized_start=2155
-  _globals['_LEAVEREASON']._serialized_end=2314
+  _globals['_LEAVEREASON']._serialized_start=2294
+  _globals['_LEAVEREASON']._serialized_end=2453
   _globals['_SNAPSHOT']._serialized_start=232
   _globals['_SNAPSHOT']._serialized_end=531
   _globals['_EVENT']._serialized_start=534
-  _globals['_EVENT']._serialized_end=1422
-  _globals['_PARTICIPANTJOINED']._serialized_start=1424
-  _globals['_PARTICIPANTJOINED']._serialized_end=1509
-  _globals['_PARTICIPANTUPDATED']._serialized_start=1511
-  _globals['_PARTICIPANTUPDATED']._serialized_end=1597
-  _globals['_PARTICIPANTLEFT']._serialized_start=1599
-  _globals['_PARTICIPANTLEFT']._serialized_end=1708
-  _globals['_DOMINANTSPEAKERCHANGED']._serialized_start=1710
-  _globals['_DOMINANTSPEAKERCHANGED']._serialized_end=1768
-  _globals['_SLOTSCHANGED']._serialized_start=1770
-  _globals['_SLOTSCHANGED']._serialized_end=1843
-  _globals['_ENCODINGSCHANGED']._serialized_start=1845
-  _globals['_ENCODINGSCHANGED']._serialized_end=1922
-  _globals['_REACTIONSENT']._serialized_start=1924
-  _globals['_REACTIONSENT']._serialized_end=1994
-  _globals['_MEETINGUPDATED']._serialized_start=1996
-  _globals['_MEETINGUPDATED']._serialized_end=2066
-  _globals['_MEETINGENDED']._serialized_start=2068
-  _globals['_MEETINGENDED']._serialized_end=2116
-  _globals['_MEDIAMOVED']._serialized_start=2118
-  _globals['_MEDIAMOVED']._serialized_end=2152
+  _globals['_EVENT']._serialized_end=1505
+  _globals['_PARTICIPANTJOINED']._serialized_start=1507
+  _globals['_PARTICIPANTJOINED']._serialized_end=1592
+  _globals['_PARTICIPANTUPDATED']._serialized_start=1594
+  _globals['_PARTICIPANTUPDATED']._serialized_end=1680
+  _globals['_PARTICIPANTLEFT']._serialized_start=1682
+  _globals['_PARTICIPANTLEFT']._serialized_end=1791
+  _globals['_DOMINANTSPEAKERCHANGED']._serialized_start=1793
+  _globals['_DOMINANTSPEAKERCHANGED']._serialized_end=1851
+  _globals['_SLOTSCHANGED']._serialized_start=1853
+  _globals['_SLOTSCHANGED']._serialized_end=1926
+  _globals['_ENCODINGSCHANGED']._serialized_start=1928
+  _globals['_ENCODINGSCHANGED']._serialized_end=2005
+  _globals['_REACTIONSENT']._serialized_start=2007
+  _globals['_REACTIONSENT']._serialized_end=2077
+  _globals['_MEETINGUPDATED']._serialized_start=2079
+  _globals['_MEETINGUPDATED']._serialized_end=2149
+  _globals['_MEETINGENDED']._serialized_start=2151
+  _globals['_MEETINGENDED']._serialized_end=2199
+  _globals['_MEDIAMOVED']._serialized_start=2201
+  _globals['_MEDIAMOVED']._serialized_end=2235
+  _globals['_PASSCODEGUESSED']._serialized_start=2237
+  _globals['_PASSCODEGUESSED']._serialized_end=2291
 # @@protoc_insertion_point(module_scope)

@@ -119,6 +119,7 @@ class Event(_message.Message):
     MEETING_ENDED_FIELD_NUMBER: _builtins.int
     MEDIA_MOVED_FIELD_NUMBER: _builtins.int
     ENCODINGS_CHANGED_FIELD_NUMBER: _builtins.int
+    PASSCODE_GUESSED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -163,6 +164,10 @@ class Event(_message.Message):
     def encodings_changed(self) -> Global___EncodingsChanged:
         """Other encodings of the receiving participant's own simulcast tracks are needed now. Sent to that participant alone."""
 
+    @_builtins.property
+    def passcode_guessed(self) -> Global___PasscodeGuessed:
+        """Somebody seems to be searching for the passcode. Sent to the host alone."""
+
     def __init__(
         self,
         *,
@@ -177,12 +182,13 @@ class Event(_message.Message):
         meeting_ended: Global___MeetingEnded | None = ...,
         media_moved: Global___MediaMoved | None = ...,
         encodings_changed: Global___EncodingsChanged | None = ...,
+        passcode_guessed: Global___PasscodeGuessed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["dominant_speaker_changed", b"dominant_speaker_changed", "encodings_changed", b"encodings_changed", "kind", b"kind", "media_moved", b"media_moved", "meeting_ended", b"meeting_ended", "meeting_updated", b"meeting_updated", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "participant_updated", b"participant_updated", "reaction_sent", b"reaction_sent", "slots_changed", b"slots_changed", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dominant_speaker_changed", b"dominant_speaker_changed", "encodings_changed", b"encodings_changed", "kind", b"kind", "media_moved", b"media_moved", "meeting_ended", b"meeting_ended", "meeting_updated", b"meeting_updated", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "participant_updated", b"participant_updated", "passcode_guessed", b"passcode_guessed", "reaction_sent", b"reaction_sent", "slots_changed", b"slots_changed", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dominant_speaker_changed", b"dominant_speaker_changed", "encodings_changed", b"encodings_changed", "kind", b"kind", "media_moved", b"media_moved", "meeting_ended", b"meeting_ended", "meeting_updated", b"meeting_updated", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "participant_updated", b"participant_updated", "reaction_sent", b"reaction_sent", "slots_changed", b"slots_changed", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dominant_speaker_changed", b"dominant_speaker_changed", "encodings_changed", b"encodings_changed", "kind", b"kind", "media_moved", b"media_moved", "meeting_ended", b"meeting_ended", "meeting_updated", b"meeting_updated", "participant_joined", b"participant_joined", "participant_left", b"participant_left", "participant_updated", b"participant_updated", "passcode_guessed", b"passcode_guessed", "reaction_sent", b"reaction_sent", "slots_changed", b"slots_changed", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["participant_joined", "participant_updated", "participant_left", "dominant_speaker_changed", "slots_changed", "reaction_sent", "meeting_updated", "meeting_ended", "media_moved", "encodings_changed"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["participant_joined", "participant_updated", "participant_left", "dominant_speaker_changed", "slots_changed", "reaction_sent", "meeting_updated", "meeting_ended", "media_moved", "encodings_changed", "passcode_guessed"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -425,3 +431,27 @@ class MediaMoved(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MediaMoved: _TypeAlias = MediaMoved  # noqa: Y015
+
+@_typing.final
+class PasscodeGuessed(_message.Message):
+    """Many wrong passcodes came for the meeting. MeetingService.RegeneratePasscode gives it a longer one. Sent again while it goes on,
+    every ten minutes at most.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAILURE_COUNT_FIELD_NUMBER: _builtins.int
+    failure_count: _builtins.int
+    """How many wrong passcodes came lately, from all addresses together."""
+    def __init__(
+        self,
+        *,
+        failure_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure_count", b"failure_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PasscodeGuessed: _TypeAlias = PasscodeGuessed  # noqa: Y015

@@ -33,7 +33,7 @@ from parley.signaling.v1 import event_pb2 as parley_dot_signaling_dot_v1_dot_eve
 from parley.signaling.v1 import session_pb2 as parley_dot_signaling_dot_v1_dot_session__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parley/signaling/v1/signaling_service.proto\x12\x13parley.signaling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#parley/meeting/v1/explanation.proto\x1a#parley/meeting/v1/participant.proto\x1a\x1dparley/meeting/v1/track.proto\x1a\x1fparley/signaling/v1/event.proto\x1a!parley/signaling/v1/session.proto\"\xa9\x01\n\nMediaOffer\x12\x1d\n\x03sdp\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x08R\x03sdp\x12:\n\x06tracks\x18\x02 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x06tracks\x12@\n\x05slots\x18\x03 \x03(\x0b\x32 .parley.signaling.v1.SlotRequestB\x08\xbaH\x05\x92\x01\x02\x10\x31R\x05slots\"\xb1\x01\n\x0bMediaAnswer\x12\x10\n\x03sdp\x18\x01 \x01(\tR\x03sdp\x12\x39\n\x05slots\x18\x02 \x03(\x0b\x32#.parley.signaling.v1.SlotAssignmentR\x05slots\x12?\n\x0bice_servers\x18\x03 \x03(\x0b\x32\x1e.parley.signaling.v1.IceServerR\niceServers\x12\x14\n\x05\x65poch\x18\x04 \x01(\x04R\x05\x65poch\"\xb0\x03\n\x12JoinMeetingRequest\x12:\n\x07meeting\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x07meeting\x12#\n\x08passcode\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x08passcode\x12\x9e\x01\n\x0c\x64isplay_name\x18\x03 \x01(\tB{\xbaHxrv\x10\x01\x18\x64\x32p^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*[\\p{L}\\p{N}\\p{S}\\p{P}][^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$R\x0b\x64isplayName\x12=\n\x05offer\x18\x04 \x01(\x0b\x32\x1f.parley.signaling.v1.MediaOfferB\x06\xbaH\x03\xc8\x01\x01R\x05offer\x12\'\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x30\n\x06region\x18\x06 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$R\x06region\"\xba\x03\n\x13JoinMeetingResponse\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\x12+\n\x11participant_token\x18\x02 \x01(\tR\x10participantToken\x12]\n\x1dparticipant_token_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x1aparticipantTokenExpireTime\x12\x38\n\x06\x61nswer\x18\x04 \x01(\x0b\x32 .parley.signaling.v1.MediaAnswerR\x06\x61nswer\x12\x39\n\x08snapshot\x18\x05 \x01(\x0b\x32\x1d.parley.signaling.v1.SnapshotR\x08snapshot\x12\x16\n\x06\x63ursor\x18\x06 \x01(\tR\x06\x63ursor\x12H\n\x12heartbeat_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11heartbeatInterval\"\xd2\x01\n\x17RenegotiateMediaRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12=\n\x05offer\x18\x02 \x01(\x0b\x32\x1f.parley.signaling.v1.MediaOfferB\x06\xbaH\x03\xc8\x01\x01R\x05offer\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"T\n\x18RenegotiateMediaResponse\x12\x38\n\x06\x61nswer\x18\x01 \x01(\x0b\x32 .parley.signaling.v1.MediaAnswerR\x06\x61nswer\"\x87\x01\n\x13WatchSessionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x1f\n\x06\x63ursor\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x06\x63ursor\"\x89\x03\n\x14WatchSessionResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12\x46\n\rtrace_context\x18\x03 \x01(\x0b\x32!.parley.signaling.v1.TraceContextR\x0ctraceContext\x12;\n\x08snapshot\x18\x04 \x01(\x0b\x32\x1d.parley.signaling.v1.SnapshotH\x00R\x08snapshot\x12\x32\n\x05\x65vent\x18\x05 \x01(\x0b\x32\x1a.parley.signaling.v1.EventH\x00R\x05\x65vent\x12\x41\n\ncheckpoint\x18\x06 \x01(\x0b\x32\x1f.parley.signaling.v1.CheckpointH\x00R\ncheckpoint\x12\x36\n\x07go_away\x18\x07 \x01(\x0b\x32\x1b.parley.signaling.v1.GoAwayH\x00R\x06goAwayB\t\n\x07message\"<\n\nCheckpoint\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\"\x7f\n\x06GoAway\x12\x39\n\x06reason\x18\x01 \x01(\x0e\x32!.parley.signaling.v1.GoAwayReasonR\x06reason\x12:\n\x0bretry_delay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\nretryDelay\"\xa9\x01\n\x12UpdateSlotsRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x42\n\x05slots\x18\x02 \x03(\x0b\x32 .parley.signaling.v1.SlotRequestB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x31R\x05slots\"\x15\n\x13UpdateSlotsResponse\"\xa4\x01\n\x13UpdateTracksRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12<\n\x06tracks\x18\x02 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x08R\x06tracks\"X\n\x14UpdateTracksResponse\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\"h\n\x15\x45xplainSessionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"_\n\x16\x45xplainSessionResponse\x12\x45\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32#.parley.meeting.v1.MediaExplanationR\x0b\x65xplanation\"\xf2\x01\n\x13SendReactionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x61\n\x05\x65moji\x18\x02 \x01(\tBK\xbaHHrF\x10\x01\x18\x10\x32@^[\\p{So}\\p{Sk}\\p{Mn}\\p{Me}\\x{200D}\\x{FE0F}\\x{1F1E6}-\\x{1F1FF}]+$R\x05\x65moji\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"\x16\n\x14SendReactionResponse\"f\n\x13LeaveMeetingRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"\x16\n\x14LeaveMeetingResponse\"c\n\x10HeartbeatRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"\xe9\x01\n\x11HeartbeatResponse\x12H\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11heartbeatInterval\x12+\n\x11participant_token\x18\x02 \x01(\tR\x10participantToken\x12]\n\x1dparticipant_token_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x1aparticipantTokenExpireTime*\xa3\x01\n\x0cGoAwayReason\x12\x1e\n\x1aGO_AWAY_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cGO_AWAY_REASON_SHUTTING_DOWN\x10\x01\x12\x1b\n\x17GO_AWAY_REASON_TOO_SLOW\x10\x02\x12\x17\n\x13GO_AWAY_REASON_LEFT\x10\x03\x12\x1b\n\x17GO_AWAY_REASON_REPLACED\x10\x04\x32\x8d\x0b\n\x10SignalingService\x12\x8a\x01\n\x0bJoinMeeting\x12\'.parley.signaling.v1.JoinMeetingRequest\x1a(.parley.signaling.v1.JoinMeetingResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{meeting=meetings/*}:join:\x01*\x12\xb1\x01\n\x10RenegotiateMedia\x12,.parley.signaling.v1.RenegotiateMediaRequest\x1a-.parley.signaling.v1.RenegotiateMediaResponse\"@\x82\xd3\xe4\x93\x02:\"5/v1/{name=meetings/*/participants/*}:renegotiateMedia:\x01*\x12j\n\x0cWatchSession\x12(.parley.signaling.v1.WatchSessionRequest\x1a).parley.signaling.v1.WatchSessionResponse\"\x03\x90\x02\x01\x30\x01\x12\xa0\x01\n\x0bUpdateSlots\x12\'.parley.signaling.v1.UpdateSlotsRequest\x1a(.parley.signaling.v1.UpdateSlotsResponse\">\x90\x02\x02\x82\xd3\xe4\x93\x02\x35\"0/v1/{name=meetings/*/participants/*}:updateSlots:\x01*\x12\xa4\x01\n\x0cUpdateTracks\x12(.parley.signaling.v1.UpdateTracksRequest\x1a).parley.signaling.v1.UpdateTracksResponse\"?\x90\x02\x02\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=meetings/*/participants/*}:updateTracks:\x01*\x12\xa2\x01\n\x0e\x45xplainSession\x12*.parley.signaling.v1.ExplainSessionRequest\x1a+.parley.signaling.v1.ExplainSessionResponse\"7\x90\x02\x01\x82\xd3\xe4\x93\x02.\x12,/v1/{name=meetings/*/participants/*}:explain\x12\xa1\x01\n\x0cSendReaction\x12(.parley.signaling.v1.SendReactionRequest\x1a).parley.signaling.v1.SendReactionResponse\"<\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=meetings/*/participants/*}:sendReaction:\x01*\x12\x9d\x01\n\x0cLeaveMeeting\x12(.parley.signaling.v1.LeaveMeetingRequest\x1a).parley.signaling.v1.LeaveMeetingResponse\"8\x90\x02\x02\x82\xd3\xe4\x93\x02/\"*/v1/{name=meetings/*/participants/*}:leave:\x01*\x12\x98\x01\n\tHeartbeat\x12%.parley.signaling.v1.HeartbeatRequest\x1a&.parley.signaling.v1.HeartbeatResponse\"<\x90\x02\x02\x82\xd3\xe4\x93\x02\x33\"./v1/{name=meetings/*/participants/*}:heartbeat:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parley/signaling/v1/signaling_service.proto\x12\x13parley.signaling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#parley/meeting/v1/explanation.proto\x1a#parley/meeting/v1/participant.proto\x1a\x1dparley/meeting/v1/track.proto\x1a\x1fparley/signaling/v1/event.proto\x1a!parley/signaling/v1/session.proto\"\xa9\x01\n\nMediaOffer\x12\x1d\n\x03sdp\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x08R\x03sdp\x12:\n\x06tracks\x18\x02 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x06tracks\x12@\n\x05slots\x18\x03 \x03(\x0b\x32 .parley.signaling.v1.SlotRequestB\x08\xbaH\x05\x92\x01\x02\x10\x31R\x05slots\"\xb1\x01\n\x0bMediaAnswer\x12\x10\n\x03sdp\x18\x01 \x01(\tR\x03sdp\x12\x39\n\x05slots\x18\x02 \x03(\x0b\x32#.parley.signaling.v1.SlotAssignmentR\x05slots\x12?\n\x0bice_servers\x18\x03 \x03(\x0b\x32\x1e.parley.signaling.v1.IceServerR\niceServers\x12\x14\n\x05\x65poch\x18\x04 \x01(\x04R\x05\x65poch\"\xbd\x02\n\x12JoinMeetingRequest\x12:\n\x07meeting\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x07meeting\x12#\n\x08passcode\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x08passcode\x12,\n\x0c\x64isplay_name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64R\x0b\x64isplayName\x12=\n\x05offer\x18\x04 \x01(\x0b\x32\x1f.parley.signaling.v1.MediaOfferB\x06\xbaH\x03\xc8\x01\x01R\x05offer\x12\'\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x30\n\x06region\x18\x06 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$R\x06region\"\xba\x03\n\x13JoinMeetingResponse\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\x12+\n\x11participant_token\x18\x02 \x01(\tR\x10participantToken\x12]\n\x1dparticipant_token_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x1aparticipantTokenExpireTime\x12\x38\n\x06\x61nswer\x18\x04 \x01(\x0b\x32 .parley.signaling.v1.MediaAnswerR\x06\x61nswer\x12\x39\n\x08snapshot\x18\x05 \x01(\x0b\x32\x1d.parley.signaling.v1.SnapshotR\x08snapshot\x12\x16\n\x06\x63ursor\x18\x06 \x01(\tR\x06\x63ursor\x12H\n\x12heartbeat_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11heartbeatInterval\"\xd2\x01\n\x17RenegotiateMediaRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12=\n\x05offer\x18\x02 \x01(\x0b\x32\x1f.parley.signaling.v1.MediaOfferB\x06\xbaH\x03\xc8\x01\x01R\x05offer\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"T\n\x18RenegotiateMediaResponse\x12\x38\n\x06\x61nswer\x18\x01 \x01(\x0b\x32 .parley.signaling.v1.MediaAnswerR\x06\x61nswer\"\x87\x01\n\x13WatchSessionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x1f\n\x06\x63ursor\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x06\x63ursor\"\x89\x03\n\x14WatchSessionResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12\x46\n\rtrace_context\x18\x03 \x01(\x0b\x32!.parley.signaling.v1.TraceContextR\x0ctraceContext\x12;\n\x08snapshot\x18\x04 \x01(\x0b\x32\x1d.parley.signaling.v1.SnapshotH\x00R\x08snapshot\x12\x32\n\x05\x65vent\x18\x05 \x01(\x0b\x32\x1a.parley.signaling.v1.EventH\x00R\x05\x65vent\x12\x41\n\ncheckpoint\x18\x06 \x01(\x0b\x32\x1f.parley.signaling.v1.CheckpointH\x00R\ncheckpoint\x12\x36\n\x07go_away\x18\x07 \x01(\x0b\x32\x1b.parley.signaling.v1.GoAwayH\x00R\x06goAwayB\t\n\x07message\"<\n\nCheckpoint\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\"\x7f\n\x06GoAway\x12\x39\n\x06reason\x18\x01 \x01(\x0e\x32!.parley.signaling.v1.GoAwayReasonR\x06reason\x12:\n\x0bretry_delay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\nretryDelay\"\xa9\x01\n\x12UpdateSlotsRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x42\n\x05slots\x18\x02 \x03(\x0b\x32 .parley.signaling.v1.SlotRequestB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x31R\x05slots\"\x15\n\x13UpdateSlotsResponse\"\xa4\x01\n\x13UpdateTracksRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12<\n\x06tracks\x18\x02 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x08R\x06tracks\"X\n\x14UpdateTracksResponse\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\"h\n\x15\x45xplainSessionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"_\n\x16\x45xplainSessionResponse\x12\x45\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32#.parley.meeting.v1.MediaExplanationR\x0b\x65xplanation\"\xb0\x01\n\x13SendReactionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x1f\n\x05\x65moji\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x10R\x05\x65moji\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"\x16\n\x14SendReactionResponse\"f\n\x13LeaveMeetingRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"\x16\n\x14LeaveMeetingResponse\"c\n\x10HeartbeatRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"\xe9\x01\n\x11HeartbeatResponse\x12H\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11heartbeatInterval\x12+\n\x11participant_token\x18\x02 \x01(\tR\x10participantToken\x12]\n\x1dparticipant_token_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x1aparticipantTokenExpireTime*\xa3\x01\n\x0cGoAwayReason\x12\x1e\n\x1aGO_AWAY_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cGO_AWAY_REASON_SHUTTING_DOWN\x10\x01\x12\x1b\n\x17GO_AWAY_REASON_TOO_SLOW\x10\x02\x12\x17\n\x13GO_AWAY_REASON_LEFT\x10\x03\x12\x1b\n\x17GO_AWAY_REASON_REPLACED\x10\x04\x32\x8d\x0b\n\x10SignalingService\x12\x8a\x01\n\x0bJoinMeeting\x12\'.parley.signaling.v1.JoinMeetingRequest\x1a(.parley.signaling.v1.JoinMeetingResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{meeting=meetings/*}:join:\x01*\x12\xb1\x01\n\x10RenegotiateMedia\x12,.parley.signaling.v1.RenegotiateMediaRequest\x1a-.parley.signaling.v1.RenegotiateMediaResponse\"@\x82\xd3\xe4\x93\x02:\"5/v1/{name=meetings/*/participants/*}:renegotiateMedia:\x01*\x12j\n\x0cWatchSession\x12(.parley.signaling.v1.WatchSessionRequest\x1a).parley.signaling.v1.WatchSessionResponse\"\x03\x90\x02\x01\x30\x01\x12\xa0\x01\n\x0bUpdateSlots\x12\'.parley.signaling.v1.UpdateSlotsRequest\x1a(.parley.signaling.v1.UpdateSlotsResponse\">\x90\x02\x02\x82\xd3\xe4\x93\x02\x35\"0/v1/{name=meetings/*/participants/*}:updateSlots:\x01*\x12\xa4\x01\n\x0cUpdateTracks\x12(.parley.signaling.v1.UpdateTracksRequest\x1a).parley.signaling.v1.UpdateTracksResponse\"?\x90\x02\x02\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=meetings/*/participants/*}:updateTracks:\x01*\x12\xa2\x01\n\x0e\x45xplainSession\x12*.parley.signaling.v1.ExplainSessionRequest\x1a+.parley.signaling.v1.ExplainSessionResponse\"7\x90\x02\x01\x82\xd3\xe4\x93\x02.\x12,/v1/{name=meetings/*/participants/*}:explain\x12\xa1\x01\n\x0cSendReaction\x12(.parley.signaling.v1.SendReactionRequest\x1a).parley.signaling.v1.SendReactionResponse\"<\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=meetings/*/participants/*}:sendReaction:\x01*\x12\x9d\x01\n\x0cLeaveMeeting\x12(.parley.signaling.v1.LeaveMeetingRequest\x1a).parley.signaling.v1.LeaveMeetingResponse\"8\x90\x02\x02\x82\xd3\xe4\x93\x02/\"*/v1/{name=meetings/*/participants/*}:leave:\x01*\x12\x98\x01\n\tHeartbeat\x12%.parley.signaling.v1.HeartbeatRequest\x1a&.parley.signaling.v1.HeartbeatResponse\"<\x90\x02\x02\x82\xd3\xe4\x93\x02\x33\"./v1/{name=meetings/*/participants/*}:heartbeat:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,7 +51,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOINMEETINGREQUEST'].fields_by_name['passcode']._loaded_options = None
   _globals['_JOINMEETINGREQUEST'].fields_by_name['passcode']._serialized_options = b'\272H\004r\002\030 '
   _globals['_JOINMEETINGREQUEST'].fields_by_name['display_name']._loaded_options = None
-  _globals['_JOINMEETINGREQUEST'].fields_by_name['display_name']._serialized_options = b'\272Hxrv\020\001\030d2p^[^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*[\\p{L}\\p{N}\\p{S}\\p{P}][^\\p{Cc}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]*$'
+  _globals['_JOINMEETINGREQUEST'].fields_by_name['display_name']._serialized_options = b'\272H\006r\004\020\001\030d'
   _globals['_JOINMEETINGREQUEST'].fields_by_name['offer']._loaded_options = None
   _globals['_JOINMEETINGREQUEST'].fields_by_name['offer']._serialized_options = b'\272H\003\310\001\001'
   _globals['_JOINMEETINGREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -81,7 +81,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENDREACTIONREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_SENDREACTIONREQUEST'].fields_by_name['name']._serialized_options = b'\272H8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$'
   _globals['_SENDREACTIONREQUEST'].fields_by_name['emoji']._loaded_options = None
-  _globals['_SENDREACTIONREQUEST'].fields_by_name['emoji']._serialized_options = b'\272HHrF\020\001\030\0202@^[\\p{So}\\p{Sk}\\p{Mn}\\p{Me}\\x{200D}\\x{FE0F}\\x{1F1E6}-\\x{1F1FF}]+$'
+  _globals['_SENDREACTIONREQUEST'].fields_by_name['emoji']._serialized_options = b'\272H\006r\004\020\001\030\020'
   _globals['_SENDREACTIONREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_SENDREACTIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_LEAVEMEETINGREQUEST'].fields_by_name['name']._loaded_options = None
@@ -106,52 +106,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNALINGSERVICE'].methods_by_name['LeaveMeeting']._serialized_options = b'\220\002\002\202\323\344\223\002/\"*/v1/{name=meetings/*/participants/*}:leave:\001*'
   _globals['_SIGNALINGSERVICE'].methods_by_name['Heartbeat']._loaded_options = None
   _globals['_SIGNALINGSERVICE'].methods_by_name['Heartbeat']._serialized_options = b'\220\002\002\202\323\344\223\0023\"./v1/{name=meetings/*/participants/*}:heartbeat:\001*'
-  _globals['_GOAWAYREASON']._serialized_start=4011
-  _globals['_GOAWAYREASON']._serialized_end=4174
+  _globals['_GOAWAYREASON']._serialized_start=3830
+  _globals['_GOAWAYREASON']._serialized_end=3993
   _globals['_MEDIAOFFER']._serialized_start=366
   _globals['_MEDIAOFFER']._serialized_end=535
   _globals['_MEDIAANSWER']._serialized_start=538
   _globals['_MEDIAANSWER']._serialized_end=715
   _globals['_JOINMEETINGREQUEST']._serialized_start=718
-  _globals['_JOINMEETINGREQUEST']._serialized_end=1150
-  _globals['_JOINMEETINGRESPONSE']._serialized_start=1153
-  _globals['_JOINMEETINGRESPONSE']._serialized_end=1595
-  _globals['_RENEGOTIATEMEDIAREQUEST']._serialized_start=1598
-  _globals['_RENEGOTIATEMEDIAREQUEST']._serialized_end=1808
-  _globals['_RENEGOTIATEMEDIARESPONSE']._serialized_start=1810
-  _globals['_RENEGOTIATEMEDIARESPONSE']._serialized_end=1894
-  _globals['_WATCHSESSIONREQUEST']._serialized_start=1897
-  _globals['_WATCHSESSIONREQUEST']._serialized_end=2032
-  _globals['_WATCHSESSIONRESPONSE']._serialized_start=2035
-  _globals['_WATCHSESSIONRESPONSE']._serialized_end=2428
-  _globals['_CHECKPOINT']._serialized_start=2430
-  _globals['_CHECKPOINT']._serialized_end=2490
-  _globals['_GOAWAY']._serialized_start=2492
-  _globals['_GOAWAY']._serialized_end=2619
-  _globals['_UPDATESLOTSREQUEST']._serialized_start=2622
-  _globals['_UPDATESLOTSREQUEST']._serialized_end=2791
-  _globals['_UPDATESLOTSRESPONSE']._serialized_start=2793
-  _globals['_UPDATESLOTSRESPONSE']._serialized_end=2814
-  _globals['_UPDATETRACKSREQUEST']._serialized_start=2817
-  _globals['_UPDATETRACKSREQUEST']._serialized_end=2981
-  _globals['_UPDATETRACKSRESPONSE']._serialized_start=2983
-  _globals['_UPDATETRACKSRESPONSE']._serialized_end=3071
-  _globals['_EXPLAINSESSIONREQUEST']._serialized_start=3073
-  _globals['_EXPLAINSESSIONREQUEST']._serialized_end=3177
-  _globals['_EXPLAINSESSIONRESPONSE']._serialized_start=3179
-  _globals['_EXPLAINSESSIONRESPONSE']._serialized_end=3274
-  _globals['_SENDREACTIONREQUEST']._serialized_start=3277
-  _globals['_SENDREACTIONREQUEST']._serialized_end=3519
-  _globals['_SENDREACTIONRESPONSE']._serialized_start=3521
-  _globals['_SENDREACTIONRESPONSE']._serialized_end=3543
-  _globals['_LEAVEMEETINGREQUEST']._serialized_start=3545
-  _globals['_LEAVEMEETINGREQUEST']._serialized_end=3647
-  _globals['_LEAVEMEETINGRESPONSE']._serialized_start=3649
-  _globals['_LEAVEMEETINGRESPONSE']._serialized_end=3671
-  _globals['_HEARTBEATREQUEST']._serialized_start=3673
-  _globals['_HEARTBEATREQUEST']._serialized_end=3772
-  _globals['_HEARTBEATRESPONSE']._serialized_start=3775
-  _globals['_HEARTBEATRESPONSE']._serialized_end=4008
-  _globals['_SIGNALINGSERVICE']._serialized_start=4177
-  _globals['_SIGNALINGSERVICE']._serialized_end=5598
+  _globals['_JOINMEETINGREQUEST']._serialized_end=1035
+  _globals['_JOINMEETINGRESPONSE']._serialized_start=1038
+  _globals['_JOINMEETINGRESPONSE']._serialized_end=1480
+  _globals['_RENEGOTIATEMEDIAREQUEST']._serialized_start=1483
+  _globals['_RENEGOTIATEMEDIAREQUEST']._serialized_end=1693
+  _globals['_RENEGOTIATEMEDIARESPONSE']._serialized_start=1695
+  _globals['_RENEGOTIATEMEDIARESPONSE']._serialized_end=1779
+  _globals['_WATCHSESSIONREQUEST']._serialized_start=1782
+  _globals['_WATCHSESSIONREQUEST']._serialized_end=1917
+  _globals['_WATCHSESSIONRESPONSE']._serialized_start=1920
+  _globals['_WATCHSESSIONRESPONSE']._serialized_end=2313
+  _globals['_CHECKPOINT']._serialized_start=2315
+  _globals['_CHECKPOINT']._serialized_end=2375
+  _globals['_GOAWAY']._serialized_start=2377
+  _globals['_GOAWAY']._serialized_end=2504
+  _globals['_UPDATESLOTSREQUEST']._serialized_start=2507
+  _globals['_UPDATESLOTSREQUEST']._serialized_end=2676
+  _globals['_UPDATESLOTSRESPONSE']._serialized_start=2678
+  _globals['_UPDATESLOTSRESPONSE']._serialized_end=2699
+  _globals['_UPDATETRACKSREQUEST']._serialized_start=2702
+  _globals['_UPDATETRACKSREQUEST']._serialized_end=2866
+  _globals['_UPDATETRACKSRESPONSE']._serialized_start=2868
+  _globals['_UPDATETRACKSRESPONSE']._serialized_end=2956
+  _globals['_EXPLAINSESSIONREQUEST']._serialized_start=2958
+  _globals['_EXPLAINSESSIONREQUEST']._serialized_end=3062
+  _globals['_EXPLAINSESSIONRESPONSE']._serialized_start=3064
+  _globals['_EXPLAINSESSIONRESPONSE']._serialized_end=3159
+  _globals['_SENDREACTIONREQUEST']._serialized_start=3162
+  _globals['_SENDREACTIONREQUEST']._serialized_end=3338
+  _globals['_SENDREACTIONRESPONSE']._serialized_start=3340
+  _globals['_SENDREACTIONRESPONSE']._serialized_end=3362
+  _globals['_LEAVEMEETINGREQUEST']._serialized_start=3364
+  _globals['_LEAVEMEETINGREQUEST']._serialized_end=3466
+  _globals['_LEAVEMEETINGRESPONSE']._serialized_start=3468
+  _globals['_LEAVEMEETINGRESPONSE']._serialized_end=3490
+  _globals['_HEARTBEATREQUEST']._serialized_start=3492
+  _globals['_HEARTBEATREQUEST']._serialized_end=3591
+  _globals['_HEARTBEATRESPONSE']._serialized_start=3594
+  _globals['_HEARTBEATRESPONSE']._serialized_end=3827
+  _globals['_SIGNALINGSERVICE']._serialized_start=3996
+  _globals['_SIGNALINGSERVICE']._serialized_end=5417
 # @@protoc_insertion_point(module_scope)

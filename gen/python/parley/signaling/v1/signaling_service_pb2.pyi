@@ -147,7 +147,9 @@ class JoinMeetingRequest(_message.Message):
     passcode: _builtins.str
     """Its passcode; not needed by the host and by guests whose token names the meeting."""
     display_name: _builtins.str
-    """What others see. 1 to 100 characters, at least one of them visible, no control or direction-override characters."""
+    """What others see, 1 to 100 characters: at least one that can be seen, and none that can't be seen or that changes the direction of
+    the text.
+    """
     request_id: _builtins.str
     """Client-made UUID: a retry with the same id gives the same participant. Required."""
     region: _builtins.str
@@ -577,7 +579,7 @@ class SendReactionRequest(_message.Message):
     name: _builtins.str
     """The caller, `meetings/{meeting}/participants/{participant}`."""
     emoji: _builtins.str
-    """One emoji."""
+    """One emoji, as of Unicode Technical Standard #51: keycaps, flags, skin tones and joined ones too. At most 16 characters."""
     request_id: _builtins.str
     """Client-made UUID: a retry with the same id is shown once. Required."""
     def __init__(

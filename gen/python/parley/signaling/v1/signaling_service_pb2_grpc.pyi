@@ -43,7 +43,7 @@ class SignalingServiceStub:
     users with its passcode, guests of the meeting.
 
     Errors: of `parley.meeting.v1.ErrorReason`: MEETING_NOT_FOUND, MEETING_ENDED, MEETING_NOT_STARTED, MEETING_FULL, PASSCODE_WRONG,
-    PASSCODE_ATTEMPTS_EXCEEDED; SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN,
+    PASSCODE_ATTEMPTS_EXCEEDED; JOINED_TOO_OFTEN, SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN,
     PUBLISH_NOT_ALLOWED.
     """
     RenegotiateMedia: _grpc.UnaryUnaryMultiCallable[_signaling_service_pb2.RenegotiateMediaRequest, _signaling_service_pb2.RenegotiateMediaResponse]
@@ -98,7 +98,7 @@ class SignalingServiceAsyncStub(SignalingServiceStub):
     users with its passcode, guests of the meeting.
 
     Errors: of `parley.meeting.v1.ErrorReason`: MEETING_NOT_FOUND, MEETING_ENDED, MEETING_NOT_STARTED, MEETING_FULL, PASSCODE_WRONG,
-    PASSCODE_ATTEMPTS_EXCEEDED; SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN,
+    PASSCODE_ATTEMPTS_EXCEEDED; JOINED_TOO_OFTEN, SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN,
     PUBLISH_NOT_ALLOWED.
     """
     RenegotiateMedia: _aio.UnaryUnaryMultiCallable[_signaling_service_pb2.RenegotiateMediaRequest, _signaling_service_pb2.RenegotiateMediaResponse]  # type: ignore[assignment]
@@ -156,7 +156,7 @@ class SignalingServiceServicer(metaclass=_abc_1.ABCMeta):
         users with its passcode, guests of the meeting.
 
         Errors: of `parley.meeting.v1.ErrorReason`: MEETING_NOT_FOUND, MEETING_ENDED, MEETING_NOT_STARTED, MEETING_FULL, PASSCODE_WRONG,
-        PASSCODE_ATTEMPTS_EXCEEDED; SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN,
+        PASSCODE_ATTEMPTS_EXCEEDED; JOINED_TOO_OFTEN, SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN,
         PUBLISH_NOT_ALLOWED.
         """
 

@@ -37,7 +37,8 @@ export type SignUpRequest = Message<"parley.identity.v1.SignUpRequest"> & {
   password: string;
 
   /**
-   * What others see in meetings; must hold a visible character and no control characters.
+   * What others see in meetings, 1 to 100 characters: at least one that can be seen, and none that can't be seen or that changes the
+   * direction of the text.
    *
    * @generated from field: string display_name = 3;
    */

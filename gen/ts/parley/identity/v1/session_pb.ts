@@ -4,15 +4,15 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file parley/identity/v1/session.proto.
  */
 export const file_parley_identity_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("CiBwYXJsZXkvaWRlbnRpdHkvdjEvc2Vzc2lvbi5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxItUBCgtVc2VyU2Vzc2lvbhIMCgRuYW1lGAEgASgJEhIKCnVzZXJfYWdlbnQYAiABKAkSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWxhc3RfdXNlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjdXJyZW50GAYgASgIIokBCgtDcmVkZW50aWFscxIUCgxhY2Nlc3NfdG9rZW4YASABKAkSPAoYYWNjZXNzX3Rva2VuX2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yZWZyZXNoX3Rva2VuGAMgASgJEg8KB3Nlc3Npb24YBCABKAliBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiBwYXJsZXkvaWRlbnRpdHkvdjEvc2Vzc2lvbi5wcm90bxIScGFybGV5LmlkZW50aXR5LnYxItUBCgtVc2VyU2Vzc2lvbhIMCgRuYW1lGAEgASgJEhIKCnVzZXJfYWdlbnQYAiABKAkSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWxhc3RfdXNlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjdXJyZW50GAYgASgIIsMBCgtDcmVkZW50aWFscxIUCgxhY2Nlc3NfdG9rZW4YASABKAkSPAoYYWNjZXNzX3Rva2VuX2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yZWZyZXNoX3Rva2VuGAMgASgJEg8KB3Nlc3Npb24YBCABKAkSOAoVYWNjZXNzX3Rva2VuX2xpZmV0aW1lGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A sign-in on one device. It lasts until it expires or is revoked, and is renewed by its refresh token.
@@ -104,6 +104,13 @@ export type Credentials = Message<"parley.identity.v1.Credentials"> & {
    * @generated from field: string session = 4;
    */
   session: string;
+
+  /**
+   * For how long the access token is good from now on: for clients whose clock is not set right.
+   *
+   * @generated from field: google.protobuf.Duration access_token_lifetime = 5;
+   */
+  accessTokenLifetime?: Duration | undefined;
 };
 
 /**

@@ -28,7 +28,8 @@ export type Meeting = Message<"parley.meeting.v1.Meeting"> & {
   name: string;
 
   /**
-   * What it is about. At most 200 characters; empty: clients show "<host>'s meeting".
+   * What it is about. At most 200 characters, at least one that can be seen and none that can't be seen or that changes the direction of
+   * the text; empty: clients show "<host>'s meeting".
    *
    * @generated from field: string topic = 2;
    */

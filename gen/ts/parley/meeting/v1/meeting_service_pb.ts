@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/meeting/v1/meeting_service.proto.
  */
 export const file_parley_meeting_v1_meeting_service: GenFile = /*@__PURE__*/
-  fileDesc("CidwYXJsZXkvbWVldGluZy92MS9tZWV0aW5nX3NlcnZpY2UucHJvdG8SEXBhcmxleS5tZWV0aW5nLnYxIlcKFENyZWF0ZU1lZXRpbmdSZXF1ZXN0EisKB21lZXRpbmcYASABKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nEhIKCnJlcXVlc3RfaWQYAiABKAkiRAoVQ3JlYXRlTWVldGluZ1Jlc3BvbnNlEisKB21lZXRpbmcYASABKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nIiEKEUdldE1lZXRpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkiQQoSR2V0TWVldGluZ1Jlc3BvbnNlEisKB21lZXRpbmcYASABKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nImwKE0xpc3RNZWV0aW5nc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSLgoFc3RhdGUYAyABKA4yHy5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nU3RhdGUiXQoUTGlzdE1lZXRpbmdzUmVzcG9uc2USLAoIbWVldGluZ3MYASADKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKIAQoUVXBkYXRlTWVldGluZ1JlcXVlc3QSKwoHbWVldGluZxgBIAEoCzIaLnBhcmxleS5tZWV0aW5nLnYxLk1lZXRpbmcSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkiRAoVVXBkYXRlTWVldGluZ1Jlc3BvbnNlEisKB21lZXRpbmcYASABKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nIjIKFERlbGV0ZU1lZXRpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkSDAoEZXRhZxgCIAEoCSIXChVEZWxldGVNZWV0aW5nUmVzcG9uc2UiNwoTU3RhcnRNZWV0aW5nUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiQwoUU3RhcnRNZWV0aW5nUmVzcG9uc2USKwoHbWVldGluZxgBIAEoCzIaLnBhcmxleS5tZWV0aW5nLnYxLk1lZXRpbmciNQoRRW5kTWVldGluZ1JlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIkEKEkVuZE1lZXRpbmdSZXNwb25zZRIrCgdtZWV0aW5nGAEgASgLMhoucGFybGV5Lm1lZXRpbmcudjEuTWVldGluZyI2ChRMb29rVXBNZWV0aW5nUmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCHBhc3Njb2RlGAIgASgJIukBChVMb29rVXBNZWV0aW5nUmVzcG9uc2USDQoFdG9waWMYASABKAkSGQoRaG9zdF9kaXNwbGF5X25hbWUYAiABKAkSLgoFc3RhdGUYAyABKA4yHy5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nU3RhdGUSLAoEdHlwZRgEIAEoDjIeLnBhcmxleS5tZWV0aW5nLnYxLk1lZXRpbmdUeXBlEhkKEXBhcnRpY2lwYW50X2NvdW50GAUgASgFEhUKDW11dGVfb25fZW50cnkYBiABKAgSFgoOY2FsbGVyX2lzX2hvc3QYByABKAgyogYKDk1lZXRpbmdTZXJ2aWNlEmIKDUNyZWF0ZU1lZXRpbmcSJy5wYXJsZXkubWVldGluZy52MS5DcmVhdGVNZWV0aW5nUmVxdWVzdBooLnBhcmxleS5tZWV0aW5nLnYxLkNyZWF0ZU1lZXRpbmdSZXNwb25zZRJeCgpHZXRNZWV0aW5nEiQucGFybGV5Lm1lZXRpbmcudjEuR2V0TWVldGluZ1JlcXVlc3QaJS5wYXJsZXkubWVldGluZy52MS5HZXRNZWV0aW5nUmVzcG9uc2UiA5ACARJkCgxMaXN0TWVldGluZ3MSJi5wYXJsZXkubWVldGluZy52MS5MaXN0TWVldGluZ3NSZXF1ZXN0GicucGFybGV5Lm1lZXRpbmcudjEuTGlzdE1lZXRpbmdzUmVzcG9uc2UiA5ACARJiCg1VcGRhdGVNZWV0aW5nEicucGFybGV5Lm1lZXRpbmcudjEuVXBkYXRlTWVldGluZ1JlcXVlc3QaKC5wYXJsZXkubWVldGluZy52MS5VcGRhdGVNZWV0aW5nUmVzcG9uc2USYgoNRGVsZXRlTWVldGluZxInLnBhcmxleS5tZWV0aW5nLnYxLkRlbGV0ZU1lZXRpbmdSZXF1ZXN0GigucGFybGV5Lm1lZXRpbmcudjEuRGVsZXRlTWVldGluZ1Jlc3BvbnNlEl8KDFN0YXJ0TWVldGluZxImLnBhcmxleS5tZWV0aW5nLnYxLlN0YXJ0TWVldGluZ1JlcXVlc3QaJy5wYXJsZXkubWVldGluZy52MS5TdGFydE1lZXRpbmdSZXNwb25zZRJZCgpFbmRNZWV0aW5nEiQucGFybGV5Lm1lZXRpbmcudjEuRW5kTWVldGluZ1JlcXVlc3QaJS5wYXJsZXkubWVldGluZy52MS5FbmRNZWV0aW5nUmVzcG9uc2USYgoNTG9va1VwTWVldGluZxInLnBhcmxleS5tZWV0aW5nLnYxLkxvb2tVcE1lZXRpbmdSZXF1ZXN0GigucGFybGV5Lm1lZXRpbmcudjEuTG9va1VwTWVldGluZ1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_field_mask, file_parley_meeting_v1_meeting]);
+  fileDesc("CidwYXJsZXkvbWVldGluZy92MS9tZWV0aW5nX3NlcnZpY2UucHJvdG8SEXBhcmxleS5tZWV0aW5nLnYxIlcKFENyZWF0ZU1lZXRpbmdSZXF1ZXN0EisKB21lZXRpbmcYASABKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nEhIKCnJlcXVlc3RfaWQYAiABKAkiRAoVQ3JlYXRlTWVldGluZ1Jlc3BvbnNlEisKB21lZXRpbmcYASABKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nIiEKEUdldE1lZXRpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkiQQoSR2V0TWVldGluZ1Jlc3BvbnNlEisKB21lZXRpbmcYASABKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nImwKE0xpc3RNZWV0aW5nc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSLgoFc3RhdGUYAyABKA4yHy5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nU3RhdGUiXQoUTGlzdE1lZXRpbmdzUmVzcG9uc2USLAoIbWVldGluZ3MYASADKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKIAQoUVXBkYXRlTWVldGluZ1JlcXVlc3QSKwoHbWVldGluZxgBIAEoCzIaLnBhcmxleS5tZWV0aW5nLnYxLk1lZXRpbmcSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkiRAoVVXBkYXRlTWVldGluZ1Jlc3BvbnNlEisKB21lZXRpbmcYASABKAsyGi5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nIjIKFERlbGV0ZU1lZXRpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkSDAoEZXRhZxgCIAEoCSIXChVEZWxldGVNZWV0aW5nUmVzcG9uc2UiNwoTU3RhcnRNZWV0aW5nUmVxdWVzdBIMCgRuYW1lGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiQwoUU3RhcnRNZWV0aW5nUmVzcG9uc2USKwoHbWVldGluZxgBIAEoCzIaLnBhcmxleS5tZWV0aW5nLnYxLk1lZXRpbmciNQoRRW5kTWVldGluZ1JlcXVlc3QSDAoEbmFtZRgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIkEKEkVuZE1lZXRpbmdSZXNwb25zZRIrCgdtZWV0aW5nGAEgASgLMhoucGFybGV5Lm1lZXRpbmcudjEuTWVldGluZyI9ChlSZWdlbmVyYXRlUGFzc2NvZGVSZXF1ZXN0EgwKBG5hbWUYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCSJJChpSZWdlbmVyYXRlUGFzc2NvZGVSZXNwb25zZRIrCgdtZWV0aW5nGAEgASgLMhoucGFybGV5Lm1lZXRpbmcudjEuTWVldGluZyI2ChRMb29rVXBNZWV0aW5nUmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCHBhc3Njb2RlGAIgASgJIukBChVMb29rVXBNZWV0aW5nUmVzcG9uc2USDQoFdG9waWMYASABKAkSGQoRaG9zdF9kaXNwbGF5X25hbWUYAiABKAkSLgoFc3RhdGUYAyABKA4yHy5wYXJsZXkubWVldGluZy52MS5NZWV0aW5nU3RhdGUSLAoEdHlwZRgEIAEoDjIeLnBhcmxleS5tZWV0aW5nLnYxLk1lZXRpbmdUeXBlEhkKEXBhcnRpY2lwYW50X2NvdW50GAUgASgFEhUKDW11dGVfb25fZW50cnkYBiABKAgSFgoOY2FsbGVyX2lzX2hvc3QYByABKAgylQcKDk1lZXRpbmdTZXJ2aWNlEmIKDUNyZWF0ZU1lZXRpbmcSJy5wYXJsZXkubWVldGluZy52MS5DcmVhdGVNZWV0aW5nUmVxdWVzdBooLnBhcmxleS5tZWV0aW5nLnYxLkNyZWF0ZU1lZXRpbmdSZXNwb25zZRJeCgpHZXRNZWV0aW5nEiQucGFybGV5Lm1lZXRpbmcudjEuR2V0TWVldGluZ1JlcXVlc3QaJS5wYXJsZXkubWVldGluZy52MS5HZXRNZWV0aW5nUmVzcG9uc2UiA5ACARJkCgxMaXN0TWVldGluZ3MSJi5wYXJsZXkubWVldGluZy52MS5MaXN0TWVldGluZ3NSZXF1ZXN0GicucGFybGV5Lm1lZXRpbmcudjEuTGlzdE1lZXRpbmdzUmVzcG9uc2UiA5ACARJiCg1VcGRhdGVNZWV0aW5nEicucGFybGV5Lm1lZXRpbmcudjEuVXBkYXRlTWVldGluZ1JlcXVlc3QaKC5wYXJsZXkubWVldGluZy52MS5VcGRhdGVNZWV0aW5nUmVzcG9uc2USYgoNRGVsZXRlTWVldGluZxInLnBhcmxleS5tZWV0aW5nLnYxLkRlbGV0ZU1lZXRpbmdSZXF1ZXN0GigucGFybGV5Lm1lZXRpbmcudjEuRGVsZXRlTWVldGluZ1Jlc3BvbnNlEl8KDFN0YXJ0TWVldGluZxImLnBhcmxleS5tZWV0aW5nLnYxLlN0YXJ0TWVldGluZ1JlcXVlc3QaJy5wYXJsZXkubWVldGluZy52MS5TdGFydE1lZXRpbmdSZXNwb25zZRJZCgpFbmRNZWV0aW5nEiQucGFybGV5Lm1lZXRpbmcudjEuRW5kTWVldGluZ1JlcXVlc3QaJS5wYXJsZXkubWVldGluZy52MS5FbmRNZWV0aW5nUmVzcG9uc2UScQoSUmVnZW5lcmF0ZVBhc3Njb2RlEiwucGFybGV5Lm1lZXRpbmcudjEuUmVnZW5lcmF0ZVBhc3Njb2RlUmVxdWVzdBotLnBhcmxleS5tZWV0aW5nLnYxLlJlZ2VuZXJhdGVQYXNzY29kZVJlc3BvbnNlEmIKDUxvb2tVcE1lZXRpbmcSJy5wYXJsZXkubWVldGluZy52MS5Mb29rVXBNZWV0aW5nUmVxdWVzdBooLnBhcmxleS5tZWV0aW5nLnYxLkxvb2tVcE1lZXRpbmdSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_field_mask, file_parley_meeting_v1_meeting]);
 
 /**
  * See CreateMeeting.
@@ -369,6 +369,55 @@ export const EndMeetingResponseSchema: GenMessage<EndMeetingResponse> = /*@__PUR
   messageDesc(file_parley_meeting_v1_meeting_service, 13);
 
 /**
+ * See RegeneratePasscode.
+ *
+ * @generated from message parley.meeting.v1.RegeneratePasscodeRequest
+ */
+export type RegeneratePasscodeRequest = Message<"parley.meeting.v1.RegeneratePasscodeRequest"> & {
+  /**
+   * Resource name of the meeting.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Client-made UUID; the same call with the same id is done once. Empty: no retry protection.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message parley.meeting.v1.RegeneratePasscodeRequest.
+ * Use `create(RegeneratePasscodeRequestSchema)` to create a new message.
+ */
+export const RegeneratePasscodeRequestSchema: GenMessage<RegeneratePasscodeRequest> = /*@__PURE__*/
+  messageDesc(file_parley_meeting_v1_meeting_service, 14);
+
+/**
+ * See RegeneratePasscode.
+ *
+ * @generated from message parley.meeting.v1.RegeneratePasscodeResponse
+ */
+export type RegeneratePasscodeResponse = Message<"parley.meeting.v1.RegeneratePasscodeResponse"> & {
+  /**
+   * The meeting with its new passcode and link.
+   *
+   * @generated from field: parley.meeting.v1.Meeting meeting = 1;
+   */
+  meeting?: Meeting | undefined;
+};
+
+/**
+ * Describes the message parley.meeting.v1.RegeneratePasscodeResponse.
+ * Use `create(RegeneratePasscodeResponseSchema)` to create a new message.
+ */
+export const RegeneratePasscodeResponseSchema: GenMessage<RegeneratePasscodeResponse> = /*@__PURE__*/
+  messageDesc(file_parley_meeting_v1_meeting_service, 15);
+
+/**
  * See LookUpMeeting.
  *
  * @generated from message parley.meeting.v1.LookUpMeetingRequest
@@ -382,7 +431,7 @@ export type LookUpMeetingRequest = Message<"parley.meeting.v1.LookUpMeetingReque
   name: string;
 
   /**
-   * The meeting's passcode.
+   * The meeting's passcode. Empty: asks whether one is needed, which is no try.
    *
    * @generated from field: string passcode = 2;
    */
@@ -394,7 +443,7 @@ export type LookUpMeetingRequest = Message<"parley.meeting.v1.LookUpMeetingReque
  * Use `create(LookUpMeetingRequestSchema)` to create a new message.
  */
 export const LookUpMeetingRequestSchema: GenMessage<LookUpMeetingRequest> = /*@__PURE__*/
-  messageDesc(file_parley_meeting_v1_meeting_service, 14);
+  messageDesc(file_parley_meeting_v1_meeting_service, 16);
 
 /**
  * See LookUpMeeting.
@@ -457,7 +506,7 @@ export type LookUpMeetingResponse = Message<"parley.meeting.v1.LookUpMeetingResp
  * Use `create(LookUpMeetingResponseSchema)` to create a new message.
  */
 export const LookUpMeetingResponseSchema: GenMessage<LookUpMeetingResponse> = /*@__PURE__*/
-  messageDesc(file_parley_meeting_v1_meeting_service, 15);
+  messageDesc(file_parley_meeting_v1_meeting_service, 17);
 
 /**
  * Planning, starting and ending meetings.
@@ -554,7 +603,22 @@ export const MeetingService: GenService<{
     output: typeof EndMeetingResponseSchema;
   },
   /**
+   * Gives the meeting a new passcode of 10 digits, too many to be searched; the old one and links with it stop working at once, and
+   * those who were shut out by wrong ones may try again. Whoever is in stays. Callers: its host, by user or participant token.
+   *
+   * Errors: MEETING_NOT_FOUND, MEETING_ENDED, PERMISSION_DENIED.
+   *
+   * @generated from rpc parley.meeting.v1.MeetingService.RegeneratePasscode
+   */
+  regeneratePasscode: {
+    methodKind: "unary";
+    input: typeof RegeneratePasscodeRequestSchema;
+    output: typeof RegeneratePasscodeResponseSchema;
+  },
+  /**
    * Says what somebody about to join needs to know. Anybody with the passcode may call it; a host needs none.
+   *
+   * Wrong passcodes are limited by address and by meeting, right ones are not.
    *
    * Errors: MEETING_NOT_FOUND, MEETING_ENDED, PASSCODE_WRONG, PASSCODE_ATTEMPTS_EXCEEDED.
    *

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/meeting/v1/participant.proto.
  */
 export const file_parley_meeting_v1_participant: GenFile = /*@__PURE__*/
-  fileDesc("CiNwYXJsZXkvbWVldGluZy92MS9wYXJ0aWNpcGFudC5wcm90bxIRcGFybGV5Lm1lZXRpbmcudjEi/gEKC1BhcnRpY2lwYW50EgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEjAKBHJvbGUYAyABKA4yIi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudFJvbGUSMgoFc3RhdGUYBCABKA4yIy5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudFN0YXRlEgwKBHVzZXIYBSABKAkSLQoJam9pbl90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZ0cmFja3MYByADKAsyGC5wYXJsZXkubWVldGluZy52MS5UcmFjayrMAQoPUGFydGljaXBhbnRSb2xlEiAKHFBBUlRJQ0lQQU5UX1JPTEVfVU5TUEVDSUZJRUQQABIZChVQQVJUSUNJUEFOVF9ST0xFX0hPU1QQARIcChhQQVJUSUNJUEFOVF9ST0xFX0NPX0hPU1QQAhIdChlQQVJUSUNJUEFOVF9ST0xFX1BBTkVMSVNUEAMSIAocUEFSVElDSVBBTlRfUk9MRV9QQVJUSUNJUEFOVBAEEh0KGVBBUlRJQ0lQQU5UX1JPTEVfQVRURU5ERUUQBSrUAQoQUGFydGljaXBhbnRTdGF0ZRIhCh1QQVJUSUNJUEFOVF9TVEFURV9VTlNQRUNJRklFRBAAEh0KGVBBUlRJQ0lQQU5UX1NUQVRFX1dBSVRJTkcQARIdChlQQVJUSUNJUEFOVF9TVEFURV9KT0lOSU5HEAISHwobUEFSVElDSVBBTlRfU1RBVEVfQ09OTkVDVEVEEAMSIgoeUEFSVElDSVBBTlRfU1RBVEVfUkVDT05ORUNUSU5HEAQSGgoWUEFSVElDSVBBTlRfU1RBVEVfTEVGVBAFYgZwcm90bzM", [file_google_protobuf_timestamp, file_parley_meeting_v1_track]);
+  fileDesc("CiNwYXJsZXkvbWVldGluZy92MS9wYXJ0aWNpcGFudC5wcm90bxIRcGFybGV5Lm1lZXRpbmcudjEilQIKC1BhcnRpY2lwYW50EgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEjAKBHJvbGUYAyABKA4yIi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudFJvbGUSMgoFc3RhdGUYBCABKA4yIy5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudFN0YXRlEgwKBHVzZXIYBSABKAkSLQoJam9pbl90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZ0cmFja3MYByADKAsyGC5wYXJsZXkubWVldGluZy52MS5UcmFjaxIVCg1uYW1lX3NrZWxldG9uGAggASgJKswBCg9QYXJ0aWNpcGFudFJvbGUSIAocUEFSVElDSVBBTlRfUk9MRV9VTlNQRUNJRklFRBAAEhkKFVBBUlRJQ0lQQU5UX1JPTEVfSE9TVBABEhwKGFBBUlRJQ0lQQU5UX1JPTEVfQ09fSE9TVBACEh0KGVBBUlRJQ0lQQU5UX1JPTEVfUEFORUxJU1QQAxIgChxQQVJUSUNJUEFOVF9ST0xFX1BBUlRJQ0lQQU5UEAQSHQoZUEFSVElDSVBBTlRfUk9MRV9BVFRFTkRFRRAFKtQBChBQYXJ0aWNpcGFudFN0YXRlEiEKHVBBUlRJQ0lQQU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZUEFSVElDSVBBTlRfU1RBVEVfV0FJVElORxABEh0KGVBBUlRJQ0lQQU5UX1NUQVRFX0pPSU5JTkcQAhIfChtQQVJUSUNJUEFOVF9TVEFURV9DT05ORUNURUQQAxIiCh5QQVJUSUNJUEFOVF9TVEFURV9SRUNPTk5FQ1RJTkcQBBIaChZQQVJUSUNJUEFOVF9TVEFURV9MRUZUEAViBnByb3RvMw", [file_google_protobuf_timestamp, file_parley_meeting_v1_track]);
 
 /**
  * Somebody in a meeting.
@@ -30,7 +30,7 @@ export type Participant = Message<"parley.meeting.v1.Participant"> & {
   name: string;
 
   /**
-   * What others see; 1 to 100 characters. Not unique.
+   * What others see; 1 to 100 characters. Not unique, see `name_skeleton`.
    *
    * @generated from field: string display_name = 2;
    */
@@ -70,6 +70,14 @@ export type Participant = Message<"parley.meeting.v1.Participant"> & {
    * @generated from field: repeated parley.meeting.v1.Track tracks = 7;
    */
   tracks: Track[];
+
+  /**
+   * Display names that people can mistake for each other have the same: a skeleton as of Unicode Technical Standard #39, section 4.
+   * To be compared only, and marked where two people who are not the same user have it. Output only.
+   *
+   * @generated from field: string name_skeleton = 8;
+   */
+  nameSkeleton: string;
 };
 
 /**

@@ -122,7 +122,8 @@ export type JoinMeetingRequest = Message<"parley.signaling.v1.JoinMeetingRequest
   passcode: string;
 
   /**
-   * What others see. 1 to 100 characters, at least one of them visible, no control or direction-override characters.
+   * What others see, 1 to 100 characters: at least one that can be seen, and none that can't be seen or that changes the direction of
+   * the text.
    *
    * @generated from field: string display_name = 3;
    */
@@ -575,7 +576,7 @@ export type SendReactionRequest = Message<"parley.signaling.v1.SendReactionReque
   name: string;
 
   /**
-   * One emoji.
+   * One emoji, as of Unicode Technical Standard #51: keycaps, flags, skin tones and joined ones too. At most 16 characters.
    *
    * @generated from field: string emoji = 2;
    */
@@ -766,7 +767,7 @@ export const SignalingService: GenService<{
    * users with its passcode, guests of the meeting.
    *
    * Errors: of `parley.meeting.v1.ErrorReason`: MEETING_NOT_FOUND, MEETING_ENDED, MEETING_NOT_STARTED, MEETING_FULL, PASSCODE_WRONG,
-   * PASSCODE_ATTEMPTS_EXCEEDED; SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN,
+   * PASSCODE_ATTEMPTS_EXCEEDED; JOINED_TOO_OFTEN, SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN,
    * PUBLISH_NOT_ALLOWED.
    *
    * @generated from rpc parley.signaling.v1.SignalingService.JoinMeeting
