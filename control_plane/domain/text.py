@@ -1,4 +1,4 @@
-"""Rules for texts that people write and others see."""
+"""Rules for texts that people write and others see: what is shown must be visible, and be what it seems to be."""
 
 from __future__ import annotations
 
@@ -6,13 +6,60 @@ import unicodedata
 from functools import cache
 from zoneinfo import available_timezones
 
-# Characters that change the direction of what follows, with which a text can be made to look like another.
-_DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+import regex
+
+from control_plane.domain.errors import invalid_argument
+
+# Unicode Technical Standard #51, ED-15a and following: a pictograph or flag, modified or joined to others; keycaps.
+_EMOJI_PART = (
+    r"(?:\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3|"
+    r"\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\uFE0F\u20E3?|[\U000E0020-\U000E007E]+\U000E007F)?)"
+)
+_EMOJI = rf"{_EMOJI_PART}(?:\u200D{_EMOJI_PART})*"
+_ONE_EMOJI = regex.compile(_EMOJI)
+
+# Scripts whose letters join: there an invisible (non-)joiner changes what is seen.
+_JOINING = "".join(
+    rf"\p{{Script={name}}}"
+    for name in (
+        *("Arabic", "Syriac", "Mongolian", "Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu"),
+        *("Kannada", "Malayalam", "Sinhala", "Khmer", "Myanmar", "Tibetan"),
+    )
+)
+# Where what can't be seen by itself belongs: in emoji, between joining letters, after what it chooses a shape of.
+_WITH_MEANING = regex.compile(
+    rf"{_EMOJI}|(?<=[{_JOINING}])[\u200C\u200D](?=[{_JOINING}])"
+    r"|\p{Script=Han}[\uFE00-\uFE02\U000E0100-\U000E01EF]|\p{Script=Mongolian}[\u180B-\u180D\u180F]"
+)
+# Braille's blank, and what stands for an object that is not there, are seen as nothing too.
+_NOT_SHOWN = regex.compile(
+    r"[\p{Cc}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Noncharacter_Code_Point}"
+    r"\u2800\uFFF9-\uFFFC]"
+)
+_SHOWN = regex.compile(r"[\p{L}\p{N}\p{S}\p{P}]")
+_PILE = regex.compile(r"\p{M}{9}")
+"""More marks on one character than any language has."""
 
 
-def has_hidden_characters(text: str) -> bool:
-    """Whether a text holds control or direction-override characters."""
-    return any(one in _DIRECTION_OVERRIDES or unicodedata.category(one) == "Cc" for one in text)
+def check_shown(path: str, text: str) -> None:
+    """Checks a name or topic that others see.
+
+    Raises:
+        DomainError: INVALID_ARGUMENT: says what is wrong in words.
+    """
+    bare = _WITH_MEANING.sub("", text)
+    hidden = _NOT_SHOWN.search(bare)
+    if hidden is not None:
+        raise invalid_argument(path, f"holds a character that can't be seen (U+{ord(hidden[0]):04X}). Take it out.")
+    if _PILE.search(text) is not None:
+        raise invalid_argument(path, "piles up too many marks on one character.")
+    if _SHOWN.search(bare) is None and _ONE_EMOJI.search(text) is None:
+        raise invalid_argument(path, "needs at least one character that can be seen.")
+
+
+def is_emoji(text: str) -> bool:
+    """Whether a text is one emoji, whatever it is made of."""
+    return _ONE_EMOJI.fullmatch(text) is not None
 
 
 def is_time_zone(name: str) -> bool:
@@ -23,3 +70,9 @@ def is_time_zone(name: str) -> bool:
 @cache
 def _time_zones() -> frozenset[str]:
     return frozenset(available_timezones())
+
+
+def without_marks(text: str) -> str:
+    """Returns a text without accents and other marks, and without what can't be seen."""
+    decomposed = unicodedata.normalize("NFD", text)
+    return "".join(one for one in decomposed if not unicodedata.category(one).startswith("M") and one.isprintable())

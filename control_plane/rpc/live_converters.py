@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from control_plane.application.live_ports import Entry, LiveView
 from control_plane.domain import event as events
 from control_plane.domain.errors import invalid_argument
+from control_plane.domain.look_alikes import skeleton
 from control_plane.domain.media import MediaAnswer, MediaOffer, SlotMode, SlotSelection
 from control_plane.domain.participant import (
     Participant,
@@ -117,6 +118,7 @@ def participant_message(meeting_id: str, participant: Participant) -> participan
     return participant_pb2.Participant(
         name=participant_name(meeting_id, participant.id),
         display_name=participant.display_name,
+        name_skeleton=skeleton(participant.display_name),
         role=_ROLES[participant.role],
         state=_STATES[participant.state],
         user=f"users/{participant.user_id}" if participant.user_id else "",
@@ -207,6 +209,8 @@ def _rare_event(meeting_id: str, event: events.Event | None, message: event_pb2.
             message.meeting_ended.participant = participant_name(meeting_id, participant_id)
         case events.MediaMoved(epoch):
             message.media_moved.epoch = epoch
+        case events.PasscodeGuessed(failures):
+            message.passcode_guessed.failure_count = failures
         case _:
             text = f"clients are told of no {type(event).__name__}"
             raise TypeError(text)

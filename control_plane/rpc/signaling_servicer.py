@@ -20,7 +20,8 @@ from control_plane.application.watching import (
     SnapshotMessage,
     WatchMessage,
 )
-from control_plane.domain.errors import permission_denied
+from control_plane.domain.errors import invalid_argument, permission_denied
+from control_plane.domain.text import is_emoji
 from control_plane.rpc.authenticator import current_caller
 from control_plane.rpc.live_converters import (
     answer_message,
@@ -147,7 +148,10 @@ class SignalingServicer(signaling_service_pb2_grpc.SignalingServiceServicer):
         self, request: signaling_service_pb2.SendReactionRequest, context: _Context
     ) -> signaling_service_pb2.SendReactionResponse:
         """Shows an emoji."""
-        await self._signaling.react(_attendee(request.name), request.emoji, request.request_id.lower())
+        who = _attendee(request.name)
+        if not is_emoji(request.emoji):
+            raise invalid_argument("emoji", "is not one emoji.")
+        await self._signaling.react(who, request.emoji, request.request_id.lower())
         return signaling_service_pb2.SendReactionResponse()
 
     async def LeaveMeeting(

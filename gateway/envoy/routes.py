@@ -6,6 +6,7 @@ from gateway.envoy.clusters import CONTROL_PLANE, OTLP_HTTP, STATIC
 from gateway.envoy.contracts import PUBLIC_SERVICES, Method, public_methods
 from gateway.envoy.json import Json, typed
 from gateway.settings import GatewaySettings
+from grpc_kit.interceptors.base import CLIENT_ADDRESS
 
 BUFFER = "envoy.filters.http.buffer"
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
@@ -49,8 +50,19 @@ def route_configuration(settings: GatewaySettings) -> Json:
         "routes": routes,
         "typed_per_filter_config": {CORS: _cors_policy(settings.cors_origins)},
     }
-    # One cluster is missing on purpose, see _unknown_api_routes.
-    return {"name": "parley", "virtual_hosts": [host], "validate_clusters": False}
+    return {
+        "name": "parley",
+        "virtual_hosts": [host],
+        "request_headers_to_add": [_client_address()],
+        # One cluster is missing on purpose, see _unknown_api_routes.
+        "validate_clusters": False,
+    }
+
+
+def _client_address() -> Json:
+    # By the setting trusted_proxies, and whatever the client sends under this name: limits and logs rely on it.
+    header = {"key": CLIENT_ADDRESS, "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}
+    return {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _method_route(method: Method) -> Json:

@@ -1,9 +1,13 @@
-"""The chain that every call passes: telemetry, error map, deadline, auth, rate limit, validate, in this order."""
+"""The chain that every call passes, outermost first.
+
+One message, telemetry, error map, deadline, rate limit by address, authentication, rate limit by caller, validation.
+"""
 
 from grpc_kit.interceptors.auth import Authenticator, AuthInterceptor
 from grpc_kit.interceptors.base import Call, CallInterceptor
 from grpc_kit.interceptors.deadline import DeadlineInterceptor
 from grpc_kit.interceptors.error_map import ErrorMapInterceptor
+from grpc_kit.interceptors.one_message import OneMessageInterceptor
 from grpc_kit.interceptors.rate_limit import RateLimitInterceptor
 from grpc_kit.interceptors.telemetry import TelemetryInterceptor
 from grpc_kit.interceptors.validate import ValidateInterceptor
@@ -15,6 +19,7 @@ __all__ = [
     "CallInterceptor",
     "DeadlineInterceptor",
     "ErrorMapInterceptor",
+    "OneMessageInterceptor",
     "RateLimitInterceptor",
     "TelemetryInterceptor",
     "ValidateInterceptor",

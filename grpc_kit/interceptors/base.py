@@ -14,6 +14,9 @@ from grpc import aio
 
 Deserializer = Callable[[bytes], Any]
 
+CLIENT_ADDRESS = "x-parley-client-address"
+"""Metadata in which the gateway gives the client's address; what a client sends under this name it overwrites."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -37,11 +40,11 @@ class Call:
 
     @property
     def peer(self) -> str:
-        """The caller's address: what the gateway says it is, else the transport's peer without the port."""
-        forwarded = self.metadata.get("x-forwarded-for")
-        if forwarded:
-            return forwarded.rsplit(",", 1)[-1].strip()
-        return self.transport_peer.rsplit(":", 1)[0]
+        """The caller's address: what the gateway says it is, else the transport's peer without the port.
+
+        The gateway alone knows which entry of X-Forwarded-For is to be believed.
+        """
+        return self.metadata.get(CLIENT_ADDRESS) or self.transport_peer.rsplit(":", 1)[0]
 
     @property
     def bearer_token(self) -> str | None:

@@ -1,4 +1,4 @@
-"""A token bucket a caller's address, so that one address can't take a process for itself."""
+"""A token bucket a caller, so that nobody can take a process for themselves."""
 
 from __future__ import annotations
 
@@ -39,20 +39,23 @@ class TokenBuckets:
 
 
 class RateLimitInterceptor(CallInterceptor):
-    """Refuses the calls of an address beyond its rate with RESOURCE_EXHAUSTED and a retry hint."""
+    """Refuses calls beyond a rate with RESOURCE_EXHAUSTED and a retry hint."""
 
-    def __init__(self, buckets: TokenBuckets) -> None:
+    def __init__(self, buckets: TokenBuckets, key: Callable[[Call], str]) -> None:
+        """`key` names whose call it is; empty: nobody's, which is not limited here."""
         self._buckets = buckets
+        self._key = key
 
     @asynccontextmanager
     async def around(self, call: Call) -> AsyncIterator[None]:
         """Take a token for the call."""
-        wait = self._buckets.take(call.peer)
+        key = self._key(call)
+        wait = self._buckets.take(key) if key else 0.0
         if wait > 0.0:
             raise ServiceError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "RATE_LIMITED",
-                "Too many calls from this address. Wait a moment.",
+                "Too many calls from here. Wait a moment.",
                 retry_after=wait,
             )
         yield

@@ -23,11 +23,13 @@ from grpc_kit.interceptors import (
     AuthInterceptor,
     DeadlineInterceptor,
     ErrorMapInterceptor,
+    OneMessageInterceptor,
     RateLimitInterceptor,
     TelemetryInterceptor,
     ValidateInterceptor,
 )
 from grpc_kit.interceptors.rate_limit import TokenBuckets
+from grpc_kit.interceptors.validate import form_of
 from grpc_kit.server import AddressInUseError, GrpcServer, Service
 from parley.meeting.v1 import meeting_pb2, meeting_service_pb2, meeting_service_pb2_grpc
 
@@ -110,11 +112,12 @@ class Door:
 
 def chain(buckets: TokenBuckets | None = None, limit: float = 30.0) -> list[aio.ServerInterceptor]:
     return [
+        OneMessageInterceptor(),
         TelemetryInterceptor(),
         ErrorMapInterceptor(lambda _exception: None),
         DeadlineInterceptor(limit),
+        RateLimitInterceptor(buckets or TokenBuckets(1000, 1000), lambda call: call.peer),
         AuthInterceptor(Door(), CALLER),
-        RateLimitInterceptor(buckets or TokenBuckets(1000, 1000)),
         ValidateInterceptor(),
     ]
 
@@ -209,6 +212,51 @@ async def test_an_address_beyond_its_rate_is_told_when_to_come_back() -> None:
     assert error.reason == "RATE_LIMITED"
     assert error.retry_after is not None
     assert 0 < error.retry_after <= 2
+
+
+async def test_a_call_beyond_the_rate_is_refused_before_it_is_authenticated() -> None:
+    """Authentication costs more than the limit's look at an address."""
+    async with serving(chain(TokenBuckets(0.5, 1)), token="bad") as channel:
+        reasons = []
+        for _ in range(2):
+            with pytest.raises(aio.AioRpcError) as raised:
+                await call(channel, "unary_unary", "one")
+            reasons.append(read_error(raised.value).reason)
+    assert reasons == ["TOKEN_INVALID", "RATE_LIMITED"]
+
+
+@pytest.mark.parametrize(("token", "reason"), [("", "INVALID_ARGUMENT"), ("bad", "TOKEN_INVALID")])
+@pytest.mark.parametrize("kind", ["unary_unary", "unary_stream"])
+async def test_a_call_that_ends_without_its_message_is_refused(kind: str, token: str, reason: str) -> None:
+    """HTTP-2: gRPC itself would leave the caller waiting."""
+    async with serving(token=token) as channel:
+        # A stream of no messages is what such a request looks like.
+        opened: Any = channel.stream_stream(f"/test.Echo/{kind}")
+        with pytest.raises(aio.AioRpcError) as raised:
+            async for _ in opened(iter(())):
+                pass
+    assert read_error(raised.value).reason == reason
+
+
+async def test_a_pattern_is_said_in_words() -> None:
+    request = meeting_service_pb2.CreateMeetingRequest(meeting=meeting_pb2.Meeting(passcode="no spaces"))
+    async with serving() as channel:
+        with pytest.raises(aio.AioRpcError) as raised:
+            await meeting_service_pb2_grpc.MeetingServiceStub(channel).CreateMeeting(request)
+    [violation] = read_error(raised.value).field_violations
+    assert violation.description == "is not of the form that the contract asks for"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "form"),
+    [
+        ("^meetings/[1-9][0-9]{10}$", "meetings/{meeting}"),
+        ("^users/[0-9a-f-]{36}/sessions/[0-9a-f-]{36}$", "users/{user}/sessions/{session}"),
+        ("^[a-z0-9-]{0,32}$", ""),
+    ],
+)
+def test_the_pattern_of_a_name_is_told_as_the_contracts_write_it(pattern: str, form: str) -> None:
+    assert form_of(pattern) == form
 
 
 async def test_broken_rules_name_their_fields() -> None:
