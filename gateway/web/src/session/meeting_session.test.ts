@@ -379,6 +379,9 @@ describe("FLT-9: a service that can't be reached", () => {
     await clock.pass(10_100);
     expect(session.store.get().unanswered).toBe(true);
     await clock.pass(2_000);
+    // A stream that was there before may go on where new calls don't get through.
+    service.push?.({ kind: "checkpoint" });
+    await settle();
     expect(session.store.get().unanswered).toBe(true);
     await clock.pass(2_000);
     expect(session.store.get()).toMatchObject({ unanswered: false, media: "connected", signal: "live" });

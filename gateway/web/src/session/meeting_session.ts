@@ -229,7 +229,6 @@ export class MeetingSession {
   }
 
   private receive({ body }: WatchMessage): void {
-    this.dispatch({ type: "answered", answered: true });
     if (body.kind === "snapshot") {
       this.dispatch({ type: "snapshot", snapshot: body.snapshot });
     } else if (body.kind === "event") {

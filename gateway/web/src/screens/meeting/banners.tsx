@@ -52,7 +52,7 @@ export function ConnectionBanner({ state, call }: { state: SessionState; call: C
         <span className="max-w-2xl">
           <strong className="font-medium">{title(device)}.</strong> {label ? `You're now using ${label}.` : advice}
         </span>
-        <Button look="ghost" onClick={() => call.local.dismissComplaint()}>
+        <Button look="ghost" className="shrink-0" onClick={() => call.local.dismissComplaint()}>
           Got it
         </Button>
       </Line>

@@ -1,5 +1,5 @@
-import { CircleAlert, CircleCheck, CircleDashed, X } from "lucide-react";
-import { type ReactNode, useEffect, useRef } from "react";
+import { CircleAlert, CircleCheck, CircleDashed } from "lucide-react";
+import type { ReactNode } from "react";
 import { Sparkline } from "@/design/sparkline";
 import type { Explanation } from "@/quality/explanation";
 import { line, type Moment } from "@/quality/history";
@@ -9,6 +9,7 @@ import { bits, milliseconds, pictureWords, sendingWords, share, sizeName, verdic
 import type { Call } from "@/session/call";
 import type { TrackSource } from "@/session/model";
 import { participantById, type SessionState } from "@/session/state";
+import { PanelHead } from "./panel_head";
 
 export interface ConnectionPanelProps {
   readonly call: Call;
@@ -36,7 +37,7 @@ export function ConnectionDetails({ connection, state, onClose }: DetailsProps) 
       className="absolute inset-0 z-10 flex flex-col bg-surface sm:static sm:m-2 sm:ml-0 sm:w-88 sm:rounded-panel"
       onKeyDown={({ key }) => key === "Escape" && onClose()}
     >
-      <Head onClose={onClose} />
+      <PanelHead title="Connection details" onClose={onClose} />
       <div className="min-h-0 flex-1 space-y-5 overflow-y-auto px-4 pb-4">
         <Summary connection={connection} />
         <Section title="What reaches you">
@@ -56,34 +57,6 @@ export function ConnectionDetails({ connection, state, onClose }: DetailsProps) 
         {silent && <p className="text-sm text-warn">The server gives no answer. Trying again.</p>}
       </div>
     </aside>
-  );
-}
-
-function Head({ onClose }: { onClose: () => void }) {
-  const close = useRef<HTMLButtonElement>(null);
-  // Whoever opened it by keyboard goes on from here, and back to where they were.
-  useEffect(() => {
-    const before = document.activeElement;
-    close.current?.focus();
-    return () => {
-      if (before instanceof HTMLElement && before.isConnected) {
-        before.focus();
-      }
-    };
-  }, []);
-  return (
-    <div className="flex items-center justify-between py-2 pr-2 pl-4">
-      <h2 className="font-semibold">Connection details</h2>
-      <button
-        ref={close}
-        type="button"
-        aria-label="Close connection details"
-        className="inline-flex size-11 items-center justify-center rounded-control hover:bg-raised"
-        onClick={onClose}
-      >
-        <X aria-hidden="true" size={20} />
-      </button>
-    </div>
   );
 }
 

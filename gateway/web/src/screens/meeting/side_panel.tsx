@@ -1,9 +1,9 @@
-import { X } from "lucide-react";
 import type { ReactNode } from "react";
 import { Boundary } from "@/design/boundary";
 import { Button } from "@/design/button";
 import { Spinner } from "@/design/page";
 import { type Part, usePart } from "@/design/part";
+import { PanelHead } from "./panel_head";
 
 interface PanelProps {
   readonly title: string;
@@ -67,17 +67,7 @@ function Frame({ title, onClose, children }: PanelProps) {
       className="absolute inset-0 z-10 flex flex-col bg-surface sm:static sm:m-2 sm:ml-0 sm:w-80 sm:rounded-panel"
       onKeyDown={({ key }) => key === "Escape" && onClose()}
     >
-      <div className="flex items-center justify-between py-2 pr-2 pl-4">
-        <h2 className="font-semibold">{title}</h2>
-        <button
-          type="button"
-          aria-label={`Close: ${title}`}
-          className="inline-flex size-11 items-center justify-center rounded-control hover:bg-raised"
-          onClick={onClose}
-        >
-          <X aria-hidden="true" size={20} />
-        </button>
-      </div>
+      <PanelHead title={title} onClose={onClose} />
       <div className="flex flex-1 flex-col items-start gap-3 px-4 pb-4 text-sm text-quiet">{children}</div>
     </aside>
   );
