@@ -25,7 +25,7 @@ def live_services(part: LivePart, times: SignalingTimes, public_url: str) -> lis
     """
     signaling = SignalingServicer(part.joiner, part.signaling, part.watcher, times, public_url, part.quarantine)
     allocation = RoomAllocationServicer(part.leases, part.registry, part.rooms, part.background)
-    node = NodeServicer(part.reports)
+    node = NodeServicer(part.reports, part.quarantine)
     quarantine = QuarantineServicer(part.keeper)
     return [
         Service(

@@ -171,7 +171,7 @@ class LivePart:
             ice_servers=ice_servers,
         )
         self.watcher = SessionWatcher(self.live, self.log, clock, around.ids, times, observer)
-        self.reports = NodeReports(self.registry, self.rooms, timing, observer, self.background)
+        self.reports = NodeReports(self.registry, self.rooms, timing, observer, self.background, self.quarantine)
         self.sweeper = PresenceSweeper(
             live=self.live,
             rooms=self.rooms,

@@ -11,6 +11,7 @@ import structlog
 
 from control_plane.application.background import Background
 from control_plane.application.live_ports import Observer
+from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.application.rooms import Rooms
 from control_plane.domain.errors import DomainError, invalid_argument
 from control_plane.domain.node import LoadReport, NodeEvent, Registration, RoomLease
@@ -62,13 +63,20 @@ class NodeReports:
     """The use case of a node's stream."""
 
     def __init__(
-        self, registry: NodeRegistry, rooms: Rooms, timing: Timing, observer: Observer, background: Background
+        self,
+        registry: NodeRegistry,
+        rooms: Rooms,
+        timing: Timing,
+        observer: Observer,
+        background: Background,
+        quarantine: Quarantine,
     ) -> None:
         self._registry = registry
         self._rooms = rooms
         self._timing = timing
         self._observer = observer
         self._background = background
+        self._quarantine = quarantine
         self._closing = asyncio.Event()
 
     def shut_down(self) -> None:
@@ -84,7 +92,7 @@ class NodeReports:
         first = await anext(said, None)
         if not isinstance(first, Registered):
             raise invalid_argument("registration", "has to be the first message of a stream")
-        node = _Node(self._registry, self._rooms, first)
+        node = _Node(self._registry, self._rooms, self._quarantine, first)
         yield Configure(self._timing.report_interval, self._timing.lease_duration)
         _log.info("media node connected", node=node.node_id, instance=node.instance_id)
         in_order = False
@@ -120,9 +128,10 @@ async def _following(said: AsyncIterator[NodeSays]) -> NodeSays | None:
 class _Node:
     """One stream's node. What it says while the store is away is said again by its next report."""
 
-    def __init__(self, registry: NodeRegistry, rooms: Rooms, first: Registered) -> None:
+    def __init__(self, registry: NodeRegistry, rooms: Rooms, quarantine: Quarantine, first: Registered) -> None:
         self._registry = registry
         self._rooms = rooms
+        self._quarantine = quarantine
         self._registration = first.registration
         self._registered = False
         self._told_to_drain = first.registration.draining
@@ -146,6 +155,9 @@ class _Node:
             return await self._heard(message)
         except DomainError as error:
             _log.warning("node report not stored", node=self.node_id, reason=error.reason)
+            return []
+        except Exception as error:  # noqa: BLE001 -- the stream goes on: its end would be taken for the node's
+            self._quarantine.note(RecordKind.NODE_EVENT, self.node_id, error)
             return []
 
     async def _heard(self, message: NodeSays) -> list[NodeIsTold]:

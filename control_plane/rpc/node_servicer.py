@@ -17,6 +17,7 @@ from control_plane.application.node_reports import (
     Reported,
     SaidGoodbye,
 )
+from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.domain.node import LoadReport, Registration, RoomLease
 from control_plane.placement.registry import Fence
 from control_plane.rpc.live_converters import duration
@@ -28,29 +29,44 @@ _Context = aio.ServicerContext[Any, Any]
 class NodeServicer(node_service_pb2_grpc.NodeServiceServicer):
     """Serves media nodes."""
 
-    def __init__(self, reports: NodeReports) -> None:
+    def __init__(self, reports: NodeReports, quarantine: Quarantine) -> None:
         self._reports = reports
+        self._quarantine = quarantine
 
     async def Report(
         self, request_iterator: AsyncIterator[node_service_pb2.ReportRequest], context: _Context
     ) -> AsyncIterator[node_service_pb2.ReportResponse]:
         """Listens to a node and answers."""
         sequence = 0
-        async for told in self._reports.converse(_said(request_iterator)):
+        async for told in self._reports.converse(self._said(request_iterator)):
             sequence += 1
             yield _response(told, sequence)
 
+    async def _said(self, requests: AsyncIterator[node_service_pb2.ReportRequest]) -> AsyncIterator[NodeSays]:
+        name = ""
+        async for request in requests:
+            name = request.registration.node.removeprefix("nodes/") or name
+            try:
+                said = _what_is_said(request)
+            except (ValueError, OverflowError) as error:
+                # A time that is none, say. What is kept of the node is its report before.
+                self._quarantine.note(RecordKind.NODE_EVENT, name, error)
+                continue
+            if said is not None:
+                yield said
 
-async def _said(requests: AsyncIterator[node_service_pb2.ReportRequest]) -> AsyncIterator[NodeSays]:
-    async for request in requests:
-        match request.WhichOneof("message"):
-            case "registration":
-                yield _registered(request.registration)
-            case "load_report":
-                time = request.time.ToDatetime(UTC) if request.HasField("time") else None
-                yield Reported(_load(request.load_report), time)
-            case "goodbye":
-                yield SaidGoodbye()
+
+def _what_is_said(request: node_service_pb2.ReportRequest) -> NodeSays | None:
+    match request.WhichOneof("message"):
+        case "registration":
+            return _registered(request.registration)
+        case "load_report":
+            time = request.time.ToDatetime(UTC) if request.HasField("time") else None
+            return Reported(_load(request.load_report), time)
+        case "goodbye":
+            return SaidGoodbye()
+        case _:
+            return None
 
 
 def _registered(message: node_service_pb2.Registration) -> Registered:

@@ -100,7 +100,8 @@ def _what(
 
 
 def _media_state(message: media_pb2.MediaStateChanged) -> MediaStateEvent | None:
-    if message.media_state == media_pb2.MEDIA_STATE_CONNECTING:
+    # What a newer node says beyond these is no end of a session.
+    if message.media_state not in {media_pb2.MEDIA_STATE_CONNECTED, media_pb2.MEDIA_STATE_CLOSED}:
         return None
     key = SessionKey(message.session_id, message.participant_id)
     return MediaStateEvent(key, message.media_state == media_pb2.MEDIA_STATE_CONNECTED)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis.asyncio as redis
@@ -19,6 +19,8 @@ from control_plane.domain.errors import DomainError
 from control_plane.domain.event import ReactionSent
 from control_plane.domain.participant import ParticipantState
 from control_plane.events.commands import prefix
+from control_plane.rpc.node_servicer import NodeServicer
+from parley.node.v1 import node_service_pb2 as pb
 from tests.integration.control_plane.live.conftest import MakeReplica
 from tests.support.live import FakeNode, MemoryDirectory, Replica, Watching, attendee, eventually
 
@@ -273,3 +275,39 @@ async def test_a_fault_of_the_event_loop_itself_is_seen_and_mended(
     await eventually(lambda: seen == [True, False, True])
     assert replica.observer.counts["event log failed by ZeroDivisionError"] == 2
     await watching.stop()
+
+
+async def test_what_a_node_reports_amiss_does_not_end_its_stream(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of its stream would be taken for the node's own."""
+    servicer = NodeServicer(replica.part.reports, replica.part.quarantine)
+    registration = pb.Registration(
+        node="nodes/n7", instance_id="i", region="local", control_address="node-7:1", session_capacity=5
+    )
+    amiss = pb.ReportRequest(load_report=pb.LoadReport(sessions_opened=1))
+    amiss.time.seconds = 10**15
+    newer = pb.ReportRequest.FromString(b"\xfa\x07\x03abc")  # a message that only a newer version knows
+    good = pb.ReportRequest(load_report=pb.LoadReport(sessions_opened=2))
+    report = replica.part.registry.report
+    faults = iter([ZeroDivisionError()])
+
+    async def fail_once(*arguments: Any, **options: Any) -> object:  # noqa: ANN401 - whatever it takes
+        fault = next(faults, None)
+        if fault is not None:
+            raise fault
+        return await report(*arguments, **options)
+
+    monkeypatch.setattr(replica.part.registry, "report", fail_once)
+
+    async def said() -> AsyncIterator[pb.ReportRequest]:
+        for request in (pb.ReportRequest(registration=registration), amiss, newer, good, good):
+            yield request
+
+    responses = [one async for one in servicer.Report(said(), cast("Any", None))]
+
+    assert [one.WhichOneof("message") for one in responses] == ["configuration"]
+    (record,) = await replica.part.keeper.list()
+    assert (record.id, record.count) == ("node_event~n7", 2)
+    fields = await replica.part.registry._fields("n7")
+    assert fields["sessions_opened"] == "2"
