@@ -375,8 +375,9 @@ class Engine:
         receiver fell behind), channel_associations_lost, and `dropped_<kind>`
         for each kind of refused datagram: dropped_stun, dropped_dtls, dropped_srtp_auth, dropped_srtp_replay,
         dropped_rtp, dropped_rtcp, dropped_rtcp_rate, dropped_sctp_rate (over what a session may ask for),
-        dropped_unknown_ssrc, dropped_unknown_source, dropped_noise, dropped_rate, dropped_send_buffer,
-        dropped_send_oversized (longer than any datagram that leaves),
+        dropped_late (its place in the ring belongs to a newer packet, or its stream to another), dropped_reuse (not
+        sent, since its number had been used for another packet), dropped_unknown_ssrc, dropped_unknown_source,
+        dropped_noise, dropped_rate, dropped_send_buffer, dropped_send_oversized (longer than any datagram that leaves),
         dropped_tcp_connections (over a limit), dropped_tcp_silent (no valid check in time), dropped_tcp_oversized.
         """
 

@@ -102,6 +102,10 @@ counters! {
     dropped_rtcp_rate,
     /// SCTP over what a session may send.
     dropped_sctp_rate,
+    /// RTP that came too late: newer packets have taken its place, or another stream has.
+    dropped_late,
+    /// RTP that was not sent because its number had been used for another packet.
+    dropped_reuse,
     /// RTP that belongs to no track.
     dropped_unknown_ssrc,
     /// Datagrams from an address no session has proven to own.

@@ -5,6 +5,7 @@
 use crate::clock::{Micros, SECOND};
 use crate::format::Format;
 use crate::picture::PictureNumbers;
+use crate::reception::MAX_JUMP;
 use crate::ring::PacketInfo;
 use crate::slab::Key;
 
@@ -13,6 +14,9 @@ const HISTORY: usize = 4;
 /// The same once temporal layers are dropped: each dropped frame ends a segment, and 15 frames a second are dropped at most
 /// of 30, so this is eight seconds, longer than any packet stays in a ring.
 const DROPPING_HISTORY: usize = 128;
+/// A stream that went on with a number further ahead than this would leave its receiver in doubt about the rollover counter (RFC 3711
+/// section 3.3.1), and nothing before it could be repaired.
+const MAX_LEAP: u64 = MAX_JUMP as u64;
 /// Bits of a VP8 key frame index.
 const KEY_INDEX_MASK: u8 = 0x1f;
 
@@ -212,9 +216,18 @@ impl Munger {
         Some(Outgoing { numbers: None, marker: false, ..outgoing })
     }
 
-    /// The outgoing form of a packet of the current segment.
+    /// Whether a packet is so far ahead of the last one that its source has to start afresh.
+    pub(crate) fn leaps_to(&self, info: &PacketInfo) -> bool {
+        let sequence = self.current().and_then(|segment| segment.sequence(info.sequence));
+        sequence.is_some_and(|sequence| sequence > self.last.sequence + MAX_LEAP)
+    }
+
+    /// The outgoing form of a packet of the current segment; None when it comes from before or from too far ahead.
     pub(crate) fn forward(&mut self, info: &PacketInfo, captured: Micros) -> Option<Outgoing> {
         let outgoing = self.segment_of(info.sequence)?.outgoing(info)?;
+        if outgoing.sequence > self.last.sequence + MAX_LEAP {
+            return None;
+        }
         if outgoing.sequence > self.last.sequence {
             let numbers = outgoing.numbers.unwrap_or(self.last.numbers);
             self.last = Last { sequence: outgoing.sequence, timestamp: outgoing.timestamp, captured, numbers };

@@ -3,7 +3,10 @@
 use crate::clock::{Micros, SECOND};
 
 /// A jump further than this is a new stream (RFC 3550 appendix A.1, `MAX_DROPOUT`).
-const MAX_JUMP: u16 = 3_000;
+pub(crate) const MAX_JUMP: u16 = 3_000;
+/// Repairs may be so many packets ahead of the newest that came of its own: as many as are asked for at once.
+const MAX_REPAIRED_AHEAD: u64 = 256;
+const LAP: u64 = 1 << 16;
 
 /// What a sequence number tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub(crate) struct LossReport {
 pub(crate) struct Reception {
     started: bool,
     highest: u64,
+    /// The highest that was not a repair.
+    original: u64,
     base: u64,
     received: u64,
     received_at_report: u64,
@@ -44,14 +49,15 @@ pub(crate) struct Reception {
     transit: Option<u32>,
     /// The number after a stray packet; a second packet in sequence proves a restart.
     restart_at: Option<u16>,
+    /// The next packet is the first of another source.
+    renewed: bool,
 }
 
 impl Reception {
     /// Takes note of a packet.
     pub(crate) fn receive(&mut self, number: u16) -> Arrival {
-        if !self.started {
-            self.started = true;
-            return self.restart(number, false);
+        if !self.started || self.renewed {
+            return self.restart(number, self.started);
         }
         let ahead = number.wrapping_sub(self.highest as u16);
         if ahead == 0 || ahead > u16::MAX - MAX_JUMP {
@@ -59,12 +65,14 @@ impl Reception {
                 return Arrival::Stray;
             };
             self.received += 1;
+            self.original = self.original.max(sequence);
             return Arrival::Late { sequence };
         }
         if ahead < MAX_JUMP {
             self.restart_at = None;
             self.received += 1;
             self.highest += u64::from(ahead);
+            self.original = self.highest;
             return Arrival::Newest { sequence: self.highest, gap: u64::from(ahead) - 1 };
         }
         if self.restart_at == Some(number) {
@@ -75,12 +83,36 @@ impl Reception {
     }
 
     fn restart(&mut self, number: u16, again: bool) -> Arrival {
-        // A lap is added so that numbers before the first packet, which may come late, do not fall below zero.
-        let lap = (self.highest | 0xffff) + 1;
+        // Two laps are added so that numbers before the first packet, which may come late, are none that have been.
+        let lap = (self.highest | 0xffff) + 1 + LAP;
         self.highest = lap + u64::from(number);
-        *self = Self { started: true, highest: self.highest, base: self.highest, received: 1, ..Self::default() };
         let sequence = self.highest;
+        *self = Self {
+            started: true,
+            highest: sequence,
+            original: sequence,
+            base: sequence,
+            received: 1,
+            ..Self::default()
+        };
         if again { Arrival::Restarted { sequence } } else { Arrival::Newest { sequence, gap: 0 } }
+    }
+
+    /// Takes note of a repair that has come before anything else from its number on; returns how many numbers before it are missing.
+    /// None: it is too far ahead to be one, and all packets after it would seem late.
+    pub(crate) fn receive_repair(&mut self, sequence: u64) -> Option<u64> {
+        if !self.started || sequence <= self.highest || sequence > self.original + MAX_REPAIRED_AHEAD {
+            return None;
+        }
+        let gap = sequence - self.highest - 1;
+        self.received += 1;
+        self.highest = sequence;
+        Some(gap)
+    }
+
+    /// Another source takes the place of this one: whatever number it begins with counts.
+    pub(crate) fn renew(&mut self) {
+        self.renewed = true;
     }
 
     /// The full sequence number of a packet near the newest, without taking note of it.
@@ -181,9 +213,39 @@ mod tests {
         let mut reception = Reception::default();
         reception.receive(100);
         assert_eq!(reception.receive(30_000), Arrival::Stray);
-        assert_eq!(reception.receive(101), Arrival::Newest { sequence: (1 << 16) + 101, gap: 0 });
+        assert_eq!(reception.receive(101), Arrival::Newest { sequence: (2 << 16) + 101, gap: 0 });
         assert_eq!(reception.receive(30_000), Arrival::Stray);
         assert!(matches!(reception.receive(30_001), Arrival::Restarted { sequence } if sequence > 1 << 17));
+    }
+
+    #[test]
+    fn repairs_lead_a_source_no_further_than_they_can_be_asked_for() {
+        let mut reception = Reception::default();
+        reception.receive(100);
+        let first = reception.highest();
+        assert_eq!(reception.receive_repair(first), None);
+        assert_eq!(reception.receive_repair(first + 3), Some(2));
+        assert_eq!(reception.receive(101), Arrival::Late { sequence: first + 1 });
+        assert_eq!(reception.receive_repair(first + 1 + MAX_REPAIRED_AHEAD), Some(MAX_REPAIRED_AHEAD - 3));
+        assert_eq!(reception.receive_repair(first + 2 + MAX_REPAIRED_AHEAD), None);
+        assert_eq!(reception.receive(102), Arrival::Late { sequence: first + 2 });
+        assert!(reception.receive_repair(first + 2 + MAX_REPAIRED_AHEAD).is_some());
+    }
+
+    #[test]
+    fn the_first_packet_of_another_source_counts_wherever_it_begins() {
+        for begins in [0, 99, 100, 101, 400, 30_000, 65_535] {
+            let mut reception = Reception::default();
+            reception.receive(100);
+            let before = reception.highest();
+            reception.renew();
+            let Arrival::Restarted { sequence } = reception.receive(begins) else { panic!("{begins}") };
+            assert_eq!(sequence as u16, begins);
+            let earliest = reception.extend(begins.wrapping_sub(1 << 15)).unwrap();
+            assert!(earliest > before, "what comes late is none of the source before");
+            let next = Arrival::Newest { sequence: sequence + 1, gap: 0 };
+            assert_eq!(reception.receive(begins.wrapping_add(1)), next, "once");
+        }
     }
 
     #[test]

@@ -61,13 +61,23 @@ pub(crate) struct PacketRing {
     bytes: Box<[u8]>,
     /// Absolute position of the next byte to write.
     written: u64,
+    /// The highest sequence number stored, and the first that has not been forgotten.
+    newest: u64,
+    first: u64,
 }
 
 impl PacketRing {
     /// A ring for `packets` packets and `bytes` bytes, whichever is reached first. Both are powers of two.
     pub(crate) fn new(packets: usize, bytes: usize) -> Self {
         debug_assert!(packets.is_power_of_two() && bytes.is_power_of_two());
-        Self { capacity: (packets, bytes), entries: Box::default(), bytes: Box::default(), written: 0 }
+        Self {
+            capacity: (packets, bytes),
+            entries: Box::default(),
+            bytes: Box::default(),
+            written: 0,
+            newest: 0,
+            first: 0,
+        }
     }
 
     #[cold]
@@ -97,7 +107,19 @@ impl PacketRing {
             occupied: true,
         };
         self.written += len as u64;
+        self.newest = self.newest.max(info.sequence);
         true
+    }
+
+    /// Whether a packet is so late that its place belongs to a newer one, or to another stream.
+    pub(crate) fn has_passed(&self, sequence: u64) -> bool {
+        sequence < self.first || self.newest.saturating_sub(sequence) >= self.capacity.0 as u64
+    }
+
+    /// Whether a packet that the ring has not passed has been stored, also when newer ones have taken its bytes since.
+    pub(crate) fn has_stored(&self, sequence: u64) -> bool {
+        let entry = self.entries.get(self.index(sequence));
+        entry.is_some_and(|entry| entry.occupied && entry.info.sequence == sequence)
     }
 
     /// Finds room for `len` contiguous bytes, skipping the rest of a lap where they would not fit.
@@ -120,6 +142,7 @@ impl PacketRing {
         let entry = self.entries.get(self.index(sequence))?;
         let alive = entry.occupied
             && entry.info.sequence == sequence
+            && sequence >= self.first
             && self.written - entry.position <= self.bytes.len() as u64;
         if !alive {
             return None;
@@ -130,9 +153,9 @@ impl PacketRing {
         Some(StoredPacket { info: &entry.info, descriptor, payload })
     }
 
-    /// Forgets every packet: the sender has begun a new stream.
+    /// Forgets every packet: the sender has begun a new stream, with higher numbers.
     pub(crate) fn clear(&mut self) {
-        self.entries.fill(Entry::default());
+        self.first = self.newest + 1;
     }
 }
 
@@ -181,7 +204,21 @@ mod tests {
         ring.push(info(6), &[], b"six");
         assert_eq!(ring.get(6).unwrap().payload, b"six");
         ring.clear();
-        assert!(ring.get(6).is_none());
+        assert!(ring.get(6).is_none() && ring.has_passed(7));
+        ring.push(info(8), &[], b"eight");
+        assert_eq!(ring.get(8).unwrap().payload, b"eight");
+    }
+
+    #[test]
+    fn a_packet_that_has_left_is_too_late_and_one_whose_bytes_have_gone_is_known() {
+        let mut ring = PacketRing::new(8, 64);
+        for sequence in (10..20).filter(|sequence| *sequence != 15) {
+            ring.push(info(sequence), &[], &[sequence as u8; 30]);
+        }
+        assert!(ring.has_passed(11) && !ring.has_passed(12));
+        assert!(ring.get(17).is_none() && ring.has_stored(17));
+        assert!(!ring.has_stored(15) && !ring.has_passed(15));
+        assert!(!ring.has_stored(20) && !ring.has_passed(20));
     }
 
     #[test]

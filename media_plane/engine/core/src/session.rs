@@ -1,5 +1,6 @@
 //! One participant's connection: transport, what it sends and what it receives.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ const CONTROL_SAVED: Micros = 2 * SECOND;
 /// Connectivity checks of a session a second: browsers send one each 48 ms while they look for a way, and hardly any later.
 const CHECKS: u64 = 50;
 const CHECKS_SAVED: Micros = 4 * SECOND;
+/// Replaced streams that are remembered, so that what comes late of them, or is played back, is not taken for a new one.
+const MAX_FORMER: usize = 8;
 /// Assumed until a receiver report tells the truth.
 const DEFAULT_ROUND_TRIP: Micros = SECOND / 10;
 /// Weight of a new clock offset that is larger than the known one: the offset is the least delay, and clocks drift.
@@ -63,6 +66,14 @@ pub(crate) struct ClientStream {
     pub state: InboundStream,
 }
 
+/// A stream of which another has taken the place.
+#[derive(Debug)]
+pub(crate) struct FormerStream {
+    pub stream: ClientStream,
+    /// Since when.
+    pub since: Micros,
+}
+
 /// A session.
 pub(crate) struct Session {
     pub key: SessionKey,
@@ -84,6 +95,8 @@ pub(crate) struct Session {
     pub tracks: Vec<Key>,
     pub slots: Vec<Slot>,
     pub streams: Vec<ClientStream>,
+    /// The latest that were replaced, the oldest first.
+    pub former: VecDeque<FormerStream>,
     pub controls: Vec<(u32, InboundControl)>,
     pub control_out: OutboundControl,
     /// What its RTCP may still make the shard do, and its connectivity checks.
@@ -149,6 +162,7 @@ impl Session {
             tracks: Vec::new(),
             slots,
             streams: Vec::with_capacity(MAX_STREAMS),
+            former: VecDeque::new(),
             controls: Vec::with_capacity(MAX_STREAMS),
             control_out: OutboundControl::default(),
             control_work: Bucket::new(now, CONTROL_WORK, CONTROL_SAVED),
@@ -188,6 +202,25 @@ impl Session {
     /// The slots of one kind, with their places.
     pub(crate) fn slots_of(&self, kind: MediaKind) -> impl Iterator<Item = (usize, &Slot)> {
         self.slots.iter().enumerate().filter(move |(_, slot)| slot.kind == kind)
+    }
+
+    /// Puts a stream in its place, which another of its role may have had; None: there are too many. With it comes whether there
+    /// was one.
+    pub(crate) fn place_stream(&mut self, now: Micros, stream: ClientStream) -> Option<(usize, bool)> {
+        let same = |other: &ClientStream| other.track == stream.track && other.role == stream.role;
+        if let Some(place) = self.streams.iter().position(same) {
+            let stream = std::mem::replace(&mut self.streams[place], stream);
+            if self.former.len() == MAX_FORMER {
+                self.former.pop_front();
+            }
+            self.former.push_back(FormerStream { stream, since: now });
+            return Some((place, true));
+        }
+        if self.streams.len() >= MAX_STREAMS {
+            return None;
+        }
+        self.streams.push(stream);
+        Some((self.streams.len() - 1, false))
     }
 
     /// The codec that is sent with a payload type, or whose retransmissions are.

@@ -35,6 +35,8 @@ pub(crate) enum Decision {
     Forward(Outgoing),
     /// An empty packet is sent in its place, so that the receiver does not wait for it.
     Fill(Outgoing),
+    /// Not sent, since so many before it have not been that its source has to start afresh.
+    Leap,
     /// Sent, and the first of its source in the slot, or the first after a pause.
     Start(Outgoing, Started),
 }
@@ -135,6 +137,8 @@ impl Slot {
         // Below 2^15, so that the receiver cannot guess a wrong rollover counter (RFC 3711 section 3.3.1).
         let [sequence, rtx_sequence] = [random as u16 & 0x7fff, (random >> 16) as u16 & 0x7fff];
         let timestamp = (random >> 32) as u32;
+        // Pictures are repeated under their own numbers where there is no RTX, sound never.
+        let repeats = spec.kind == MediaKind::Video && spec.rtx_ssrc.is_none();
         let (clock_rate, step) = match spec.kind {
             MediaKind::Audio => (48_000, 960),
             MediaKind::Video => (90_000, 3_000),
@@ -159,7 +163,7 @@ impl Slot {
             next_filter: LayerFilter::default(),
             left: None,
             waiting: false,
-            stream: OutboundStream::default(),
+            stream: if repeats { OutboundStream::repeating() } else { OutboundStream::default() },
             rtx_stream: OutboundStream::default(),
             rtx_sequence,
             resent: Vec::new(),
@@ -239,7 +243,7 @@ impl Slot {
             }
             Verdict::Fill => return self.munger.fill(info, captured).map_or(Decision::Skip, Decision::Fill),
         };
-        let Some(mut outgoing) = self.munger.forward(info, captured) else { return Decision::Skip };
+        let Some(mut outgoing) = self.munger.forward(info, captured) else { return self.pass_over(info) };
         outgoing.marker |= ends_picture;
         if switches {
             if hits {
@@ -250,6 +254,15 @@ impl Slot {
             return Decision::Start(outgoing, Started::New { previous, abandoned });
         }
         if starts { Decision::Start(outgoing, Started::Again) } else { Decision::Forward(outgoing) }
+    }
+
+    #[cold]
+    fn pass_over(&mut self, info: &PacketInfo) -> Decision {
+        if !self.munger.leaps_to(info) {
+            return Decision::Skip;
+        }
+        self.resynchronize();
+        Decision::Leap
     }
 
     /// What was sent of a source, as far as is remembered.

@@ -7,13 +7,16 @@
 
 mod index;
 mod keys;
+mod outbound;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-pub use index::{InboundControl, InboundStream, OutboundControl, OutboundStream};
+pub use index::{InboundControl, InboundStream, OutboundControl};
 use keys::{Cipher, derive_ciphers};
+pub use outbound::OutboundStream;
+pub(crate) use outbound::WINDOW;
 
 use crate::wire::bytes::{array_at, u16_at, u32_at};
 use crate::wire::rtp::RtpHeader;
@@ -103,6 +106,8 @@ pub enum SrtpError {
     NoSpace,
     /// The packet counter has run out; the session needs new keys.
     KeysExhausted,
+    /// Another packet has been sealed under this number, or one so long ago that this cannot be told.
+    Reuse,
 }
 
 impl fmt::Display for SrtpError {
@@ -113,6 +118,7 @@ impl fmt::Display for SrtpError {
             Self::Replay => "replayed packet",
             Self::NoSpace => "no space for the tag",
             Self::KeysExhausted => "packet counter exhausted",
+            Self::Reuse => "packet number used before",
         })
     }
 }
@@ -230,8 +236,7 @@ impl OutboundContext {
 
     /// Protects the RTP packet in the first `len` bytes of `buffer` in place and returns the length of the SRTP packet.
     ///
-    /// `stream` is the state of the packet's SSRC. No two different packets may have the same SSRC and sequence number
-    /// within one turn of the sequence number: under AES-GCM that would reveal both. Sending the same packet again is harmless.
+    /// `stream` is the state of the packet's SSRC; it changes only on success. After [`SrtpError::Reuse`] the buffer must not be sent.
     #[inline]
     pub fn protect_rtp(&self, stream: &mut OutboundStream, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
         let packet = buffer.get(..len).ok_or(SrtpError::NoSpace)?;
@@ -249,8 +254,10 @@ impl OutboundContext {
         len: usize,
         written: Written,
     ) -> Result<usize, SrtpError> {
-        let index = stream.advance(written.sequence_number)?;
-        self.rtp.seal_rtp(buffer, written.header_len, len, written.ssrc, index)
+        let index = stream.index_of(written.sequence_number)?;
+        let sealed = self.rtp.seal_rtp(buffer, written.header_len, len, written.ssrc, index)?;
+        stream.accept(index, buffer.get(len..sealed).unwrap_or_default())?;
+        Ok(sealed)
     }
 
     /// Protects the (compound) RTCP packet in the first `len` bytes of `buffer` in place; returns the SRTCP packet's length.

@@ -16,6 +16,7 @@ use crate::repair_wait::RepairWait;
 use crate::ring::{PacketInfo, PacketRing, StoredPacket};
 use crate::slab::Key;
 use crate::spacing::Spacing;
+use crate::srtp::WINDOW;
 use crate::wire::extension::AudioLevel;
 
 /// Least time between two key-frame requests to a sender for receivers that lost something.
@@ -31,12 +32,14 @@ const INACTIVE_AFTER: Micros = 2 * SECOND;
 const PAUSED_AFTER: Micros = 350 * MILLISECOND;
 const PAUSED_AFTER_FRAMES: u64 = 8;
 /// Packets that were on their way or waited to be sent when a sender said that it had stopped their encoding come for so long.
-const STRAGGLERS: Micros = SECOND;
+pub(crate) const STRAGGLERS: Micros = SECOND;
 /// How far a capture time told by sender reports may be from the arrival before it is not believed.
 const MAX_CAPTURE_AGE: Micros = 2 * SECOND;
 /// Packets and bytes kept of a track: at least a second of 1080p, or of Opus.
 const VIDEO_RING: (usize, usize) = (1_024, 512 << 10);
 const AUDIO_RING: (usize, usize) = (64, 32 << 10);
+// What can still be forwarded can still be sealed.
+const _: () = assert!(VIDEO_RING.0 as u64 <= WINDOW && AUDIO_RING.0 as u64 <= WINDOW);
 
 /// A slot that an encoding is sent to, or will be with its next key frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,6 +186,8 @@ pub(crate) struct Track {
     pub structure: Option<Box<Structure>>,
     /// When its last key frame began to arrive.
     pub key_frame_at: Option<Micros>,
+    /// When its sender began to count anew.
+    restarted_at: Option<Micros>,
 }
 
 impl Track {
@@ -228,6 +233,7 @@ impl Track {
             spatial_layers: 0,
             structure: None,
             key_frame_at: None,
+            restarted_at: None,
         }
     }
 
@@ -380,10 +386,18 @@ impl Track {
     }
 
     /// The sender begins a new stream: what is known of the old one is no longer of use.
-    pub(crate) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self, now: Micros) {
         self.ring.clear();
         self.loss.clear();
         self.anchor = None;
+        self.last_packet = None;
+        self.last_sender_report = None;
+        self.restarted_at = Some(now);
+    }
+
+    /// Whether repairs of the stream before may still come, whose numbers say nothing of the present one.
+    pub(crate) fn has_just_restarted(&self, now: Micros) -> bool {
+        self.restarted_at.is_some_and(|at| now.saturating_sub(at) < STRAGGLERS)
     }
 }
 

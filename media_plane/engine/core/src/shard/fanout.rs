@@ -18,7 +18,7 @@ use crate::ring::StoredPacket;
 use crate::session::Session;
 use crate::slab::Key;
 use crate::slot::{Decision, Started};
-use crate::srtp::{OutboundContext, OutboundStream, Written};
+use crate::srtp::{OutboundContext, OutboundStream, SrtpError, Written};
 use crate::track::{Subscriber, Track};
 use crate::wire::extension::{ExtensionIds, ExtensionValues, PlayoutDelay, abs_send_time};
 use crate::wire::rtp::{OutgoingHeader, write_header};
@@ -58,6 +58,8 @@ pub(super) struct FanOut {
     work: Vec<Work>,
     switched: Vec<Switched>,
     first_sent: Vec<Subscriber>,
+    /// Tracks that have to start afresh somewhere.
+    leapt: Vec<Key>,
     /// Tracks of which packets are missing.
     pub(super) gaps: Vec<Key>,
     /// Sessions of which packets are missing, but nobody knows of which track.
@@ -137,6 +139,8 @@ pub(super) struct Departure<'a> {
     pub(super) abs_send_time: u32,
     pub(super) outbox: &'a mut Outbox,
     pub(super) network: &'a mut dyn Transmit,
+    /// Counts packets whose number had been used.
+    pub(super) reused: &'a mut u64,
 }
 
 /// What tells two sendings of a packet apart: its stream, and what stands before its payload.
@@ -166,11 +170,20 @@ pub(super) struct Seal<'a> {
     pub(super) may_vary: bool,
 }
 
+impl Seal<'_> {
+    /// Seals a packet; None when its number has been used, or the keys are.
+    fn protect(&mut self, buffer: &mut [u8], plain: usize, written: Written, reused: &mut u64) -> Option<usize> {
+        let sealed = self.keys.protect_written(self.stream, buffer, plain, written);
+        *reused += u64::from(sealed == Err(SrtpError::Reuse));
+        sealed.ok()
+    }
+}
+
 impl Departure<'_> {
     /// Writes, seals and sends one packet; returns the length of the RTP packet.
     pub(super) fn send(
         &mut self,
-        seal: Seal<'_>,
+        mut seal: Seal<'_>,
         mid: &str,
         envelope: &Envelope<'_>,
         packet: &StoredPacket<'_>,
@@ -186,8 +199,8 @@ impl Departure<'_> {
             playout_delay: envelope.playout_delay,
             ..ExtensionValues::default()
         };
-        let mut plain = 0;
-        self.outbox.datagram(&seal.path, self.network, |buffer| {
+        let (path, mut plain) = (seal.path, 0);
+        self.outbox.datagram(&path, self.network, |buffer| {
             let header_len = write_header(buffer, &envelope.header, seal.extensions, &values)?;
             let mut at = header_len;
             if let Some(original) = envelope.original {
@@ -200,7 +213,7 @@ impl Departure<'_> {
                 numbers.write_to(envelope.format, payload);
             }
             let OutgoingHeader { ssrc, sequence_number, .. } = envelope.header;
-            seal.keys.protect_written(seal.stream, buffer, plain, Written { header_len, ssrc, sequence_number }).ok()
+            seal.protect(buffer, plain, Written { header_len, ssrc, sequence_number }, self.reused)
         })?;
         if let Some(number) = seal.transport_sequence {
             *number = number.wrapping_add(1);
@@ -209,15 +222,15 @@ impl Departure<'_> {
     }
 
     /// Sends a packet that is all padding (RFC 3550 section 5.1); returns its length.
-    pub(super) fn pad(&mut self, seal: Seal<'_>, mid: &str, header: &OutgoingHeader) -> Option<usize> {
+    pub(super) fn pad(&mut self, mut seal: Seal<'_>, mid: &str, header: &OutgoingHeader) -> Option<usize> {
         let values = ExtensionValues {
             mid: Some(mid.as_bytes()),
             transport_sequence_number: seal.transport_sequence.as_ref().map(|number| **number),
             abs_send_time: Some(self.abs_send_time),
             ..ExtensionValues::default()
         };
-        let mut plain = 0;
-        self.outbox.datagram(&seal.path, self.network, |buffer| {
+        let (path, mut plain) = (seal.path, 0);
+        self.outbox.datagram(&path, self.network, |buffer| {
             let at = write_header(buffer, header, seal.extensions, &values)?;
             plain = at + PADDING;
             let padding = buffer.get_mut(at..plain)?;
@@ -226,7 +239,7 @@ impl Departure<'_> {
             *buffer.first_mut()? |= PADDING_FLAG;
             let OutgoingHeader { ssrc, sequence_number, .. } = *header;
             let written = Written { header_len: at, ssrc, sequence_number };
-            seal.keys.protect_written(seal.stream, buffer, plain, written).ok()
+            seal.protect(buffer, plain, written, self.reused)
         })?;
         if let Some(number) = seal.transport_sequence {
             *number = number.wrapping_add(1);
@@ -256,7 +269,7 @@ impl Session {
         let (outgoing, packet) = match decision {
             Decision::Forward(outgoing) | Decision::Start(outgoing, _) => (outgoing, *packet),
             Decision::Fill(outgoing) => (outgoing, packet.emptied()),
-            Decision::Skip => return decision,
+            Decision::Skip | Decision::Leap => return decision,
         };
         let Some(format) = slot.munger.current().map(|segment| segment.format) else { return Decision::Skip };
         let header = OutgoingHeader {
@@ -344,7 +357,7 @@ impl Shard {
             let work = fanout.work[index];
             self.forward_work(now, work, &mut fanout, network);
         }
-        self.settle(now, &mut fanout);
+        self.settle(now, &mut fanout, network);
         fanout.pending.clear();
         fanout.rooms.clear();
         fanout.work.clear();
@@ -353,12 +366,18 @@ impl Shard {
     }
 
     /// Follows up what sending has brought about.
-    fn settle(&mut self, now: Micros, fanout: &mut FanOut) {
+    fn settle(&mut self, now: Micros, fanout: &mut FanOut, network: &mut dyn Transmit) {
         for switched in fanout.switched.drain(..) {
             self.finish_switch(now, switched);
         }
         for receiver in fanout.first_sent.drain(..) {
             self.emit_first_sent(now, receiver);
+        }
+        for key in fanout.leapt.drain(..) {
+            if let Some(track) = self.tracks.get_mut(key).filter(|track| track.kind == MediaKind::Video) {
+                track.key_frames.want_for_new_receiver();
+                self.request_due_key_frame(now, key, network);
+            }
         }
     }
 
@@ -368,7 +387,7 @@ impl Shard {
         while let Some(waiting) = self.session_mut(index).and_then(|session| session.pacer.pop()) {
             self.forward_one(now, index, waiting, &mut fanout, network);
         }
-        self.settle(now, &mut fanout);
+        self.settle(now, &mut fanout, network);
         self.fanout = fanout;
     }
 
@@ -384,9 +403,18 @@ impl Shard {
         let track = self.tracks.get(waiting.track)?;
         let packet = track.ring.get(waiting.sequence)?;
         let receiver = Subscriber { session: index, slot: waiting.slot };
-        let mut out = Departure { now, abs_send_time: send_time(now), outbox: &mut self.outbox, network };
+        let mut out = Departure {
+            now,
+            abs_send_time: send_time(now),
+            outbox: &mut self.outbox,
+            network,
+            reused: &mut self.counters.dropped_reuse,
+        };
         let place = usize::from(waiting.slot);
         let decision = session.forward(place, waiting.track, track, &packet, &mut out);
+        if decision == Decision::Leap {
+            fanout.leapt.push(waiting.track);
+        }
         if let Decision::Start(_, started) = decision {
             note_start(&mut fanout.switched, receiver, started);
             // What came before the start in time follows it, and nothing is sent twice: see `forward_work`.
@@ -412,7 +440,8 @@ impl Shard {
         let session = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut);
         let (Some(session), Some(key)) = (session, run.first().map(|pending| pending.track)) else { return };
         let Some(track) = self.tracks.get(key) else { return };
-        let mut out = Departure { now, abs_send_time, outbox: &mut self.outbox, network };
+        let (outbox, reused) = (&mut self.outbox, &mut self.counters.dropped_reuse);
+        let mut out = Departure { now, abs_send_time, outbox, network, reused };
         let slot = usize::from(receiver.slot);
         if session.pacer.is_active() && track.kind == MediaKind::Video {
             for pending in run {
@@ -423,7 +452,11 @@ impl Shard {
         let before = session.slots.get(slot).map_or(0, |slot| slot.figures.packets);
         for pending in run {
             let Some(packet) = track.ring.get(pending.sequence) else { continue };
-            if let Decision::Start(_, started) = session.forward(slot, key, track, &packet, &mut out) {
+            let decision = session.forward(slot, key, track, &packet, &mut out);
+            if decision == Decision::Leap {
+                fanout.leapt.push(key);
+            }
+            if let Decision::Start(_, started) = decision {
                 note_start(&mut fanout.switched, receiver, started);
                 // The start may have been late, sent again after loss: what came before it in time follows it now.
                 for sequence in pending.sequence + 1..=track.reception.highest() {

@@ -12,10 +12,10 @@ use crate::picture::inspect;
 use crate::publication::Publication;
 use crate::reception::Arrival;
 use crate::ring::PacketInfo;
-use crate::session::{ClientStream, MAX_STREAMS, Session, StreamRole};
+use crate::session::{ClientStream, Session, StreamRole};
 use crate::slab::{Key, Slab};
 use crate::srtp::{InboundStream, SrtpError};
-use crate::track::{TimestampAnchor, Track};
+use crate::track::{STRAGGLERS, TimestampAnchor, Track};
 use crate::wire::bytes::u16_at;
 use crate::wire::extension::ExtensionValues;
 use crate::wire::layers_allocation::LayersAllocation;
@@ -26,6 +26,8 @@ use crate::wire::rtp::RtpHeader;
 enum Refusal {
     Malformed,
     UnknownStream,
+    /// Of a stream that another has taken the place of.
+    Late,
     Srtp(SrtpError),
 }
 
@@ -47,6 +49,8 @@ struct Arrived {
     gap: u64,
     recovered: bool,
     restarted: bool,
+    /// Too late to be stored.
+    late: bool,
     /// What the sender says of its encodings, where that is news.
     told: Option<LayersAllocation>,
 }
@@ -61,6 +65,7 @@ impl Shard {
             }
             Err(Refusal::Malformed | Refusal::Srtp(SrtpError::Malformed)) => self.counters.dropped_rtp += 1,
             Err(Refusal::UnknownStream) => self.counters.dropped_unknown_ssrc += 1,
+            Err(Refusal::Late) => self.counters.dropped_late += 1,
             Err(Refusal::Srtp(SrtpError::Replay)) => self.counters.dropped_srtp_replay += 1,
             Err(Refusal::Srtp(_)) => self.counters.dropped_srtp_auth += 1,
         }
@@ -69,6 +74,7 @@ impl Shard {
     fn follow(&mut self, now: Micros, index: u32, accepted: &Accepted) {
         let (key, arrived) = (accepted.track, accepted.arrived);
         self.counters.packets_recovered += u64::from(arrived.recovered);
+        self.counters.dropped_late += u64::from(arrived.late);
         if arrived.restarted {
             self.resynchronize_receivers(key);
         }
@@ -163,15 +169,26 @@ fn accept(
     let header = RtpHeader::parse(datagram).ok_or(Refusal::Malformed)?;
     let srtp = session.srtp.as_ref().ok_or(Refusal::Srtp(SrtpError::Authentication))?;
     let known = session.streams.iter().position(|stream| stream.ssrc == header.ssrc);
+    let former = || session.former.iter().position(|former| former.stream.ssrc == header.ssrc);
+    let former = if known.is_none() { former() } else { None };
     let mut fresh = InboundStream::default();
-    let state = known.map_or(&mut fresh, |place| &mut session.streams[place].state);
+    let state = match (known, former) {
+        (Some(place), _) => &mut session.streams[place].state,
+        (None, Some(place)) => &mut session.former[place].stream.state,
+        (None, None) => &mut fresh,
+    };
+    let newest = state.highest();
     let len = srtp.inbound.unprotect_rtp(state, datagram).map_err(Refusal::Srtp)?;
+    let is_newest = state.highest() > newest;
     let packet = &datagram[..len];
     let values = ExtensionValues::read(&header, packet, &session.extensions);
     let skipped = values.transport_sequence_number.map_or(Some(0), |number| session.arrivals.record(number, now));
-    let place = match known {
-        Some(place) => place,
-        None => learn(session, publications, tracks, &header, &values, fresh).ok_or(Refusal::UnknownStream)?,
+    let place = match (known, former) {
+        (Some(place), _) => place,
+        (None, Some(place)) => recall(now, session, tracks, place, is_newest).ok_or(Refusal::Late)?,
+        (None, None) => {
+            learn(now, session, publications, tracks, &header, &values, fresh).ok_or(Refusal::UnknownStream)?
+        }
     };
     let payload = header.payload(packet).ok_or(Refusal::Malformed)?;
     let (track, role) = (session.streams[place].track, session.streams[place].role);
@@ -192,6 +209,7 @@ fn accept(
 ///
 /// An encoding has one stream of each role, so the table is as small as the offer; a new SSRC takes the place of the old one.
 fn learn(
+    now: Micros,
     session: &mut Session,
     publications: &Slab<Publication>,
     tracks: &mut Slab<Track>,
@@ -213,21 +231,38 @@ fn learn(
         [only] => only,
         ref several => *several.iter().find(named)?,
     };
-    let track = tracks.get_mut(key)?;
-    if role == StreamRole::Media {
-        track.ssrc = Some(header.ssrc);
-    }
-    let stream = ClientStream { ssrc: header.ssrc, track: key, role, state };
-    let taken = session.streams.iter().position(|other| other.track == key && other.role == role);
-    if let Some(place) = taken {
-        session.streams[place] = stream;
-        return Some(place);
-    }
-    if session.streams.len() >= MAX_STREAMS {
+    install(now, session, tracks, ClientStream { ssrc: header.ssrc, track: key, role, state })
+}
+
+/// Goes back to a stream that another had taken the place of. Packets that were overtaken by the other stream, or are repeated by
+/// somebody, are no reason: it takes one that is newer than all of the stream, and comes when none is under way any more.
+fn recall(
+    now: Micros,
+    session: &mut Session,
+    tracks: &mut Slab<Track>,
+    place: usize,
+    is_newest: bool,
+) -> Option<usize> {
+    let since = session.former.get(place)?.since;
+    if !is_newest || now.saturating_sub(since) < STRAGGLERS {
         return None;
     }
-    session.streams.push(stream);
-    Some(session.streams.len() - 1)
+    let former = session.former.remove(place)?;
+    install(now, session, tracks, former.stream)
+}
+
+/// Puts a stream in its place. Where another one was, its track begins anew, since the numbers of the two have nothing in common.
+fn install(now: Micros, session: &mut Session, tracks: &mut Slab<Track>, stream: ClientStream) -> Option<usize> {
+    let track = tracks.get_mut(stream.track)?;
+    let (ssrc, role) = (stream.ssrc, stream.role);
+    let (place, replaced) = session.place_stream(now, stream)?;
+    if role == StreamRole::Media {
+        track.ssrc = Some(ssrc);
+        if replaced {
+            track.reception.renew();
+        }
+    }
+    Some(place)
 }
 
 /// A decrypted packet.
@@ -279,7 +314,7 @@ impl Incoming<'_> {
                 sequence
             }
             Arrival::Restarted { sequence } => {
-                track.restart();
+                track.restart(self.now);
                 arrived.restarted = true;
                 sequence
             }
@@ -295,7 +330,7 @@ impl Incoming<'_> {
         }
         arrived.became_active = track.note_arrival(self.now);
         track.audio_level = self.values.audio_level;
-        arrived.stored = self.store(track, sequence, self.header.payload_type, self.payload);
+        self.store(track, sequence, self.header.payload_type, self.payload, &mut arrived);
         Ok(arrived)
     }
 
@@ -306,18 +341,22 @@ impl Incoming<'_> {
         let (Some(sequence), Some(payload)) = (original, self.payload.get(2..)) else { return arrived };
         let payload_type = track.codec.as_ref().map(|(codec, _)| codec.payload_type);
         let (Some(payload_type), false) = (payload_type, payload.is_empty()) else { return arrived };
+        let may_be_foreign = track.has_just_restarted(self.now);
         if track.reception.has_passed(sequence) {
             arrived.recovered = track.loss.repaired(self.now, sequence);
-        } else if let Arrival::Newest { gap, .. } = track.reception.receive(sequence as u16) {
+            if may_be_foreign && !arrived.recovered {
+                return arrived;
+            }
+        } else {
+            let ahead = if may_be_foreign { None } else { track.reception.receive_repair(sequence) };
+            let Some(gap) = ahead else { return arrived };
             // Asked for on suspicion, or repeated to probe: it has come before anything else of its stream.
             arrived.recovered = true;
             arrived.gap = gap;
             track.went_on(self.now, sequence, gap, payload);
-        } else {
-            return arrived;
         }
         arrived.told = self.told(track, sequence);
-        arrived.stored = self.store(track, sequence, payload_type, payload);
+        self.store(track, sequence, payload_type, payload, &mut arrived);
         arrived
     }
 
@@ -329,12 +368,13 @@ impl Incoming<'_> {
         is_news.then_some(told)
     }
 
-    /// Puts the packet into the ring unless it is there or nobody may have it.
-    fn store(&self, track: &mut Track, sequence: u64, payload_type: u8, payload: &[u8]) -> Option<u64> {
-        if track.muted || track.ring.get(sequence).is_some() {
-            return None;
+    /// Puts the packet into the ring unless it has been there, its place is a newer one's, or nobody may have it.
+    fn store(&self, track: &mut Track, sequence: u64, payload_type: u8, payload: &[u8], arrived: &mut Arrived) {
+        arrived.late = track.ring.has_passed(sequence);
+        if track.muted || arrived.late || track.ring.has_stored(sequence) {
+            return;
         }
-        let format = track.codec.as_ref().map(|(_, format)| *format)?;
+        let Some(format) = track.codec.as_ref().map(|(_, format)| *format) else { return };
         let descriptor = self.values.dependency_descriptor;
         let brings_layers = descriptor.and_then(DependencyDescriptor::parse).is_some_and(|it| it.starts_key_frame());
         if let Some(descriptor) = descriptor.filter(|_| brings_layers) {
@@ -355,6 +395,7 @@ impl Incoming<'_> {
             orientation: self.values.video_orientation,
             picture,
         };
-        track.ring.push(info, self.values.dependency_descriptor.unwrap_or_default(), payload).then_some(sequence)
+        let stored = track.ring.push(info, self.values.dependency_descriptor.unwrap_or_default(), payload);
+        arrived.stored = stored.then_some(sequence);
     }
 }

@@ -118,7 +118,13 @@ impl Shard {
             transport_sequence: Some(&mut session.transport_sequence),
             may_vary: true,
         };
-        let mut out = Departure { now, abs_send_time: send_time(now), outbox: &mut self.outbox, network };
+        let mut out = Departure {
+            now,
+            abs_send_time: send_time(now),
+            outbox: &mut self.outbox,
+            network,
+            reused: &mut self.counters.dropped_reuse,
+        };
         let len = out.pad(seal, &slot.mid, &header)?;
         session.bandwidth.on_sent(now, number, len + PACKET_OVERHEAD);
         session.pacer.spend(len + PACKET_OVERHEAD);

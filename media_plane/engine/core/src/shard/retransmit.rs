@@ -140,7 +140,13 @@ impl Shard {
             transport_sequence: number.is_some().then_some(&mut session.transport_sequence),
             may_vary: repaired,
         };
-        let mut out = Departure { now, abs_send_time: send_time(now), outbox: &mut self.outbox, network };
+        let mut out = Departure {
+            now,
+            abs_send_time: send_time(now),
+            outbox: &mut self.outbox,
+            network,
+            reused: &mut self.counters.dropped_reuse,
+        };
         let len = out.send(seal, &slot.mid, &envelope, &packet)?;
         if limit.is_some() && !left_out {
             // What it takes there the packet has taken, too.

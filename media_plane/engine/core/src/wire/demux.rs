@@ -1,7 +1,7 @@
 //! Telling STUN, DTLS, RTP and RTCP apart on one port (RFC 7983 and RFC 5761).
 
 /// What a datagram looks like from its first two bytes and its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DatagramKind {
     /// A STUN message (first byte 0 to 3).
     Stun,

@@ -4,6 +4,7 @@ mod control;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,13 @@ use parley_engine_core::clock::{Clock, MILLISECOND, Micros, SECOND};
 use parley_engine_core::params::{Codec, HeaderExtensions, MediaKind, SendTrack, SessionParameters, SlotSpec};
 use parley_engine_core::srtp::{
     DtlsRole, InboundContext, InboundControl, InboundStream, MAX_OVERHEAD, OutboundContext, OutboundControl,
-    OutboundStream, SrtpProfile, contexts_from_dtls,
+    OutboundStream, SrtpError, SrtpProfile, contexts_from_dtls,
 };
 use parley_engine_core::twcc::FeedbackRecorder;
 use parley_engine_core::ufrag::LocalCredentials;
 use parley_engine_core::wire::demux::{DatagramKind, classify};
 use parley_engine_core::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues, PlayoutDelay};
-use parley_engine_core::wire::rtp::RtpHeader;
+use parley_engine_core::wire::rtp::{RtpHeader, extend_sequence_number};
 use parley_engine_core::wire::stun::{BindingRequest, Class, IntegrityKey, Message, write_binding_request};
 
 use control::Heard;
@@ -45,6 +46,8 @@ pub struct Client {
     pub repairs: bool,
     /// Whether it reports when packets arrived, and asks for key frames, as a browser does.
     pub reports_arrivals: bool,
+    /// Whether packets may come a second time, which it then leaves alone.
+    pub takes_repeats: bool,
     /// Whether it looks at the media that comes; without it, only at how it comes.
     pub looks: bool,
     /// Whether it acts on RTCP.
@@ -71,7 +74,8 @@ pub struct Client {
     certificate: DtlsCertificate,
     keys: Option<(InboundContext, OutboundContext)>,
     inbound: HashMap<u32, InboundStream>,
-    outbound: HashMap<u32, OutboundStream>,
+    /// With the highest index.
+    outbound: HashMap<u32, (OutboundStream, u64)>,
     control_in: HashMap<u32, InboundControl>,
     control_out: OutboundControl,
     next_report: Micros,
@@ -126,6 +130,7 @@ impl Client {
             channels: None,
             repairs: true,
             reports_arrivals: false,
+            takes_repeats: false,
             looks: true,
             listens: true,
             arrivals: FeedbackRecorder::new(),
@@ -220,7 +225,13 @@ impl Client {
     }
 
     fn slot_ssrc(&self, mid: &str) -> u32 {
-        900_000 + 1_000 * self.number as u32 + mid.parse::<u32>().unwrap()
+        self.ssrcs().start + mid.parse::<u32>().unwrap()
+    }
+
+    /// The SSRCs of its slots.
+    pub fn ssrcs(&self) -> Range<u32> {
+        let first = 900_000 + 1_000 * self.number as u32;
+        first..first + 1_000
     }
 
     pub fn is_connected(&self) -> bool {
@@ -361,9 +372,17 @@ impl Client {
     pub fn send_media(&mut self, mut packet: Vec<u8>) {
         let Some((_, keys)) = &self.keys else { return };
         let len = packet.len();
-        let ssrc = RtpHeader::parse(&packet).unwrap().ssrc;
+        let RtpHeader { ssrc, sequence_number: number, .. } = RtpHeader::parse(&packet).unwrap();
         packet.resize(len + MAX_OVERHEAD, 0);
-        let len = keys.protect_rtp(self.outbound.entry(ssrc).or_default(), &mut packet, len).unwrap();
+        let (stream, highest) = self.outbound.entry(ssrc).or_insert_with(|| (OutboundStream::default(), number.into()));
+        let index = extend_sequence_number(number, *highest);
+        *highest = index.max(*highest);
+        let len = match keys.protect_rtp(stream, &mut packet, len) {
+            // Sound is repeated under its number with other extensions, as libwebrtc does, and the hostile do what they like.
+            Err(SrtpError::Reuse) => keys.protect_rtp(&mut stream_before(keys, index), &mut packet, len),
+            sealed => sealed,
+        };
+        let len = len.unwrap();
         packet.truncate(len);
         self.outgoing.push(packet);
     }
@@ -377,9 +396,10 @@ impl Client {
     fn receive_media(&mut self, now: Micros, datagram: &mut [u8]) {
         let Some((keys, _)) = &self.keys else { return };
         let ssrc = RtpHeader::parse(datagram).unwrap().ssrc;
-        let len = keys
-            .unprotect_rtp(self.inbound.entry(ssrc).or_default(), datagram)
-            .expect("no packet is sent twice as it was");
+        let len = match keys.unprotect_rtp(self.inbound.entry(ssrc).or_default(), datagram) {
+            Err(SrtpError::Replay) if self.takes_repeats => return,
+            opened => opened.expect("no packet is sent twice as it was"),
+        };
         let packet = &datagram[..len];
         let header = RtpHeader::parse(packet).unwrap();
         let values = ExtensionValues::read(&header, packet, &self.sender.ids);
@@ -418,4 +438,16 @@ impl Client {
         };
         self.slots.entry(mid.to_owned()).or_default().insert(sequence, received);
     }
+}
+
+/// The state of a stream before it came to an index.
+fn stream_before(keys: &OutboundContext, index: u64) -> OutboundStream {
+    let mut stream = OutboundStream::default();
+    for earlier in (0..index).step_by(30_000) {
+        let mut packet = [0; 12 + MAX_OVERHEAD];
+        packet[0] = 0x80;
+        packet[2..4].copy_from_slice(&(earlier as u16).to_be_bytes());
+        keys.protect_rtp(&mut stream, &mut packet, 12).unwrap();
+    }
+    stream
 }

@@ -16,6 +16,7 @@ mod network;
 pub mod participant;
 mod picture;
 mod receiver;
+mod sealed;
 mod sender;
 
 use std::cell::Cell;
@@ -130,6 +131,7 @@ impl Meeting {
         let key = SessionKey { index: number as u32, generation: 0 };
         let credentials = LocalCredentials::generate(0, key.index);
         let mut client = Client::new(number, self.now, self.clock);
+        self.network.sealed.forget(client.ssrcs());
         client.connect_to(&credentials);
         prepare(&mut client.sender);
         let mut open = OpenSession {

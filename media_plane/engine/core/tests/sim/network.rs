@@ -8,6 +8,7 @@ use parley_engine_core::clock::{MILLISECOND, Micros};
 use parley_engine_core::outbox::{Path, Transmit};
 
 use super::link::Link;
+use super::sealed::Sealed;
 use super::{IN_SHARD, NODE};
 
 /// A generator whose whole state is a number (`SplitMix64`).
@@ -74,6 +75,8 @@ struct Flight {
 #[derive(Debug)]
 pub struct Network {
     pub outgoing: Outgoing,
+    /// What has been sealed under each number.
+    pub sealed: Sealed,
     pub conditions: Conditions,
     pub random: Random,
     /// Links from the node to clients, and from clients to the node, that are not perfect.
@@ -89,6 +92,7 @@ impl Network {
     pub fn new(seed: u64, conditions: Conditions) -> Self {
         Self {
             outgoing: Outgoing::default(),
+            sealed: Sealed::default(),
             conditions,
             random: Random(seed),
             down: HashMap::new(),
@@ -124,6 +128,7 @@ impl Network {
     /// Takes what the shard has sent.
     pub fn accept(&mut self, now: Micros) {
         for (to, datagram) in std::mem::take(&mut self.outgoing.0) {
+            self.sealed.note(&datagram);
             self.send(now, NODE, to, datagram);
         }
     }

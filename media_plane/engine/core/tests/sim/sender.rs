@@ -97,6 +97,13 @@ impl Sender {
         found.expect("an SSRC of the client's")
     }
 
+    /// A key frame of the stream with this SSRC is asked for; perhaps it has another one by now.
+    pub fn want_key_frame(&mut self, ssrc: u32) {
+        if let Some(encoding) = self.encodings.iter_mut().find(|encoding| encoding.ssrc == ssrc) {
+            encoding.want_key_frame();
+        }
+    }
+
     /// The node's report names a stream.
     pub fn take_report(&mut self, ssrc: u32) {
         for encoding in &mut self.encodings {

@@ -10,6 +10,8 @@ use super::Client;
 use crate::sim::{AUDIO_SLOTS, VIDEO_SLOTS};
 
 const REPORT_INTERVAL: Micros = SECOND;
+/// Those of all slots fit into a packet however far they lie apart.
+const NACKED_AT_ONCE: usize = 100;
 
 /// What the node told a client by RTCP.
 #[derive(Debug, Default, Clone)]
@@ -57,10 +59,15 @@ impl Client {
                     writer.sender_report(ssrc, &info(timestamp), &[]).unwrap();
                 }
             }
-            for (ssrc, lost) in nacks {
-                writer.nack(1, ssrc, lost).unwrap();
+            for (ssrc, lost) in &nacks {
+                writer.nack(1, *ssrc, lost.iter().copied().take(NACKED_AT_ONCE)).unwrap();
             }
         });
+        for (ssrc, lost) in nacks {
+            for part in lost.chunks(NACKED_AT_ONCE).skip(1) {
+                self.write_control(|writer| writer.nack(1, ssrc, part.iter().copied()).unwrap());
+            }
+        }
     }
 
     /// Reports on what the node sends, so that it learns of losses and the round trip time.
@@ -154,7 +161,7 @@ impl Client {
             match packet.expect("well-formed") {
                 RtcpPacket::PictureLossIndication { media_ssrc, .. } => {
                     self.heard.key_frame_requests.push(now);
-                    self.sender.encoding(media_ssrc).want_key_frame();
+                    self.sender.want_key_frame(media_ssrc);
                 }
                 RtcpPacket::Nack { media_ssrc, lost, .. } => {
                     again.extend(lost.map(|sequence| (media_ssrc, sequence)));
