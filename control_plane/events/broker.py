@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from control_plane.application.live_ports import Entry, SubscriptionEnd
 from control_plane.application.quarantine import Quarantine, RecordKind
@@ -25,7 +25,7 @@ from control_plane.domain.signaling_errors import cursor_invalid
 from control_plane.events.codec import decode_event
 from control_plane.events.commands import prefix
 from control_plane.events.cursor import BEGINNING, Cursor, order, parse
-from control_plane.redis_store import RedisClient, answer, from_milliseconds, store_failures
+from control_plane.redis_store import RedisClient, answer, as_store_failure, from_milliseconds, store_failures
 
 BLOCK_MS: Final = 5_000
 _BATCH: Final = 200
@@ -90,6 +90,11 @@ class RedisEventLog:
             if broken:
                 await self._check_positions()
             await self._read()
+        except ResponseError as error:
+            if as_store_failure(error) is not None:
+                raise store_unavailable("live state") from error
+            # One of the logs is none that can be read. It must not keep all others from being read.
+            await self._check_positions()
         except (RedisError, OSError, TimeoutError) as error:
             raise store_unavailable("live state") from error
         self._broken = False
@@ -186,10 +191,20 @@ class RedisEventLog:
             pipe = self._client.pipeline(transaction=True)
             pipe.hmget(f"{prefix(meeting_id)}meta", "generation", "last")
             pipe.xrange(f"{prefix(meeting_id)}log", room.position, room.position)
-            (generation, last), entry = await pipe.execute()
+            (generation, last), entry = await self._unless_unreadable(meeting_id, pipe.execute())
             if generation != room.generation or not (entry or (last or BEGINNING) == room.position):
                 room.end(SubscriptionEnd.LOST)
                 self._rooms.pop(meeting_id, None)
+
+    async def _unless_unreadable(self, meeting_id: str, reading: Awaitable[list[Any]]) -> list[Any]:
+        """Returns what was read; as of a log that was lost when it is none that can be read."""
+        try:
+            return await reading
+        except ResponseError as error:
+            if as_store_failure(error) is not None:
+                raise
+            self._quarantine.note(RecordKind.MEETING, meeting_id, error)
+            return [(None, None), []]
 
 
 class _Room:

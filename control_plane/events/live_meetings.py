@@ -103,7 +103,14 @@ class RedisLiveMeetings:
             pipe = self._client.pipeline(transaction=False)
             for meeting_id in meeting_ids:
                 pipe.hlen(f"{prefix(meeting_id)}participants")
-            return dict(zip(meeting_ids, await pipe.execute(), strict=True))
+            counts = await pipe.execute(raise_on_error=False)
+        for meeting_id, count in zip(meeting_ids, counts, strict=True):
+            if isinstance(count, Exception):
+                self._quarantine.note(RecordKind.MEETING, meeting_id, count)
+        return {
+            meeting_id: count if isinstance(count, int) else 0
+            for meeting_id, count in zip(meeting_ids, counts, strict=True)
+        }
 
     # ------------------------------------------------------------ coming and going
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -22,9 +23,9 @@ from control_plane.events.commands import prefix
 from control_plane.rpc.node_servicer import NodeServicer
 from parley.node.v1 import node_service_pb2 as pb
 from tests.integration.control_plane.live.conftest import MakeReplica
-from tests.support.live import FakeNode, MemoryDirectory, Replica, Watching, attendee, eventually
+from tests.support.live import FakeNode, MemoryDirectory, Replica, Watching, attendee, eventually, guest
 
-MEETING = "12345678901"
+MEETING, OTHER = "12345678901", "12345678902"
 Client = Any  # redis-py types its commands for both of its clients at once
 
 
@@ -84,6 +85,33 @@ async def test_an_event_that_can_not_be_read_is_passed_over_and_can_be_dropped(
     assert position not in {entry[0] for entry in await client.xrange(f"{prefix(MEETING)}log")}
     await watching.stop()
     await resumed.stop()
+
+
+async def test_a_log_of_another_form_keeps_no_other_from_being_read(
+    replica: Replica, client: Client, directory: MemoryDirectory
+) -> None:
+    """A newer version may keep logs in another way; the loop reads all of them with one command."""
+    directory.add(OTHER)
+    replica.part.start()
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    zoe = await replica.join("Zoe", meeting_id=OTHER, caller=replace(guest("Zoe"), meeting_id=OTHER))
+    here, elsewhere = Watching(replica, ana), Watching(replica, zoe)
+    await eventually(lambda: here.messages or replica.part.log.watchers == 2)
+    for kept in ("log", "participants"):
+        await client.delete(f"{prefix(MEETING)}{kept}")
+        await client.set(f"{prefix(MEETING)}{kept}", "of tomorrow")
+
+    await replica.part.signaling.react(attendee(zoe), "1", "r1")
+    await eventually(lambda: any(isinstance(event, ReactionSent) for event in elsewhere.events))
+    await replica.part.signaling.react(attendee(zoe), "2", "r2")
+    await eventually(lambda: len([one for one in elsewhere.events if isinstance(one, ReactionSent)]) == 2)
+
+    assert await replica.part.live.counts([MEETING, OTHER]) == {MEETING: 0, OTHER: 1}
+    assert f"meeting~{MEETING}" in await ids(replica)
+    assert replica.part.tasks.faults["event log"] == 0
+    del ben
+    for one in (here, elsewhere):
+        await one.stop()
 
 
 async def test_somebody_who_can_not_be_read_hides_nobody_and_leaves_like_others(
