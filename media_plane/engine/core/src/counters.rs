@@ -60,6 +60,8 @@ counters! {
     send_calls,
     /// System calls that received.
     receive_calls,
+    /// Calls into the shard that made more datagrams than any should: a defect.
+    calls_over_limit,
     /// CPU time of the shard's thread.
     cpu_nanoseconds,
     /// Sessions opened.

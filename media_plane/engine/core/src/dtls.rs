@@ -7,6 +7,7 @@ use aws_lc_rs::digest;
 use dimpl::{Config, Dtls, DtlsCertificate, Output};
 
 use crate::srtp::{DtlsRole, InboundContext, OutboundContext, SrtpProfile, contexts_from_dtls};
+use crate::work;
 
 /// The whole handshake, from the first record, with all repetitions after forged or broken ones.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(15);
@@ -178,6 +179,7 @@ impl Handshake {
         let mut progress = Progress::None;
         let Some(association) = &mut self.association else { return progress };
         loop {
+            work::step();
             match association.poll_output(buffer) {
                 Output::Packet(record) => send(record),
                 Output::Timeout(at) => {

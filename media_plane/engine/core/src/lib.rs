@@ -52,4 +52,5 @@ pub mod twcc;
 pub mod ufrag;
 mod uplink;
 pub mod wire;
+mod work;
 mod worker;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::clock::Micros;
+use crate::work;
 
 /// What carries datagrams between two addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,6 +131,8 @@ pub(crate) struct Outbox {
     /// A datagram shorter than the run's segment ends the run.
     complete: bool,
     pub sent: Sent,
+    /// Datagrams made since the start, and such as were abandoned.
+    pub made: u64,
 }
 
 impl Outbox {
@@ -141,6 +144,7 @@ impl Outbox {
             segments: 0,
             complete: false,
             sent: Sent::default(),
+            made: 0,
         }
     }
 
@@ -151,6 +155,8 @@ impl Outbox {
         network: &mut dyn Transmit,
         build: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Option<usize> {
+        work::step();
+        self.made += 1;
         let goes_on = |run: &Run| run.path == *path && !self.complete && self.segments < MAX_SEGMENTS;
         let mut goes_on = self.runs.last().is_some_and(goes_on);
         if self.used >= ARENA || (!goes_on && self.runs.len() == MAX_RUNS) {

@@ -153,6 +153,11 @@ impl PacketRing {
         Some(StoredPacket { info: &entry.info, descriptor, payload })
     }
 
+    /// Numbers after this one, up to the newest, that the ring may hold.
+    pub(crate) fn after(&self, sequence: u64, newest: u64) -> std::ops::RangeInclusive<u64> {
+        sequence.max(newest.saturating_sub(self.capacity.0 as u64)) + 1..=newest
+    }
+
     /// Forgets every packet: the sender has begun a new stream, with higher numbers.
     pub(crate) fn clear(&mut self) {
         self.first = self.newest + 1;

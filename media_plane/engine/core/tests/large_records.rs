@@ -4,7 +4,7 @@ mod sim;
 
 use parley_engine_core::clock::{MILLISECOND, SECOND};
 use parley_engine_core::outbox::MAX_DATAGRAM;
-use sim::{Conditions, Meeting, heartbeat};
+use sim::{Conditions, Meeting, VIDEO_SLOTS, heartbeat};
 
 /// An SCTP packet in a DTLS record: its headers, and those of the record with tag and nonce.
 const AROUND: usize = 12 + 8 + 37;
@@ -34,5 +34,21 @@ fn a_heartbeat_of_any_length_leaves_the_shard_as_it_was() {
         assert_eq!(heard, 2, "{info} bytes of information: the others hear what is said after it");
         let refused = meeting.shard.counters().dropped_send_oversized;
         assert_eq!(refused > 0, info + AROUND > MAX_DATAGRAM, "{info} bytes of information: {refused} refused");
+    }
+}
+
+/// dimpl panics where a certificate is longer than the buffer that it is to be copied into.
+#[test]
+fn a_client_with_a_certificate_of_any_length_is_let_in() {
+    for longer in [0, 1_000, 1_700, 1_720, 1_800, 4_000, 16_000] {
+        let mut meeting = Meeting::new(2, Conditions::IDEAL);
+        let viewer = meeting.join();
+        let sender = meeting.join_with_long_certificate(longer);
+        meeting.show(viewer, VIDEO_SLOTS[0], Some(sender));
+        meeting.connect();
+        let from = meeting.now;
+        meeting.run(SECOND);
+        let seen = meeting.clients[viewer].slot(VIDEO_SLOTS[0]).count_between(from, meeting.now);
+        assert!(seen > 60, "{longer} bytes more");
     }
 }

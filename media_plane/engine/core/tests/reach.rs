@@ -10,6 +10,7 @@ use parley_engine_core::clock::{Clock, MILLISECOND, SECOND};
 use parley_engine_core::command::Command;
 use parley_engine_core::engine::{Engine, EngineConfig, NamedSlotRequest};
 use parley_engine_core::event::{EventKind, SessionState};
+use parley_engine_core::outbox::MAX_DATAGRAM;
 use parley_engine_core::params::ChannelParameters;
 use parley_engine_core::ufrag::LocalCredentials;
 use parley_engine_core::wire::framing::{Frames, write_frames};
@@ -78,6 +79,7 @@ impl Carrier {
                 }
                 let mut frames = Frames::new(kept);
                 while let Some(datagram) = frames.take_next() {
+                    assert!((1..=MAX_DATAGRAM).contains(&datagram.len()));
                     deliver(datagram);
                 }
                 *kept = frames.incomplete().expect("the node's frames are datagrams").to_vec();

@@ -15,6 +15,7 @@ use super::limits::{Allowance, MAX_MESSAGE, RoomAllowance};
 use crate::clock::{Clock, Micros, SECOND};
 use crate::outbox::MAX_DATAGRAM;
 use crate::params::ChannelParameters;
+use crate::work;
 
 /// Time from the first packet until the association stands; then the next attempt begins anew.
 const SET_UP_LIMIT: Micros = 10 * SECOND;
@@ -227,6 +228,7 @@ impl Channels {
     /// Takes note of what the association says.
     fn follow(&mut self, now: Micros) {
         while let Some(event) = self.link.as_mut().and_then(|link| link.association.poll()) {
+            work::step();
             match event {
                 Event::Connected => self.establish(),
                 Event::Stream(StreamEvent::Opened { .. }) => self.check_streams(),
@@ -256,6 +258,7 @@ impl Channels {
 
     fn read(&mut self, now: Micros, id: u16) {
         while let Some((kind, payload)) = self.next_message(id) {
+            work::step();
             match (kind, self.label_of(id)) {
                 (PayloadProtocolIdentifier::Dcep, None) => self.answer_open(id, &payload),
                 (PayloadProtocolIdentifier::Binary, Some(label)) => self.take(now, label, payload),

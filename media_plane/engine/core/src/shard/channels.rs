@@ -5,6 +5,7 @@ use crate::clock::Micros;
 use crate::dtls::Progress;
 use crate::outbox::Transmit;
 use crate::sctp::{Label, Sent, wrap};
+use crate::work;
 
 impl Shard {
     /// Answers what a client's association has brought, and passes its messages on.
@@ -27,6 +28,7 @@ impl Shard {
             messages.into_iter().map(|message| (message.label, wrap(sender, &message.payload))).collect();
         // From the end: a session whose connection turns out to be closed leaves the list.
         for place in (0..others).rev() {
+            work::step();
             let Some(other) = self.rooms.get(room).and_then(|room| room.sessions.get(place).copied()) else { break };
             if other != index {
                 self.pass_on(now, other, &messages, network);
@@ -70,6 +72,7 @@ impl Shard {
         let mut progress = Progress::None;
         while let Some(packets) = channels.poll_transmit(now) {
             for packet in packets {
+                work::step();
                 let outbox = &mut self.outbox;
                 let send = |record: &[u8]| outbox.copy(&path, network, record);
                 match session.handshake.send_data(instant, &packet, send) {

@@ -19,6 +19,10 @@ use crate::wire::extension::ExtensionKind;
 impl Shard {
     /// Carries out a command.
     pub fn handle_command(&mut self, now: Micros, command: Command, network: &mut dyn Transmit) {
+        self.bounded(|shard| shard.carry_out(now, command, network));
+    }
+
+    fn carry_out(&mut self, now: Micros, command: Command, network: &mut dyn Transmit) {
         match command {
             Command::OpenRoom(name) => self.open_room(name),
             Command::CloseRoom(name) => self.close_room(now, &name, network),

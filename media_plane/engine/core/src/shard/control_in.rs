@@ -10,6 +10,7 @@ use crate::session::{MAX_STREAMS, Session};
 use crate::srtp::{InboundControl, SrtpError, rtcp_sender_ssrc};
 use crate::track::{Subscriber, TimestampAnchor};
 use crate::wire::rtcp::{ReportBlock, RtcpPacket, SenderInfo, packets};
+use crate::work;
 
 impl Shard {
     pub(super) fn handle_control(
@@ -33,6 +34,7 @@ impl Shard {
                         self.counters.dropped_rtcp_rate += 1;
                         return;
                     }
+                    work::step();
                     match packet {
                         Ok(packet) => self.handle_control_packet(now, index, packet, network),
                         Err(_) => self.counters.dropped_rtcp += 1,
@@ -127,6 +129,7 @@ impl Shard {
     /// Streams of the client end: until they begin anew their tracks are silent.
     fn take_bye(&mut self, now: Micros, index: u32, ssrcs: impl Iterator<Item = u32>) {
         for ssrc in ssrcs {
+            work::step();
             let Some(session) = self.session(index) else { return };
             let stream = session.streams.iter().position(|stream| stream.ssrc == ssrc);
             let Some(key) = stream.map(|place| session.streams[place].track) else { continue };

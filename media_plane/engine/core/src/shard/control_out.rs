@@ -11,6 +11,7 @@ use crate::slot::Slot;
 use crate::srtp::MAX_OVERHEAD;
 use crate::track::Track;
 use crate::wire::rtcp::{MAX_COUNT, NtpTime, ReportBlock, RtcpWriter, SenderInfo};
+use crate::work;
 
 /// RTCP packets stay below this, with room for IP, UDP and SRTCP.
 const MAX_COMPOUND: usize = 1_200;
@@ -23,9 +24,11 @@ impl Shard {
     /// Asks the senders for what has turned out to be missing.
     pub(super) fn ask_for_missing(&mut self, now: Micros, network: &mut dyn Transmit) {
         while let Some(track) = self.fanout.gaps.pop() {
+            work::step();
             self.send_nacks(now, track, network);
         }
         while let Some(index) = self.fanout.skips.pop() {
+            work::step();
             self.suspect_tracks(now, index);
         }
     }
@@ -37,6 +40,7 @@ impl Shard {
         }
         self.next_nack = Micros::MAX;
         for place in 0..self.losing.len() {
+            work::step();
             let key = self.losing[place];
             match self.tracks.get(key).and_then(|track| track.loss.next_due()) {
                 Some(due) if now < due => self.next_nack = due.min(self.next_nack),
@@ -116,6 +120,7 @@ impl Shard {
     pub(super) fn send_transport_feedback(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         while session.arrivals.due_us().is_some_and(|due| now >= due) {
+            work::step();
             let media = session.tracks.iter().find_map(|key| self.tracks.get(*key)?.ssrc).unwrap_or_default();
             let sender = session.control_ssrc;
             let sent = send_control(session, &mut self.outbox, network, |writer, session| {
@@ -147,6 +152,7 @@ impl Shard {
         let slots = session.slots.len();
         let mut from = 0;
         while from < slots {
+            work::step();
             // Without a path nothing is written, and a report that does not fit an empty packet never will: it is passed over.
             let mut next = from + 1;
             send_control(session, &mut self.outbox, network, |writer, session| {

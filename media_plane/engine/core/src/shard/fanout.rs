@@ -22,6 +22,7 @@ use crate::srtp::{OutboundContext, OutboundStream, SrtpError, Written};
 use crate::track::{Subscriber, Track};
 use crate::wire::extension::{ExtensionIds, ExtensionValues, PlayoutDelay, abs_send_time};
 use crate::wire::rtp::{OutgoingHeader, write_header};
+use crate::work;
 
 /// A received packet that is to be sent on.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +106,11 @@ impl FanOut {
         !self.pending.is_empty()
     }
 
+    /// How many packets are to be sent on.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Whether the rest of a frame that many wait for is about to come.
     pub(super) fn expects_more(&self) -> bool {
         self.expects_more
@@ -121,8 +127,8 @@ impl FanOut {
             let (start, end) = (first as u32, (first + len) as u32);
             if let Some(track) = tracks.get(pending.track) {
                 let room = self.rooms.iter().position(|room| *room == track.room).unwrap_or_default() as u16;
-                let work = |receiver: &Subscriber| Work { room, receiver: *receiver, first: start, end };
-                self.work.extend(track.subscribers.iter().map(work));
+                let entry = |receiver: &Subscriber| Work { room, receiver: *receiver, first: start, end };
+                self.work.extend(track.subscribers.iter().map(entry));
             }
             first += len;
             runs += 1;
@@ -354,8 +360,9 @@ impl Shard {
         let mut fanout = std::mem::take(&mut self.fanout);
         fanout.plan(&self.tracks);
         for index in 0..fanout.work.len() {
-            let work = fanout.work[index];
-            self.forward_work(now, work, &mut fanout, network);
+            work::step();
+            let next = fanout.work[index];
+            self.forward_work(now, next, &mut fanout, network);
         }
         self.settle(now, &mut fanout, network);
         fanout.pending.clear();
@@ -385,6 +392,7 @@ impl Shard {
     pub(super) fn forward_waiting(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
         let mut fanout = std::mem::take(&mut self.fanout);
         while let Some(waiting) = self.session_mut(index).and_then(|session| session.pacer.pop()) {
+            work::step();
             self.forward_one(now, index, waiting, &mut fanout, network);
         }
         self.settle(now, &mut fanout, network);
@@ -420,7 +428,8 @@ impl Shard {
             // What came before the start in time follows it, and nothing is sent twice: see `forward_work`.
             session.pacer.drop_slot(waiting.slot, Some(waiting.track));
             session.pacer.drop_repairs(waiting.slot);
-            for sequence in waiting.sequence + 1..=track.reception.highest() {
+            for sequence in track.ring.after(waiting.sequence, track.reception.highest()) {
+                work::step();
                 if track.ring.get(sequence).is_some() {
                     session.pacer.push(Waiting { sequence, ..waiting });
                 }
@@ -433,9 +442,9 @@ impl Shard {
         Some(())
     }
 
-    fn forward_work(&mut self, now: Micros, work: Work, fanout: &mut FanOut, network: &mut dyn Transmit) {
-        let receiver = work.receiver;
-        let run = &fanout.pending[work.first as usize..work.end as usize];
+    fn forward_work(&mut self, now: Micros, entry: Work, fanout: &mut FanOut, network: &mut dyn Transmit) {
+        let receiver = entry.receiver;
+        let run = &fanout.pending[entry.first as usize..entry.end as usize];
         let abs_send_time = send_time(now);
         let session = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut);
         let (Some(session), Some(key)) = (session, run.first().map(|pending| pending.track)) else { return };
@@ -451,6 +460,7 @@ impl Shard {
         }
         let before = session.slots.get(slot).map_or(0, |slot| slot.figures.packets);
         for pending in run {
+            work::step();
             let Some(packet) = track.ring.get(pending.sequence) else { continue };
             let decision = session.forward(slot, key, track, &packet, &mut out);
             if decision == Decision::Leap {
@@ -459,7 +469,8 @@ impl Shard {
             if let Decision::Start(_, started) = decision {
                 note_start(&mut fanout.switched, receiver, started);
                 // The start may have been late, sent again after loss: what came before it in time follows it now.
-                for sequence in pending.sequence + 1..=track.reception.highest() {
+                for sequence in track.ring.after(pending.sequence, track.reception.highest()) {
+                    work::step();
                     if let Some(packet) = track.ring.get(sequence) {
                         session.forward(slot, key, track, &packet, &mut out);
                     }

@@ -37,8 +37,13 @@ use crate::session::Session;
 use crate::slab::{Key, Slab};
 use crate::track::Track;
 use crate::wire::demux::{DatagramKind, classify};
+use crate::work;
 use fanout::FanOut;
 use layers::Layers;
+
+/// Steps that a call may take at least, and so many more for each open session and packet to be sent on.
+const STEPS: u64 = 20_000;
+const STEPS_PER_SESSION: u64 = 256;
 
 /// What a shard is made with.
 #[derive(Debug, Clone)]
@@ -114,6 +119,10 @@ impl Shard {
     /// Takes one received datagram, which is decrypted in place. Media is forwarded by the next [`Shard::flush`], so that
     /// packets received together leave together.
     pub fn handle_datagram(&mut self, now: Micros, path: &Path, datagram: &mut [u8], network: &mut dyn Transmit) {
+        self.bounded(|shard| shard.take_datagram(now, path, datagram, network));
+    }
+
+    fn take_datagram(&mut self, now: Micros, path: &Path, datagram: &mut [u8], network: &mut dyn Transmit) {
         self.counters.packets_received += 1;
         self.counters.bytes_received += datagram.len() as u64;
         let kind = classify(datagram);
@@ -150,11 +159,24 @@ impl Shard {
 
     /// Forwards the media of the datagrams since the last call and sends everything that is ready.
     pub fn flush(&mut self, now: Micros, network: &mut dyn Transmit) {
-        self.follow_changed_encodings(now, network);
-        self.forward_pending(now, network);
-        self.ask_for_missing(now, network);
-        self.outbox.flush(network);
-        self.count_sent();
+        self.bounded(|shard| {
+            shard.follow_changed_encodings(now, network);
+            shard.forward_pending(now, network);
+            shard.ask_for_missing(now, network);
+            shard.outbox.flush(network);
+            shard.count_sent();
+        });
+    }
+
+    /// Makes a call, of which a limit of steps is expected whatever it is about (see `work`).
+    fn bounded(&mut self, call: impl FnOnce(&mut Self)) {
+        let each = STEPS_PER_SESSION * (1 + self.fanout.pending() as u64);
+        let limit = STEPS + each * self.open_sessions as u64;
+        let made = self.outbox.made;
+        work::begin(limit);
+        call(self);
+        work::end();
+        self.counters.calls_over_limit += u64::from(self.outbox.made - made > limit);
     }
 
     /// When [`Shard::handle_timeout`] wants to be called; None: never.

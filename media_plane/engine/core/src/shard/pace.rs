@@ -7,6 +7,7 @@ use crate::clock::{MILLISECOND, Micros};
 use crate::outbox::Transmit;
 use crate::track::Subscriber;
 use crate::wire::rtp::OutgoingHeader;
+use crate::work;
 
 /// Time between two steps: short enough for a burst to look even to a slow link, long enough to cost next to nothing.
 const STEP: Micros = 5 * MILLISECOND;
@@ -47,6 +48,7 @@ impl Shard {
     /// Drops the pictures of slots that have waited too long; they go on with the next key frame.
     fn drop_overdue(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
         while let Some(waiting) = self.session(index).and_then(|session| session.pacer.overdue(now)) {
+            work::step();
             let Some(session) = self.session_mut(index) else { return };
             session.pacer.drop_slot(waiting.slot, None);
             session.pacer.drop_repairs(waiting.slot);

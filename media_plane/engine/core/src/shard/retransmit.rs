@@ -13,6 +13,7 @@ use crate::slot::Slot;
 use crate::track::Subscriber;
 use crate::twcc::TransportFeedback;
 use crate::wire::rtp::OutgoingHeader;
+use crate::work;
 
 /// The most packets one NACK message is answered with.
 pub(super) const MAX_RESENT: usize = 128;
@@ -30,6 +31,7 @@ impl Shard {
     ) {
         let Some(receiver) = self.slot_by_ssrc(index, ssrc) else { return };
         for sequence in lost.take(MAX_RESENT) {
+            work::step();
             if let Some(slot) = self.slot_mut(receiver) {
                 slot.figures.nacks += 1;
             }
@@ -77,6 +79,7 @@ impl Shard {
     /// Sends repairs that wait for their turn and may leave now.
     pub(super) fn repair_waiting(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
         while let Some(repair) = self.session_mut(index).and_then(|session| session.pacer.pop_repair(now)) {
+            work::step();
             let receiver = Subscriber { session: index, slot: repair.slot };
             self.send_repair(now, receiver, repair.sequence, network);
         }

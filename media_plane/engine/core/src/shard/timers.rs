@@ -17,6 +17,10 @@ const TOGETHER: usize = 64;
 impl Shard {
     /// Does what is due. To be called at [`Shard::poll_timeout`] or later.
     pub fn handle_timeout(&mut self, now: Micros, network: &mut dyn Transmit) {
+        self.bounded(|shard| shard.do_what_is_due(now, network));
+    }
+
+    fn do_what_is_due(&mut self, now: Micros, network: &mut dyn Transmit) {
         self.pace(now, network);
         self.ask_again(now, network);
         if now < self.next_tick {

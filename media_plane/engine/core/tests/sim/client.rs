@@ -24,6 +24,7 @@ use parley_engine_core::wire::stun::{BindingRequest, Class, IntegrityKey, Messag
 
 use control::Heard;
 
+use super::certificate::lengthen;
 use super::channels::ChannelClient;
 use super::receiver::{Received, SlotReceiver};
 use super::sender::{AUDIO_TYPE, RTX_TYPE, Sender, VIDEO_TYPE};
@@ -243,11 +244,10 @@ impl Client {
         self.handshake_records
     }
 
-    /// Shows a certificate that is so many bytes longer than its own: it no longer is the one of its parameters.
+    /// Makes its certificate so many bytes longer, before its parameters are asked for.
     pub fn lengthen_certificate(&mut self, now: Micros, by: usize) {
-        let mut certificate = self.certificate.clone();
-        certificate.certificate.resize(certificate.certificate.len() + by, 0);
-        self.dtls = handshake(certificate, now, self.clock);
+        self.certificate.certificate = lengthen(&self.certificate.certificate, by);
+        self.dtls = handshake(self.certificate.clone(), now, self.clock);
     }
 
     pub fn slot(&self, mid: &str) -> &SlotReceiver {

@@ -8,6 +8,7 @@
     reason = "several test programs share this module and use parts of it"
 )]
 
+mod certificate;
 mod channels;
 mod client;
 mod encoding;
@@ -108,7 +109,7 @@ impl Meeting {
 
     /// A client joins that sends its camera in three encodings.
     pub fn join_with_simulcast(&mut self) -> usize {
-        self.join_as(Sender::simulcast, |_| {})
+        self.join_as(|client| client.sender.simulcast(), |_| {})
     }
 
     /// A client joins that has data channels, as a browser whose offer has an m-line for them.
@@ -121,19 +122,25 @@ impl Meeting {
         number
     }
 
+    /// A client joins whose certificate is so many bytes longer than usual.
+    pub fn join_with_long_certificate(&mut self, longer: usize) -> usize {
+        let now = self.now;
+        self.join_as(|client| client.lengthen_certificate(now, longer), |_| {})
+    }
+
     /// A client joins with parameters that `change` has its way with.
     pub fn join_with(&mut self, change: impl FnOnce(&mut OpenSession)) -> usize {
         self.join_as(|_| {}, change)
     }
 
-    fn join_as(&mut self, prepare: impl FnOnce(&mut Sender), change: impl FnOnce(&mut OpenSession)) -> usize {
+    fn join_as(&mut self, prepare: impl FnOnce(&mut Client), change: impl FnOnce(&mut OpenSession)) -> usize {
         let number = self.clients.len();
         let key = SessionKey { index: number as u32, generation: 0 };
         let credentials = LocalCredentials::generate(0, key.index);
         let mut client = Client::new(number, self.now, self.clock);
         self.network.sealed.forget(client.ssrcs());
         client.connect_to(&credentials);
-        prepare(&mut client.sender);
+        prepare(&mut client);
         let mut open = OpenSession {
             room: ROOM.into(),
             session: client.name.as_str().into(),
@@ -218,6 +225,7 @@ impl Meeting {
             self.shard.handle_timeout(now, &mut self.network.outgoing);
         }
         IN_SHARD.set(false);
+        assert_eq!(self.shard.counters().calls_over_limit, 0);
         for client in &mut self.clients {
             client.tick(now);
             for datagram in client.outgoing.drain(..) {

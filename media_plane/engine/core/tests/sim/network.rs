@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
 
 use parley_engine_core::clock::{MILLISECOND, Micros};
-use parley_engine_core::outbox::{Path, Transmit};
+use parley_engine_core::outbox::{MAX_DATAGRAM, Path, Transmit};
 
 use super::link::Link;
 use super::sealed::Sealed;
@@ -56,6 +56,7 @@ impl Transmit for Outgoing {
     fn transmit(&mut self, path: &Path, segment: usize, bytes: &[u8]) -> bool {
         let inside = IN_SHARD.replace(false);
         assert_eq!(path.local, NODE.ip(), "answers leave from the address that was asked");
+        assert!((1..=MAX_DATAGRAM).contains(&segment), "a datagram of {segment} bytes leaves the node");
         self.0.extend(bytes.chunks(segment).map(|datagram| (path.remote, datagram.to_vec())));
         IN_SHARD.set(inside);
         true
