@@ -368,7 +368,8 @@ class Engine:
         nacks_received, nacks_sent, key_frame_requests_sent, key_frame_requests_received, transport_feedback_received,
         rtcp_work (units of 20 ns), layer_allocations (times a session's bandwidth was divided), retransmissions_sent,
         paced_out (times that waiting pictures of a slot were dropped), send_runs, send_calls, receive_calls,
-        cpu_nanoseconds (of the shard threads), sessions_opened, sessions_closed, of data channels
+        calls_over_limit (calls that made more datagrams than any should: a defect), cpu_nanoseconds (of the shard
+        threads), sessions_opened, sessions_closed, of data channels
         channel_messages_received, channel_messages_sent, channel_messages_dropped_rate, channel_messages_dropped_room
         (over what one sender, or all of a room, may send to everyone in it), channel_messages_dropped_slow,
         channel_messages_dropped_malformed, channels_opened, channels_refused, channels_closed_slow (reliable ones whose

@@ -227,6 +227,14 @@ mod tests {
     }
 
     #[test]
+    fn what_may_follow_a_packet_is_no_more_than_the_ring_holds() {
+        let ring = PacketRing::new(8, 64);
+        assert!(ring.after(5, 9).eq(6..=9));
+        assert!(ring.after(9, 9).eq([]) && ring.after(12, 9).eq([]));
+        assert!(ring.after(5, 1_000_000).eq(999_993..=1_000_000));
+    }
+
+    #[test]
     fn an_unused_ring_takes_no_memory() {
         let ring = PacketRing::new(8, 64);
         assert!(ring.entries.is_empty() && ring.bytes.is_empty() && ring.get(3).is_none());
