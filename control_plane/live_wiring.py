@@ -186,7 +186,9 @@ class LivePart:
         )
         applier = NodeEventApplier(self.live, around.nodes, self.rooms, observer, self.background)
         leases = RedisConsumerLeases(self._client)
-        self.consumers = NodeEventConsumers(self.registry, leases, around.nodes, self.rooms, applier, self.quarantine)
+        self.consumers = NodeEventConsumers(
+            self.registry, leases, around.nodes, self.rooms, applier, self.quarantine, observer
+        )
         self._add_tasks()
 
     def start(self) -> None:

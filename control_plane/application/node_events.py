@@ -38,6 +38,7 @@ from control_plane.placement.registry import NodeRegistry
 
 _log = structlog.get_logger(__name__)
 _SAVE_EVERY: Final = 0.5
+_TASK: Final = "node event stream"
 _RETRY_FIRST: Final = 0.1
 _RETRY_MOST: Final = 1.0
 
@@ -73,6 +74,7 @@ class NodeEventConsumers:
         rooms: Rooms,
         applier: NodeEventApplier,
         quarantine: Quarantine,
+        observer: Observer,
     ) -> None:
         self._registry = registry
         self._leases = leases
@@ -80,6 +82,7 @@ class NodeEventConsumers:
         self._rooms = rooms
         self._applier = applier
         self._quarantine = quarantine
+        self._observer = observer
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def tend(self) -> None:
@@ -114,7 +117,7 @@ class NodeEventConsumers:
 
     async def _listen(self, node: NodeStatus) -> None:
         who = node.registration
-        retry = _RETRY_FIRST
+        retry, faults = _RETRY_FIRST, 0
         while True:
             stay_alive()
             try:
@@ -124,8 +127,13 @@ class NodeEventConsumers:
                 await self._probe(node)
             except (DomainError, RoomNotServedError) as error:
                 _log.info("events of a node interrupted", node=who.node_id, error=str(error))
-            except Exception:  # noqa: BLE001 -- listening outlives its faults
-                _log.exception("events of a node interrupted", node=who.node_id)
+            except Exception as error:  # noqa: BLE001 -- listening outlives its faults
+                faults += 1
+                self._observer.task_failed(_TASK, type(error).__name__)
+                if faults == 1:
+                    _log.exception("events of a node interrupted", node=who.node_id)
+            else:
+                faults = 0
             await asyncio.sleep(retry)
             retry = min(_RETRY_MOST, retry * 2)
 

@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio as redis
 
 from control_plane.application.live_ports import Stay
-from control_plane.application.media_ports import MediaStateEvent, SessionKey, SpeakerEvent
+from control_plane.application.media_ports import MediaStateEvent, NodeMessage, NodePosition, SessionKey, SpeakerEvent
 from control_plane.application.node_events import NodeEventApplier
 from control_plane.application.quarantine import RecordKind
 from control_plane.domain.errors import DomainError
@@ -38,6 +38,15 @@ async def client(redis_url: str) -> AsyncIterator[Client]:
 
 async def ids(replica: Replica) -> list[str]:
     return [record.id for record in await replica.part.keeper.list()]
+
+
+async def until_connected(replica: Replica) -> None:
+    for _ in range(500):
+        (person,) = (await replica.view()).participants
+        if person.state is ParticipantState.CONNECTED:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("what came after did not arrive")
 
 
 async def append(client: Client, fields: dict[str, str]) -> str:
@@ -226,13 +235,31 @@ async def test_something_a_node_said_that_can_not_be_applied_is_passed_over(
     key = SessionKey(ana.participant.session_id, ana.participant.id)
     node.happened(MEETING, MediaStateEvent(key, connected=True))
 
-    for _ in range(500):
-        (person,) = (await replica.view()).participants
-        if person.state is ParticipantState.CONNECTED:
-            break
-        await asyncio.sleep(0.01)
-    assert person.state is ParticipantState.CONNECTED
+    await until_connected(replica)
     assert await ids(replica) == ["node_event~n1"]
+
+
+async def test_a_fault_of_a_nodes_event_stream_is_counted_and_the_stream_opened_again(
+    replica: Replica, node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = await replica.join("Ana")
+    watch = replica.nodes.watch
+    faults = iter([ZeroDivisionError(), ZeroDivisionError()])
+
+    def fail_twice(address: str, position: NodePosition | None) -> AsyncIterator[NodeMessage]:
+        fault = next(faults, None)
+        if fault is not None:
+            raise fault
+        return watch(address, position)
+
+    monkeypatch.setattr(replica.nodes, "watch", fail_twice)
+    replica.part.start()
+    await eventually(lambda: node.watchers)
+
+    assert replica.observer.counts["node event stream failed by ZeroDivisionError"] == 2
+    key = SessionKey(ana.participant.session_id, ana.participant.id)
+    node.happened(MEETING, MediaStateEvent(key, connected=True))
+    await until_connected(replica)
 
 
 async def test_a_node_of_a_newer_version_hides_no_other_and_keeps_its_state(
