@@ -5,11 +5,13 @@
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a fuzz target tells of a bug")]
 
 mod sequences;
+mod stream;
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
 pub use sequences::{dependency_descriptor, srtp_order};
+pub use stream::tcp;
 
 use crate::payload::{VideoFormat, av1, h264, red, vp8, vp9};
 use crate::srtp::{

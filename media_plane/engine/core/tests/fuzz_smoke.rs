@@ -18,6 +18,7 @@ const QUICK: u32 = 2_000_000;
 const ENCRYPTING: u32 = 250_000;
 const STATEFUL: u32 = 40_000;
 const WHOLE_CALLS: u32 = 60;
+const SYSTEM_CALLS: u32 = 2_000;
 const MAX_LEN: usize = 1500;
 /// Values at which parsers change their mind.
 const INTERESTING: [u8; 16] = [0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 0x3f, 0x7f, 0x80, 0xc0, 0xfe, 0xff];
@@ -387,6 +388,66 @@ fn sctp() {
         b"\x01\x35message".to_vec(),
     ];
     run("sctp", 15, STATEFUL, &corpus, fuzz::sctp);
+}
+
+/// A chunk (RFC 9260 section 3.2), padded to units of eight bytes, behind what and its length.
+fn chunk(bytes: &[u8]) -> Vec<u8> {
+    let mut padded = bytes.to_vec();
+    padded.resize(padded.len().next_multiple_of(8), 0);
+    [&[0, (padded.len() / 8) as u8][..], &padded].concat()
+}
+
+#[test]
+fn association() {
+    let heartbeat = |info: u16| {
+        let lengths = [(8 + info).to_be_bytes(), [0, 1], (4 + info).to_be_bytes()].concat();
+        chunk(&[&[4, 0][..], &lengths, &vec![7; info.into()]].concat())
+    };
+    let data = |stream: u8, kind: u8, content: &[u8]| {
+        let head = [0, 3, 0, 16 + content.len() as u8, 0, 0, 0, 0, 0, stream, 0, 0, 0, 0, 0, kind];
+        chunk(&[&head[..], content].concat())
+    };
+    let corpus = [
+        [heartbeat(100), heartbeat(1_444), heartbeat(1_900), vec![5, 5, 7, 40]].concat(),
+        [data(2, 50, b"\x03\x81\x01\0\0\0\0\0\0\x07\0\0pointer"), data(2, 53, b"here"), vec![5, 9]].concat(),
+        // DATA that is far ahead, whose SACK has many gaps; FORWARD-TSN; RE-CONFIG; a SACK of what was never sent.
+        [data(0, 51, b"a"), vec![0, 1, 0, 3, 0, 17], data(0, 51, b"b"), chunk(b"\xc0\0\0\x0c\0\0\0\x02\0\0\0\x01")]
+            .concat(),
+        [chunk(b"\x82\0\0\x16\0\x0d\0\x12\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\0"), vec![5, 30]].concat(),
+        [chunk(b"\x03\0\0\x14\0\0\0\x09\0\0\x10\0\0\x01\0\0\0\x02\xff\xff"), vec![5, 30, 7, 9]].concat(),
+        [chunk(b"\x01\0\0\x14\0\0\0\x07\0\x10\0\0\0\x10\0\x10\0\0\0\x01"), vec![6, 1, 1, 2, 3]].concat(),
+        [chunk(b"\x06\0\0\x04"), chunk(b"\x07\0\0\x08\0\0\0\0"), chunk(b"\x08\0\0\x04"), vec![7, 3]].concat(),
+    ];
+    run("association", 16, WHOLE_CALLS, &corpus, sim::association::association);
+}
+
+#[test]
+fn stored_packets() {
+    let plain = [[0, 1, 0, 0], [0x40, 9, 0, 0], [0x40, 9, 0, 0], [5, 10, 0, 0]].concat();
+    let corpus = [
+        // Repairs of what came, of what is missing, of what has left, and of what is still to come.
+        [&plain[..], &[0x40, 11, 0, 0, 3, 0, 0, 1, 3, 0, 0, 9, 3, 1, 4, 20, 3, 0, 0xff, 0xf0, 5, 20, 0, 0]].concat(),
+        // A jump of almost as much as can be, again and again, with a late key frame.
+        [&plain[..], &[0xc0, 8, 11, 180].repeat(9), &[3, 0, 11, 180, 5, 5, 0, 0]].concat(),
+        // A new SSRC that begins behind the old numbers, and the old one again.
+        [&plain[..], &[6, 1, 0, 1, 0, 9, 0, 0, 0x40, 9, 0, 0, 5, 9, 0, 0, 6, 0, 0xff, 0xf0, 0, 9, 0, 0]].concat(),
+        // What the receiver asks for again, paced and with losses.
+        [&plain[..], &[4, 3, 0, 3, 23, 5, 0, 0, 0x40, 9, 0, 0, 4, 90, 0, 60, 31, 250, 0, 0, 5, 60, 0, 0]].concat(),
+        [&plain[..], &[7, 0, 0, 0, 0x40, 9, 0, 0, 7, 1, 0, 0, 15, 2, 0, 0, 15, 0, 0, 0, 0, 9, 0, 0, 5, 9, 0, 0]]
+            .concat(),
+    ];
+    run("stored_packets", 17, WHOLE_CALLS, &corpus, sim::stored::stored_packets);
+}
+
+#[test]
+fn tcp() {
+    let corpus = [
+        b"\x02\0\x04\x80\x60\0\x01\0\x02\x16\xfe\0\0\0\x01\0".to_vec(),
+        b"\0\0\x05abcde\x08\0".to_vec(),
+        b"\xff\x08\x01".to_vec(),
+        [b"\x4f\x02\x58".to_vec(), vec![7; 600], b"\0\x64".to_vec(), vec![9; 60]].concat(),
+    ];
+    run("tcp", 18, SYSTEM_CALLS, &corpus, fuzz::tcp);
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) use inbox::Inbox;
 pub(crate) use network::Network;
 pub(crate) use socket::MediaSocket;
 pub(crate) use system::{WakeFd, pin_to_core, thread_cpu_nanoseconds, wait_readable};
+#[cfg(feature = "fuzzing")]
+pub(crate) use tcp::READ_BUFFER;
 pub(crate) use tcp::TcpPort;
 
 /// Whether this kernel segments sent datagrams and coalesces received ones (`UDP_SEGMENT`, `UDP_GRO`).

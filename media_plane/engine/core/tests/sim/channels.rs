@@ -230,7 +230,7 @@ pub fn heartbeat(like: &[u8], info: usize) -> Vec<u8> {
 }
 
 /// `CRC32c` (RFC 9260 appendix A).
-fn crc32c(data: &[u8]) -> u32 {
+pub(super) fn crc32c(data: &[u8]) -> u32 {
     let step = |sum: u32, _| if sum & 1 == 1 { (sum >> 1) ^ 0x82f6_3b78 } else { sum >> 1 };
     !data.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
 }

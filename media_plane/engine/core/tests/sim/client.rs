@@ -49,6 +49,8 @@ pub struct Client {
     pub reports_arrivals: bool,
     /// Whether packets may come a second time, which it then leaves alone.
     pub takes_repeats: bool,
+    /// The newest number that has come of each stream.
+    pub newest: HashMap<u32, u16>,
     /// Whether it looks at the media that comes; without it, only at how it comes.
     pub looks: bool,
     /// Whether it acts on RTCP.
@@ -132,6 +134,7 @@ impl Client {
             repairs: true,
             reports_arrivals: false,
             takes_repeats: false,
+            newest: HashMap::new(),
             looks: true,
             listens: true,
             arrivals: FeedbackRecorder::new(),
@@ -404,6 +407,7 @@ impl Client {
         let header = RtpHeader::parse(packet).unwrap();
         let values = ExtensionValues::read(&header, packet, &self.sender.ids);
         let payload = header.payload(packet).unwrap();
+        self.newest.insert(ssrc, header.sequence_number);
         if let Some(number) = values.transport_sequence_number.filter(|_| self.reports_arrivals) {
             self.arrivals.record(number, now);
         }

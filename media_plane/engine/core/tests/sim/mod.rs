@@ -8,6 +8,7 @@
     reason = "several test programs share this module and use parts of it"
 )]
 
+pub mod association;
 mod certificate;
 mod channels;
 mod client;
@@ -19,6 +20,7 @@ mod picture;
 mod receiver;
 mod sealed;
 mod sender;
+pub mod stored;
 
 use std::cell::Cell;
 use std::collections::VecDeque;

@@ -18,7 +18,7 @@ const LIMIT: Micros = 400 * MILLISECOND;
 const AFTERWARDS: Micros = 200 * MILLISECOND;
 
 /// Takes the next `len` bytes, or what is left.
-fn take<'a>(data: &mut &'a [u8], len: usize) -> &'a [u8] {
+pub(super) fn take<'a>(data: &mut &'a [u8], len: usize) -> &'a [u8] {
     let (taken, rest) = data.split_at(len.min(data.len()));
     *data = rest;
     taken

@@ -234,6 +234,13 @@ impl Sender {
         Some(self.video(place, &header, original.told.as_deref(), &payload))
     }
 
+    /// What a packet of the next transport-wide number says of itself.
+    pub fn next_values<'a>(&mut self, mid: &'a str) -> ExtensionValues<'a> {
+        self.transport_sequence = self.transport_sequence.wrapping_add(1);
+        let transport_sequence_number = Some(self.transport_sequence);
+        ExtensionValues { mid: Some(mid.as_bytes()), transport_sequence_number, ..ExtensionValues::default() }
+    }
+
     fn packet(&mut self, header: &OutgoingHeader, values: &ExtensionValues<'_>, payload: &[u8]) -> Packet {
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
         let values = ExtensionValues { transport_sequence_number: Some(self.transport_sequence), ..*values };
