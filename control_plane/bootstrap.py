@@ -66,6 +66,7 @@ class Application:
             notices=self._live_stores.live,
             wake_relay=self._live_stores.wake_relay,
             observer=observer,
+            quarantine=self._live_stores.quarantine,
         )
         self._nodes = GrpcMediaNodes(settings.node_token.get_secret_value())
         self._live = LivePart(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import structlog
 from redis.asyncio import Redis
@@ -14,6 +15,7 @@ from control_plane.application.directory import Directory
 from control_plane.application.identity import Identity
 from control_plane.application.meetings import MeetingPlanning
 from control_plane.application.ports import HostNotices, Presence, Rules
+from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.application.tasks import TaskObserver, Tasks
 from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError
@@ -53,6 +55,7 @@ class PlanningPart:
         notices: HostNotices,
         wake_relay: Callable[[], None],
         observer: TaskObserver,
+        quarantine: Quarantine,
     ) -> None:
         """Wire it; nothing is connected yet.
 
@@ -65,6 +68,7 @@ class PlanningPart:
             notices: Tells hosts who are in their meeting.
             wake_relay: Says that there is something in the outbox.
             observer: Measures tasks.
+            quarantine: Takes note of meetings that can't be read.
 
         Raises:
             SigningKeyError: The signing key can't be used.
@@ -80,7 +84,7 @@ class PlanningPart:
         key = load_signing_key(settings.signing_key_file)
         rules = Rules(sign_up=settings.sign_up, guest_hosts=settings.guest_hosts, public_url=settings.public_url)
         attempts = RedisAttempts(redis, clock)
-        self.store = PostgresStore(self._database)
+        self.store = PostgresStore(self._database, partial(quarantine.note, RecordKind.MEETING))
         self.stays = PostgresStays(self._database)
         self.outbox = PostgresOutboxReader(self._database)
         self.tokens = JwtTokens(key, clock, ids)

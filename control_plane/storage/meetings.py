@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,15 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from control_plane.application.ports import Position
 from control_plane.domain.meeting import Meeting, MeetingSettings, MeetingState, MeetingType
-from control_plane.domain.records import UNKNOWN, compact_json, from_plain, plain, read_enum
+from control_plane.domain.records import UNKNOWN, UnreadableRecordError, compact_json, from_plain, plain, read_enum
 from control_plane.storage.tables import MEETINGS, USERS
+
+Unreadable = Callable[[str, UnreadableRecordError], None]
+"""Takes note of a meeting, by its number, that can't be read."""
 
 
 class PostgresMeetings:
     """Meetings as they were planned."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, unreadable: Unreadable) -> None:
         self._connection = connection
+        self._unreadable = unreadable
 
     async def add(self, meeting: Meeting) -> bool:
         """Adds a meeting; False: its number is, or was, another's."""
@@ -40,15 +44,22 @@ class PostgresMeetings:
     async def list(
         self, host_id: str, state: MeetingState | None, after: Position | None, limit: int
     ) -> Sequence[Meeting]:
-        """Returns a host's meetings, newest first."""
-        columns = MEETINGS.c
-        statement = _SELECT.where(columns.host_id == host_id)
-        if state is not None:
-            statement = statement.where(columns.state == state.value)
-        if after is not None:
-            statement = statement.where(tuple_(columns.create_time, columns.number) < (after.create_time, after.id))
-        statement = statement.order_by(columns.create_time.desc(), columns.number.desc()).limit(limit)
-        return [_meeting(row) for row in await self._connection.execute(statement)]
+        """Returns a host's meetings, newest first; those that can't be read hide no others."""
+        found: list[Meeting] = []
+        while (wanted := limit - len(found)) > 0:
+            rows = (await self._connection.execute(_page(host_id, state, after, wanted))).all()
+            found += [meeting for row in rows if (meeting := self._readable(row)) is not None]
+            if len(rows) < wanted:
+                break
+            after = Position(rows[-1].create_time, rows[-1].number)
+        return found
+
+    def _readable(self, row: Row[Any]) -> Meeting | None:
+        try:
+            return _meeting(row)
+        except UnreadableRecordError as error:
+            self._unreadable(row.number, error)
+            return None
 
     async def save(self, meeting: Meeting) -> None:
         """Writes a meeting that was changed under lock."""
@@ -66,6 +77,16 @@ _SELECT: Select[Any] = (
     .join_from(MEETINGS, USERS, MEETINGS.c.host_id == USERS.c.id)
     .where(MEETINGS.c.delete_time.is_(None))
 )
+
+
+def _page(host_id: str, state: MeetingState | None, after: Position | None, limit: int) -> Select[Any]:
+    columns = MEETINGS.c
+    statement = _SELECT.where(columns.host_id == host_id)
+    if state is not None:
+        statement = statement.where(columns.state == state.value)
+    if after is not None:
+        statement = statement.where(tuple_(columns.create_time, columns.number) < (after.create_time, after.id))
+    return statement.order_by(columns.create_time.desc(), columns.number.desc()).limit(limit)
 
 
 def _values(meeting: Meeting) -> Mapping[str, Any]:

@@ -52,7 +52,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def store(database: Database) -> PostgresStore:
-    return PostgresStore(database)
+    return PostgresStore(database, lambda number, error: pytest.fail(f"{number}: {error}"))
 
 
 @pytest.fixture

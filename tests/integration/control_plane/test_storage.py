@@ -42,7 +42,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def store(database: Database) -> PostgresStore:
-    return PostgresStore(database)
+    return PostgresStore(database, lambda number, error: pytest.fail(f"{number}: {error}"))
 
 
 async def add_meeting(store: PostgresStore) -> Meeting:
