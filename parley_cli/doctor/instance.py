@@ -77,7 +77,14 @@ def _node(node: dict[str, object]) -> Check:
     state = str(node.get("state", "")).removeprefix("NODE_STATE_").lower()
     finding = f"{state}, {node.get('sessionCount', 0)} sessions in {node.get('roomCount', 0)} rooms"
     # One that has said good-bye is no fault; one that is lost is.
-    return Check(str(node["name"]), state in {"active", "draining", "gone"}, finding)
+    good = state in {"active", "draining", "gone"}
+    shards, serving = int(str(node.get("shardCount", 0))), int(str(node.get("servingShardCount", 0)))
+    if shards and state != "gone":
+        finding += f", {serving} of {shards} shards serve"
+        good = good and serving == shards
+    if failures := int(str(node.get("shardFailures", 0))):
+        finding += f", {failures} shards have failed since it started"
+    return Check(str(node["name"]), good, finding)
 
 
 def _quarantine(operations: Operations) -> Check:
