@@ -31,7 +31,10 @@ export function budget(): Plugin {
 }
 
 /** The chunks and all that they import before they run. */
-function needed(chunks: readonly Rollup.OutputChunk[], roots: readonly Rollup.OutputChunk[]): Set<Rollup.OutputChunk> {
+export function needed(
+  chunks: readonly Rollup.OutputChunk[],
+  roots: readonly Rollup.OutputChunk[],
+): Set<Rollup.OutputChunk> {
   const found = new Set<Rollup.OutputChunk>();
   const add = (chunk: Rollup.OutputChunk | undefined) => {
     if (chunk && !found.has(chunk)) {

@@ -3,6 +3,7 @@ import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 import { budget } from "./budget.ts";
+import { partFiles } from "./part_files.ts";
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -10,7 +11,7 @@ const path = (relative: string): string => fileURLToPath(new URL(relative, impor
 const gateway = process.env.PARLEY_PUBLIC_URL ?? "http://localhost:8080";
 
 export default defineConfig({
-  plugins: [react(), tailwindcss(), budget()],
+  plugins: [react(), tailwindcss(), budget(), partFiles()],
   resolve: {
     alias: { "@": path("./src"), "@gen": path("../../gen/ts/parley") },
     // The generated code lives outside this package and must find this package's runtime.
