@@ -73,6 +73,15 @@ def from_plain(kind: type[T], raw: object) -> T:
         raise UnreadableRecordError(f"{kind.__name__}: {type(error).__name__}") from error
 
 
+def with_others_of(value: T, other: T) -> T:
+    """Returns a value with what another record of the same thing holds that this version does not know."""
+    kept = json.loads(getattr(other, _OTHERS) or "{}")
+    known = {field.name for field in dataclasses.fields(cast("Any", value))}
+    own = json.loads(getattr(value, _OTHERS) or "{}")
+    merged = {name: raw for name, raw in kept.items() if name not in known} | own
+    return cast("T", dataclasses.replace(cast("Any", value), **{_OTHERS: compact_json(merged) if merged else ""}))
+
+
 @functools.lru_cache(maxsize=20_000)
 def _decoded(kind: Hashable, text: str) -> object:
     # The same participants are read again and again; values are frozen, so they can be shared.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,12 +18,14 @@ from control_plane.domain.errors import DomainError, rate_limited, request_id_re
 from control_plane.domain.event import LeaveReason, SlotAssignment, TrackEncodings
 from control_plane.domain.meeting import Meeting
 from control_plane.domain.meeting_errors import meeting_ended
-from control_plane.domain.participant import Participant, ParticipantEvent, ParticipantRole, Track, advance
-from control_plane.domain.records import UnreadableRecordError
+from control_plane.domain.participant import Participant, ParticipantRole
+from control_plane.domain.records import UnreadableRecordError, with_others_of
 from control_plane.domain.signaling_errors import meeting_full, participant_not_found
 from control_plane.events import codec
 from control_plane.events.commands import KEEP_EMPTY_MS, KEEP_ENDED_MS, Command, Committer, prefix
 from control_plane.events.cursor import BEGINNING, Cursor
+from control_plane.events.fields import encoding_values, id_in, slot, slot_values, track_encodings
+from control_plane.events.renewal import renewed
 from control_plane.redis_store import (
     RedisClient,
     Script,
@@ -44,9 +45,6 @@ _NODES_SEEN: Final = 64
 _ATTEMPTS: Final = 12
 _REACTIONS_PER_SECOND: Final = 5
 _REACTION_GAP_MS: Final = 1000 // _REACTIONS_PER_SECOND
-# Between RTP stream ids, which are letters, digits, "-" and "_" (RFC 8851).
-_SEPARATOR: Final = ","
-_ID: Final = re.compile(r'"id":"([0-9a-zA-Z-]{1,64})"')
 _TOO_MANY_REACTIONS: Final = f"At most {_REACTIONS_PER_SECOND} reactions a second."
 
 
@@ -79,8 +77,8 @@ class RedisLiveMeetings:
             meeting_id=meeting_id,
             meeting=self._meeting(meeting_id, meta["meeting"]) if "meeting" in meta else None,
             participants=tuple(participants),
-            slots=tuple(_slot(mid, value) for mid, value in sorted(pairs(slots).items())),
-            encodings=tuple(_track(mid, rids) for mid, rids in sorted(pairs(encodings).items())),
+            slots=tuple(slot(mid, value) for mid, value in sorted(pairs(slots).items())),
+            encodings=tuple(track_encodings(mid, rids) for mid, rids in sorted(pairs(encodings).items())),
             dominant_speaker=meta.get("dominant", ""),
             epoch=int(meta.get("epoch", 0)),
             ended="ended" in meta,
@@ -149,7 +147,7 @@ class RedisLiveMeetings:
         _move_media(command, joining.epoch)
         command.step("put", person.id, codec.encode(person))
         command.step("presence", person.id, str(milliseconds(joining.expire_time)))
-        command.step("slots", person.session_id, "fill", _slot_values(joining.slots))
+        command.step("slots", person.session_id, "fill", slot_values(joining.slots))
         command.tell(events.ParticipantJoined(person)).history(person, None, "")
         outcome = await self._commit(meeting.number, command, operation=joining.operation, result=joining.fingerprint)
         if outcome.status not in {"ok", "done"}:
@@ -244,7 +242,7 @@ class RedisLiveMeetings:
         who = renewal.read.id
         for attempt in range(_ATTEMPTS):
             document, before = await self._read(meeting_id, who)
-            after = _renewed(before, renewal)
+            after = renewed(before, renewal)
             command = (
                 Command()
                 .check("document", who, document)
@@ -255,7 +253,7 @@ class RedisLiveMeetings:
             command.step("put", who, codec.encode(after))
             command.step("session", after.session_id, who)
             command.step("only_session", after.session_id, who)
-            command.step("slots", after.session_id, "fill", _slot_values(renewal.slots))
+            command.step("slots", after.session_id, "fill", slot_values(renewal.slots))
             command.step("tell_slots", after.session_id, who)
             command.step("tell_encodings", after.session_id, who)
             if _visible(after) != _visible(before):
@@ -305,7 +303,7 @@ class RedisLiveMeetings:
             Command()
             .check("session", session.session_id, session.participant_id)
             .once(source)
-            .step("slots", session.session_id, "set", _slot_values(slots))
+            .step("slots", session.session_id, "set", slot_values(slots))
         )
         _tell_if_current(command, session, event)
         await self._commit(meeting_id, command, traceparent=traceparent)
@@ -325,7 +323,7 @@ class RedisLiveMeetings:
             Command()
             .check("session", session.session_id, session.participant_id)
             .once(source)
-            .step("encodings", session.session_id, {track.mid: _SEPARATOR.join(track.rids) for track in tracks})
+            .step("encodings", session.session_id, encoding_values(tracks))
         )
         _tell_if_current(command, session, event)
         await self._commit(meeting_id, command, traceparent=traceparent)
@@ -357,9 +355,18 @@ class RedisLiveMeetings:
 
     async def set_meeting(self, meeting: Meeting, *, operation: str, traceparent: str | None = None) -> None:
         """The meeting's own fields changed: those who are in it are told."""
-        command = Command().check("live")
-        _set_meeting(command, meeting, known="known")
-        await self._commit(meeting.number, command, operation=operation, traceparent=traceparent)
+        for attempt in range(_ATTEMPTS):
+            document = await self._meeting_document(meeting.number)
+            before = self._meeting(meeting.number, document) if document else None
+            # A newer version may have written more of it here than this one finds in the database.
+            after = meeting if before is None else with_others_of(meeting, before)
+            command = Command().check("live").check("meeting", document)
+            _set_meeting(command, after, known="known")
+            outcome = await self._commit(meeting.number, command, operation=operation, traceparent=traceparent)
+            if outcome.status != "meeting":
+                return
+            await _back_off(attempt)
+        raise _contended(meeting.number)
 
     async def passcode_guessed(self, meeting_id: str, failures: int) -> None:
         """Somebody seems to be searching for the passcode: hosts who are in the meeting are told."""
@@ -461,7 +468,7 @@ class RedisLiveMeetings:
         try:
             return codec.decode(Participant, document)
         except UnreadableRecordError as error:
-            self._quarantine.note(RecordKind.PARTICIPANT, f"{meeting_id}/{participant_id or _id_in(document)}", error)
+            self._quarantine.note(RecordKind.PARTICIPANT, f"{meeting_id}/{participant_id or id_in(document)}", error)
             return None
 
     def _meeting(self, meeting_id: str, document: str) -> Meeting | None:
@@ -470,6 +477,11 @@ class RedisLiveMeetings:
         except UnreadableRecordError as error:
             self._quarantine.note(RecordKind.MEETING, meeting_id, error)
             return None
+
+    async def _meeting_document(self, meeting_id: str) -> str:
+        with store_failures():
+            text: str | None = await answer(self._client.hget(f"{prefix(meeting_id)}meta", "meeting"))
+        return text or ""
 
     async def _document(self, meeting_id: str, participant_id: str) -> str:
         with store_failures():
@@ -500,52 +512,9 @@ def _visible(participant: Participant) -> Participant:
     return replace(participant, session_id="", subject="", epoch=0)
 
 
-def _renewed(before: Participant, renewal: Renewal) -> Participant:
-    after = replace(before, session_id=renewal.session_id, epoch=renewal.epoch, tracks=_merged(before, renewal))
-    if renewal.session_id == before.session_id:
-        return after
-    return advance(after, ParticipantEvent.MEDIA_RENEGOTIATED)[0]
-
-
-def _merged(now: Participant, renewal: Renewal) -> tuple[Track, ...]:
-    """Returns the offer's tracks; of one that was muted, say, while the offer was under way, that counts."""
-    known = {(track.mid, track.kind): track for track in now.tracks}
-    was = {(track.mid, track.kind): track for track in renewal.read.tracks}
-
-    def merged(offered: Track) -> Track:
-        name = (offered.mid, offered.kind)
-        track = known.get(name)
-        if track is None:
-            return offered
-        if track == was.get(name):
-            return replace(track, source=offered.source, muted=offered.muted)
-        return track
-
-    return tuple(merged(track) for track in renewal.tracks)
-
-
-def _id_in(document: str) -> str:
-    """Returns the id in a document that can't be read, as far as it shows one."""
-    match = _ID.search(document)
-    return match[1] if match else "unknown"
-
-
-def _slot_values(slots: Sequence[SlotAssignment]) -> dict[str, str]:
-    return {slot.mid: f"{slot.participant_id}/{slot.source_mid}" for slot in slots}
-
-
-def _track(mid: str, rids: str) -> TrackEncodings:
-    return TrackEncodings(mid, tuple(rids.split(_SEPARATOR)) if rids else ())
-
-
 def _tell_if_current(command: Command, session: SessionKey, event: events.Event) -> None:
     kind, text = codec.event_name(event), codec.encode(event)
     command.step("tell_if_current", session.session_id, session.participant_id, kind, text)
-
-
-def _slot(mid: str, value: str) -> SlotAssignment:
-    participant_id, _, source_mid = value.partition("/")
-    return SlotAssignment(mid, participant_id, source_mid)
 
 
 async def _back_off(attempt: int) -> None:
@@ -553,5 +522,5 @@ async def _back_off(attempt: int) -> None:
     await asyncio.sleep(random.uniform(0, 0.002 * (attempt + 1)))  # noqa: S311 -- no secret
 
 
-def _contended(participant_id: str) -> RuntimeError:
-    return RuntimeError(f"participant {participant_id} changed {_ATTEMPTS} times while being written")
+def _contended(name: str) -> RuntimeError:
+    return RuntimeError(f"{name} changed {_ATTEMPTS} times while being written")

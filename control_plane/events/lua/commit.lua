@@ -77,6 +77,8 @@ local checks = {
   end,
   -- A participant's document is still this one; empty: there is none.
   document = function(c) return (redis.call('HGET', participants, c[2]) or '') == c[3] end,
+  -- The meeting's own fields are still these; empty: none are known.
+  meeting = function(c) return (redis.call('HGET', meta, 'meeting') or '') == c[2] end,
   present = function(c) return redis.call('HEXISTS', participants, c[2]) == 1 end,
   -- There is room for one more, those about to come in counted.
   capacity = function(c)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import redis.asyncio as redis
 
 from control_plane.application.media_ports import (
     MediaStateEvent,
@@ -223,6 +226,33 @@ async def test_a_state_is_applied_where_nothing_later_is_known(replica: Replica,
     view = await replica.view()
     assert view.participants[0].state is ParticipantState.CONNECTED
     assert view.dominant_speaker == ana.participant.id
+
+
+async def test_what_a_newer_replica_wrote_of_the_meeting_survives_a_change_that_this_one_relays(
+    replica: Replica,
+    make_replica: MakeReplica,
+    directory: MemoryDirectory,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer = make_replica()
+    await replica.join("Ana")
+    client: Any = redis.Redis.from_url(redis_url, decode_responses=True)
+    key = f"parley:{{{MEETING}}}:meta"
+    directory.rename(MEETING, "Tea")
+    gate = Gate(monkeypatch, replica.part.live, "_meeting_document", after=True)
+    relaying = asyncio.create_task(replica.part.relay.run_once())
+    await gate.reached.wait()
+    # Between what this replica has read and what it writes, the newer one writes a field that this one does not know.
+    document = json.loads(await client.hget(key, "meeting"))
+    await client.hset(key, "meeting", json.dumps({**document, "recorded": True}))
+    gate.open()
+    await relaying
+    await newer.part.live.set_meeting(directory.rename(MEETING, "Cake"), operation="outbox:99")
+
+    written = json.loads(await client.hget(key, "meeting"))
+    assert (written["topic"], written["recorded"]) == ("Cake", True)
+    await client.aclose()
 
 
 async def test_an_event_and_a_change_of_tracks_at_the_same_time_both_count(
