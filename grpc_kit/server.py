@@ -27,7 +27,9 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_connection_age_ms", 3_600_000),
     ("grpc.max_connection_age_grace_ms", 300_000),
     ("grpc.max_receive_message_length", 1_048_576),
-    ("grpc.max_metadata_size", 16_384),
+    # Between the two a call is refused by chance; the gateway takes half of the first, and adds some headers itself.
+    ("grpc.max_metadata_size", 32_768),
+    ("grpc.absolute_max_metadata_size", 65_536),
     ("grpc.so_reuseport", 0),  # two processes on one port would share callers by chance: fail instead
 )
 

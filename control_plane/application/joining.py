@@ -163,7 +163,14 @@ class MeetingJoiner:
         request, key = attempt.request, attempt.key
         with self._observer.stage("reserve"):
             limit = meeting.settings.max_participants
-            await self._live.reserve(meeting.number, key.participant_id, key.session_id, limit)
+            await self._live.reserve(
+                meeting.number,
+                key.participant_id,
+                key.session_id,
+                limit,
+                subject=attempt.caller.subject,
+                is_host=admitted.role is ParticipantRole.HOST,
+            )
         async with self._compensated(meeting.number, key) as undo:
             offer = request.offer
             if meeting.settings.mute_on_entry and admitted.role is not ParticipantRole.HOST:

@@ -107,11 +107,28 @@ class LiveMeetings(Protocol):
         """Returns how many people are in each meeting."""
         ...
 
-    async def reserve(self, meeting_id: str, participant_id: str, session_id: str, limit: int) -> None:
+    async def reserve(
+        self,
+        meeting_id: str,
+        participant_id: str,
+        session_id: str,
+        limit: int,
+        *,
+        subject: str = "",
+        is_host: bool = False,
+    ) -> None:
         """Keeps a place for somebody about to join, for a short time.
 
+        Args:
+            meeting_id: The meeting.
+            participant_id: Who they will be in it.
+            session_id: Their session.
+            limit: Most participants; the host finds a place even then.
+            subject: Who calls: nobody is in a meeting more than a few times. Empty: not known.
+            is_host: Whether it is the host.
+
         Raises:
-            DomainError: MEETING_FULL, MEETING_ENDED.
+            DomainError: MEETING_FULL, JOINED_TOO_OFTEN, MEETING_ENDED.
         """
         ...
 
@@ -123,7 +140,7 @@ class LiveMeetings(Protocol):
         """Puts somebody in the place that was kept, and tells everyone.
 
         Raises:
-            DomainError: MEETING_FULL, MEETING_ENDED.
+            DomainError: MEETING_FULL, JOINED_TOO_OFTEN, MEETING_ENDED.
         """
         ...
 
@@ -268,6 +285,10 @@ class LiveMeetings(Protocol):
 
     async def tidy(self, meeting_id: str) -> None:
         """Forgets sessions that were begun for somebody who never came in."""
+        ...
+
+    async def may_open_stream(self, meeting_id: str, participant_id: str) -> bool:
+        """Whether a participant may open a stream now; it is counted. Who is not in the meeting may, and is told so."""
         ...
 
     async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from control_plane.domain.ids import IdFactory
 from control_plane.domain.signaling_errors import participant_not_found
 
 _SNAPSHOTS: Final = 5
+# Clients take a stream for dead after 40 s of silence.
+_TURN_SECONDS: Final = 20.0
+_TURN_POLL_SECONDS: Final = 0.5
 
 
 class GoAwayReason(enum.Enum):
@@ -104,6 +108,7 @@ class SessionWatcher:
             DomainError: PARTICIPANT_NOT_FOUND, CURSOR_INVALID, STORE_UNAVAILABLE; TOO_MANY_STREAMS after another stream
                 of the same participant has replaced this one.
         """
+        await self._wait_for_turn(meeting_id, participant_id)
         subscription = await self._log.subscribe(meeting_id, participant_id, cursor) if cursor else None
         stream_id = self._ids.uuid()
         try:
@@ -132,6 +137,18 @@ class SessionWatcher:
         finally:
             if subscription is not None:
                 subscription.close()
+
+    async def _wait_for_turn(self, meeting_id: str, participant_id: str) -> None:
+        """Holds a stream back that would take another's place too soon after the last one did.
+
+        Clients that open a stream anew whenever theirs was replaced would take each other's for ever.
+        """
+        tries = round(_TURN_SECONDS / _TURN_POLL_SECONDS)
+        for _ in range(tries):
+            if await self._live.may_open_stream(meeting_id, participant_id):
+                return
+            await asyncio.sleep(_TURN_POLL_SECONDS)
+        raise _too_many_streams(_TURN_SECONDS)
 
     async def _announce(self, meeting_id: str, participant_id: str, stream_id: str) -> DomainError | None:
         """Tells other streams of the participant to end; returns the error of somebody who is not in the meeting.
@@ -216,7 +233,10 @@ class _Stream:
         return self._message(GoAwayMessage(reason))
 
 
-def _too_many_streams() -> DomainError:
+def _too_many_streams(retry_after: float | None = None) -> DomainError:
     return DomainError(
-        ErrorKind.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS", "Another stream of the same participant was opened."
+        ErrorKind.RESOURCE_EXHAUSTED,
+        "TOO_MANY_STREAMS",
+        "Another stream of the same participant was opened.",
+        retry_after=retry_after,
     )

@@ -36,6 +36,16 @@ def meeting_full(meeting_id: str, limit: int) -> DomainError:
     )
 
 
+def joined_too_often(limit: int) -> DomainError:
+    """One user or guest is in the meeting with too many devices."""
+    return DomainError(
+        ErrorKind.RESOURCE_EXHAUSTED,
+        "JOINED_TOO_OFTEN",
+        f"You are in this meeting {limit} times already. Leave it on another device first.",
+        metadata={"limit": str(limit)},
+    )
+
+
 def request_id_reused() -> DomainError:
     """The request id was used for something else."""
     return DomainError(

@@ -20,7 +20,7 @@ from control_plane.domain.meeting import Meeting
 from control_plane.domain.meeting_errors import meeting_ended
 from control_plane.domain.participant import Participant, ParticipantRole
 from control_plane.domain.records import UnreadableRecordError, with_others_of
-from control_plane.domain.signaling_errors import meeting_full, participant_not_found
+from control_plane.domain.signaling_errors import joined_too_often, meeting_full, participant_not_found
 from control_plane.events import codec
 from control_plane.events.commands import KEEP_EMPTY_MS, KEEP_ENDED_MS, Command, Committer, prefix
 from control_plane.events.cursor import BEGINNING, Cursor
@@ -44,7 +44,12 @@ _NODES_SEEN: Final = 64
 """Processes of media nodes of which a meeting remembers what it has seen."""
 _ATTEMPTS: Final = 12
 _REACTIONS_PER_SECOND: Final = 5
+_DEVICES: Final = 5
+"""So often one user or guest is in a meeting at most, those counted that are about to be missed."""
 _REACTION_GAP_MS: Final = 1000 // _REACTIONS_PER_SECOND
+# A connection that breaks now and then is no reason to wait; two pages that take each other's stream are.
+_STREAM_GAP_MS: Final = 5_000
+_STREAMS_AT_ONCE: Final = 3
 _TOO_MANY_REACTIONS: Final = f"At most {_REACTIONS_PER_SECOND} reactions a second."
 
 
@@ -112,17 +117,23 @@ class RedisLiveMeetings:
 
     # ------------------------------------------------------------ coming and going
 
-    async def reserve(self, meeting_id: str, participant_id: str, session_id: str, limit: int) -> None:
+    async def reserve(
+        self,
+        meeting_id: str,
+        participant_id: str,
+        session_id: str,
+        limit: int,
+        *,
+        subject: str = "",
+        is_host: bool = False,
+    ) -> None:
         """Keeps a place for somebody about to join, for a short time."""
         now = self._clock.now()
         await self.look_soon(meeting_id)
-        command = (
-            Command()
-            .check("open")
-            .check("capacity", participant_id, limit, str(milliseconds(now)))
-            .step("reserve", participant_id, str(milliseconds(now + _RESERVATION)))
-            .step("session", session_id, participant_id)
-        )
+        command = Command().check("open")
+        _check_place(command, participant_id, limit, now, subject, is_host=is_host)
+        command.step("reserve", participant_id, str(milliseconds(now + _RESERVATION)))
+        command.step("session", session_id, participant_id)
         outcome = await self._commit(meeting_id, command)
         if outcome.status != "ok":
             _refuse(outcome.status, meeting_id, limit)
@@ -137,12 +148,10 @@ class RedisLiveMeetings:
         person, meeting = joining.participant, joining.meeting
         limit = meeting.settings.max_participants
         command = (
-            Command()
-            .check("open")
-            .check("epoch", str(joining.epoch))
-            .check("session", person.session_id, person.id)
-            .check("capacity", person.id, limit, str(milliseconds(self._clock.now())))
+            Command().check("open").check("epoch", str(joining.epoch)).check("session", person.session_id, person.id)
         )
+        is_host = person.role is ParticipantRole.HOST
+        _check_place(command, person.id, limit, self._clock.now(), person.subject, is_host=is_host)
         _set_meeting(command, meeting, known="")
         _move_media(command, joining.epoch)
         command.step("put", person.id, codec.encode(person))
@@ -411,6 +420,16 @@ class RedisLiveMeetings:
         with store_failures():
             await answer(self._client.xdel(f"{prefix(meeting_id)}log", position))
 
+    async def may_open_stream(self, meeting_id: str, participant_id: str) -> bool:
+        """Whether a participant may open a stream now; it is counted."""
+        now = str(milliseconds(self._clock.now()))
+        command = (
+            Command()
+            .check("present", participant_id)
+            .check("rate", f"stream:{participant_id}", now, _STREAM_GAP_MS, _STREAMS_AT_ONCE)
+        )
+        return (await self._commit(meeting_id, command)).status != "rate"
+
     async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:
         """A participant watches from now on by this stream and by no other; returns the position of that entry."""
         command = Command().check("present", participant_id).tell(events.StreamOpened(stream_id), participant_id)
@@ -491,11 +510,24 @@ class RedisLiveMeetings:
         return text
 
 
+def _check_place(
+    command: Command, participant_id: str, limit: int, now: datetime, subject: str, *, is_host: bool
+) -> None:
+    """A place is free, for somebody who is not in the meeting too often; from then on it is theirs."""
+    host = "host" if is_host else ""
+    command.check("capacity", participant_id, limit, str(milliseconds(now)), host)
+    if subject:
+        command.check("devices", participant_id, subject, _DEVICES)
+    command.step("person", participant_id, f"{host} {subject}")
+
+
 def _refuse(check: str, meeting_id: str, limit: int) -> NoReturn:
     if check == "open":
         raise meeting_ended()
     if check == "capacity":
         raise meeting_full(meeting_id, limit)
+    if check == "devices":
+        raise joined_too_often(_DEVICES)
     raise StaleJoinError(outdated=check == "epoch")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -43,7 +44,8 @@ _GO_AWAY = {
     reason: signaling_service_pb2.GoAwayReason.Value(f"GO_AWAY_REASON_{reason.name}") for reason in GoAwayReason
 }
 # Clients of a server that goes away come back spread over this time; the others at once.
-_RETRY_SECONDS = {GoAwayReason.SHUTTING_DOWN: 0.2}
+# All streams of a process end at once; those who open new ones spread themselves.
+_SPREAD_SECONDS = {GoAwayReason.SHUTTING_DOWN: (0.2, 2.0)}
 
 
 class SignalingServicer(signaling_service_pb2_grpc.SignalingServiceServicer):
@@ -187,7 +189,9 @@ class SignalingServicer(signaling_service_pb2_grpc.SignalingServiceServicer):
                 response.checkpoint.time.CopyFrom(timestamp(time))
             case GoAwayMessage(reason):
                 response.go_away.reason = _GO_AWAY[reason]
-                response.go_away.retry_delay.CopyFrom(duration(_RETRY_SECONDS.get(reason, 0.0)))
+                response.go_away.retry_delay.CopyFrom(
+                    duration(random.uniform(*_SPREAD_SECONDS.get(reason, (0.0, 0.0))))
+                )
         return response
 
 

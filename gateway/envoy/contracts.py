@@ -1,9 +1,12 @@
 """What the contracts say about the public services: methods, idempotency, and descriptors for the JSON transcoder."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.api import annotations_pb2
+from google.api.http_pb2 import HttpRule
 from google.protobuf import any_pb2, descriptor_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, MethodOptions
 from google.rpc import error_details_pb2, status_pb2
@@ -54,6 +57,48 @@ def public_methods() -> Sequence[Method]:
     ]
 
 
+@dataclass(frozen=True)
+class Binding:
+    """A method of the public services as REST calls it.
+
+    Attributes:
+        verb: HTTP method.
+        path: Pattern of its path, `/v1/{name=meetings/*}:start`.
+        body: Field that the body is, `*`: the whole request; empty: there is none.
+        request: Full name of the request's message.
+    """
+
+    verb: str
+    path: str
+    body: str
+    request: str
+
+    @property
+    def path_fields(self) -> Sequence[str]:
+        """Fields of the request that the path gives."""
+        return re.findall(r"\{([a-z_.]+)=", self.path)
+
+    @property
+    def path_regex(self) -> str:
+        """Regular expression of its path."""
+        plain = re.sub(r"\{[a-z_.]+=([^}]*)\}", r"\1", self.path)
+        return re.escape(plain).replace(r"\*", "[^/?]+")
+
+
+def rest_bindings() -> Sequence[Binding]:
+    """All REST calls, in the order of the contracts."""
+    return [
+        Binding(verb.upper(), getattr(rule, verb), rule.body, method.input_type.removeprefix("."))
+        for method in _public(_load())
+        if (verb := (rule := _rule(method)).WhichOneof("pattern"))
+    ]
+
+
+def descriptor_files() -> FileDescriptorSet:
+    """The contracts with all that they import."""
+    return _load()
+
+
 def transcoder_descriptors() -> bytes:
     """The contracts as a serialized `FileDescriptorSet`, with the error details that REST answers carry as JSON."""
     files = _load()
@@ -62,6 +107,21 @@ def transcoder_descriptors() -> bytes:
         if module.DESCRIPTOR.name not in present:
             files.file.append(FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb))
     return files.SerializeToString(deterministic=True)
+
+
+def _public(files: FileDescriptorSet) -> Sequence[MethodDescriptorProto]:
+    return [
+        method
+        for file in files.file
+        for service in file.service
+        if f"{file.package}.{service.name}" in PUBLIC_SERVICES
+        for method in service.method
+    ]
+
+
+def _rule(method: MethodDescriptorProto) -> HttpRule:
+    rule: HttpRule = method.options.Extensions[annotations_pb2.http]
+    return rule
 
 
 def _load() -> FileDescriptorSet:

@@ -44,6 +44,7 @@ _REPLIES = (
     _Reply(400, code_pb2.INTERNAL, code_pb2.INVALID_ARGUMENT, "INVALID_ARGUMENT"),
     _Reply(403, code_pb2.PERMISSION_DENIED, code_pb2.PERMISSION_DENIED),
     _Reply(404, code_pb2.UNIMPLEMENTED, code_pb2.NOT_FOUND, text="The API has no such method."),
+    _Reply(405, code_pb2.UNIMPLEMENTED, code_pb2.UNIMPLEMENTED, text="This path has no such method. Use GET."),
     _Reply(408, code_pb2.DEADLINE_EXCEEDED, code_pb2.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     _Reply(
         413,
@@ -51,6 +52,13 @@ _REPLIES = (
         code_pb2.INVALID_ARGUMENT,
         "INVALID_ARGUMENT",
         "The request's body is too large.",
+    ),
+    _Reply(
+        415,
+        code_pb2.INVALID_ARGUMENT,
+        code_pb2.INVALID_ARGUMENT,
+        "INVALID_ARGUMENT",
+        "This is a gRPC method. Call it by gRPC or gRPC-Web, or by its path under v1.",
     ),
     _Reply(
         429,

@@ -2,24 +2,26 @@
 
 import base64
 
-from gateway.envoy.clusters import CONTROL_PLANE
+from gateway.envoy.clusters import CONTROL_PLANE, STATIC
 from gateway.envoy.contracts import PUBLIC_SERVICES, public_methods, transcoder_descriptors
 from gateway.envoy.json import Json, extension
-from gateway.envoy.routes import BUFFER, CORS, TRANSCODER
+from gateway.envoy.routes import BUFFER, CORS, FIELD_CHECK, TRANSCODER
 from gateway.settings import GatewaySettings
 
 HEALTH_PATH = "/healthz"
+FIELDS_PATH = "/rest-fields"
 
 _HTTP = "extensions.filters.http"
 
 
 def http_filters(settings: GatewaySettings) -> list[Json]:
-    """Health, CORS, rate limit, gRPC-Web, whole bodies of REST, JSON transcoding, statistics, router."""
+    """Health, CORS, rate limit, gRPC-Web, fields and whole bodies of REST, JSON transcoding, statistics, router."""
     return [
         _health_check(),
         extension(CORS, f"{_HTTP}.cors.v3.Cors"),
         _local_rate_limit(settings),
         extension("envoy.filters.http.grpc_web", f"{_HTTP}.grpc_web.v3.GrpcWeb"),
+        _field_check(settings),
         _buffer(settings),
         _transcoder(),
         _grpc_stats(),
@@ -57,6 +59,26 @@ def _local_rate_limit(settings: GatewaySettings) -> Json:
     )
 
 
+def _field_check(settings: GatewaySettings) -> Json:
+    """Refuses bodies of REST calls with fields that the contract has not: the transcoder would drop them in silence.
+
+    The server of the web client looks at them (`gateway.static.fields`); without it calls go on as they are.
+    """
+    check = extension(
+        FIELD_CHECK,
+        f"{_HTTP}.ext_authz.v3.ExtAuthz",
+        http_service={
+            "server_uri": {"uri": f"http://{settings.static_address}", "cluster": STATIC, "timeout": "2s"},
+            "path_prefix": FIELDS_PATH,
+        },
+        with_request_body={"max_request_bytes": settings.max_request_bytes, "allow_partial_message": False},
+        disallowed_headers={"patterns": [{"exact": "authorization"}, {"exact": "cookie"}]},
+        failure_mode_allow=True,
+        transport_api_version="V3",
+    )
+    return check | {"disabled": True}
+
+
 def _buffer(settings: GatewaySettings) -> Json:
     """Bounds the bodies of REST calls, whose routes enable it.
 
@@ -77,7 +99,11 @@ def _transcoder() -> Json:
         print_options={},
         convert_grpc_status=True,
         # A misspelt parameter is an error, not a default.
-        request_validation_options={"reject_unknown_query_parameters": True},
+        request_validation_options={
+            "reject_unknown_query_parameters": True,
+            # What the path says can't be said otherwise by the body.
+            "reject_binding_body_field_collisions": True,
+        },
     )
 
 

@@ -56,7 +56,8 @@ def _connection_manager(settings: GatewaySettings) -> Json:
             "initial_connection_window_size": 1_048_576,
             "connection_keepalive": {"interval": "30s", "timeout": "10s"},
         },
-        "max_request_headers_kb": 32,
+        # Below what a gRPC server takes (grpc_kit.server), which would refuse them by chance and in other words.
+        "max_request_headers_kb": 16,
         "request_headers_timeout": "10s",
         "stream_idle_timeout": "120s",
         "server_header_transformation": "PASS_THROUGH",

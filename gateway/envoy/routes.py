@@ -1,15 +1,17 @@
 """Which request goes where."""
 
+import re
 from collections.abc import Sequence
 
 from gateway.envoy.clusters import CONTROL_PLANE, OTLP_HTTP, STATIC
-from gateway.envoy.contracts import PUBLIC_SERVICES, Method, public_methods
+from gateway.envoy.contracts import PUBLIC_SERVICES, Binding, Method, public_methods, rest_bindings
 from gateway.envoy.json import Json, typed
 from gateway.settings import GatewaySettings
 from grpc_kit.interceptors.base import CLIENT_ADDRESS
 
 BUFFER = "envoy.filters.http.buffer"
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
+FIELD_CHECK = "envoy.filters.http.ext_authz"
 CORS = "envoy.filters.http.cors"
 
 # Streams live as long as a meeting. They speak every 15 s (the checkpoint), so a minute of silence is a dead one.
@@ -21,6 +23,9 @@ _STANDARD_SERVICES = (
     "grpc.reflection.v1alpha.ServerReflection",
     "grpc.health.v1.Health",
 )
+
+_GRPC_CONTENT: Json = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+_OTHERWISE: Json = {"invert_match": True, "treat_missing_header_as_empty": True}
 
 _ALLOWED_HEADERS = (
     "authorization",
@@ -35,12 +40,19 @@ _EXPOSED_HEADERS = ("grpc-status", "grpc-message", "grpc-status-details-bin", "r
 
 
 def route_configuration(settings: GatewaySettings) -> Json:
-    """All routes, in order: contracts, standard services, spans of browsers, what the API has not, the web client."""
+    """All routes, in order.
+
+    Contracts, standard services, calls of neither gRPC nor REST, spans of browsers, REST calls that give a field twice,
+    what the API has not (REST calls are there until they are transcoded), the web client.
+    """
     routes = [
         *(_method_route(method) for method in public_methods()),
         *(_service_route(service) for service in PUBLIC_SERVICES),
-        *(_stream_route({"prefix": f"/{service}/"}, service) for service in _STANDARD_SERVICES),
+        *(_stream_route(_grpc({"prefix": f"/{service}/"}), service) for service in _STANDARD_SERVICES),
+        _not_grpc_route(),
         _browser_spans_route(settings),
+        *(_head_route(binding) for binding in rest_bindings() if binding.verb == "GET"),
+        *(_given_twice_route(binding) for binding in rest_bindings() if binding.path_fields),
         *_unknown_api_routes(),
         _static_route(),
     ]
@@ -66,7 +78,7 @@ def _client_address() -> Json:
 
 
 def _method_route(method: Method) -> Json:
-    match = {"path": method.path}
+    match = _grpc({"path": method.path})
     operation = f"{method.service}/{method.name}"
     if method.streaming:
         return _stream_route(match, operation)
@@ -79,7 +91,65 @@ def _method_route(method: Method) -> Json:
 def _service_route(service: str) -> Json:
     # A method newer than this configuration: the control plane says whether it knows it.
     action = {"cluster": CONTROL_PLANE, "timeout": _UNARY_TIMEOUT}
-    return {"match": {"prefix": f"/{service}/"}, "route": action, "decorator": {"operation": service}}
+    return {"match": _grpc({"prefix": f"/{service}/"}), "route": action, "decorator": {"operation": service}}
+
+
+def _grpc(match: Json) -> Json:
+    """Calls of gRPC and gRPC-Web alone: a server breaks others off, which looks as if it were not there."""
+    return match | {"headers": [_GRPC_CONTENT]}
+
+
+def _not_grpc_route() -> Json:
+    # Not OPTIONS, since the CORS filter passes over routes with a direct response.
+    no_preflight = {"name": ":method", "string_match": {"exact": "OPTIONS"}, "invert_match": True}
+    return {
+        "match": {"prefix": "/parley.", "headers": [_GRPC_CONTENT | _OTHERWISE, no_preflight]},
+        "direct_response": {"status": 415},
+        "typed_per_filter_config": {TRANSCODER: _no_transcoding()},
+    }
+
+
+def _head_route(binding: Binding) -> Json:
+    """HEAD of a REST path that has a GET: the transcoder would answer it with a body, so it is refused."""
+    headers = [
+        {"name": ":method", "string_match": {"exact": "HEAD"}},
+        {"name": ":path", "string_match": {"safe_regex": {"regex": rf"{binding.path_regex}(?:\?.*)?"}}},
+    ]
+    allow = {"header": {"key": "allow", "value": "GET"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    return {
+        "match": {"prefix": "/v1/", "headers": headers},
+        "direct_response": {"status": 405},
+        "response_headers_to_add": [allow],
+        "typed_per_filter_config": {TRANSCODER: _no_transcoding()},
+    }
+
+
+def _given_twice_route(binding: Binding) -> Json:
+    """A parameter that names a field of the path would win over the path: another resource would be changed.
+
+    A parameter's name has no need of escapes, under which it could hide.
+    """
+    fields = {name for field in binding.path_fields for name in (field, _camel(field))}
+    names = "|".join(re.escape(name) for name in sorted(fields))
+    key = rf"(?:(?:{names})(?:[.=&].*)?|[^=&]*%[^=&]*(?:[=&].*)?)"
+    path = {"safe_regex": {"regex": rf"{binding.path_regex}\?(?:.*&)?{key}"}}
+    headers = [
+        {"name": ":method", "string_match": {"exact": binding.verb}},
+        {"name": ":path", "string_match": path},
+    ]
+    stands = " and ".join(binding.path_fields)
+    return {
+        "match": {"prefix": "/v1/", "headers": headers},
+        "direct_response": {
+            "status": 400,
+            "body": {"inline_string": f"{stands} stands in the path and can't be given again as a parameter."},
+        },
+        "typed_per_filter_config": {TRANSCODER: _no_transcoding()},
+    }
+
+
+def _camel(field: str) -> str:
+    return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), field)
 
 
 def _stream_route(match: Json, operation: str) -> Json:
@@ -116,10 +186,10 @@ def _unknown_api_routes() -> Sequence[Json]:
     # A route to a cluster that is not there, since the CORS filter passes over routes with a direct response: pages of
     # another origin could not ask for REST methods, whose routes are known only after transcoding.
     action = {"cluster": "none", "cluster_not_found_response_code": "NOT_FOUND"}
-    grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
     # REST calls are here too until the transcoder has seen them.
-    rest = {"match": {"prefix": "/v1/"}, "route": action, "typed_per_filter_config": _whole_bodies()}
-    matches: Sequence[Json] = [{"prefix": "/parley."}, {"prefix": "/", "headers": [grpc]}]
+    checks = _whole_bodies() | _known_fields()
+    rest = {"match": {"prefix": "/v1/"}, "route": action, "typed_per_filter_config": checks}
+    matches: Sequence[Json] = [{"prefix": "/parley."}, _grpc({"prefix": "/"})]
     return [rest, *({"match": match, "route": action} for match in matches)]
 
 
@@ -140,6 +210,10 @@ def _no_transcoding() -> Json:
 
 def _whole_bodies() -> Json:
     return {BUFFER: typed("config.route.v3.FilterConfig", config={})}
+
+
+def _known_fields() -> Json:
+    return {FIELD_CHECK: typed("config.route.v3.FilterConfig", config={})}
 
 
 def _cors_policy(origins: Sequence[str]) -> Json:

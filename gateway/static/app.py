@@ -7,7 +7,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from gateway.envoy.filters import FIELDS_PATH
 from gateway.static.assets import Asset, resolve
+from gateway.static.fields import check_fields
 
 # Scripts, workers and connections of this origin alone. Radix sets styles from scripts; previews and pictures of
 # participants come as blobs; a later virtual background needs WebAssembly.
@@ -51,7 +53,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
 
 
 def create_app(assets: Mapping[str, Asset]) -> Starlette:
-    """The application for these assets; answers GET and HEAD."""
+    """The application for these assets, which answers GET and HEAD, and the check of REST calls' fields for Envoy."""
 
     async def answer(request: Request) -> Response:
         asset = resolve(assets, request.url.path)
@@ -59,7 +61,16 @@ def create_app(assets: Mapping[str, Asset]) -> Starlette:
             return PlainTextResponse("There is no such file.\n", 404, SECURITY_HEADERS)
         return _response(asset, request)
 
-    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "HEAD"])])
+    async def fields(request: Request) -> Response:
+        wrong = check_fields(request.method, request.url.path.removeprefix(FIELDS_PATH), await request.body())
+        return PlainTextResponse(wrong, 400) if wrong else Response()
+
+    return Starlette(
+        routes=[
+            Route(FIELDS_PATH + "/{path:path}", fields, methods=["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]),
+            Route("/{path:path}", answer, methods=["GET", "HEAD"]),
+        ]
+    )
 
 
 def _response(asset: Asset, request: Request) -> Response:

@@ -13,7 +13,7 @@ local function key(name) return prefix .. name end
 local meta, log = key('meta'), key('log')
 local participants, presence = key('participants'), key('presence')
 local sessions, reserved = key('sessions'), key('reserved')
-local lasting = { 'meta', 'log', 'participants', 'presence', 'sessions', 'reserved' }
+local lasting = { 'meta', 'log', 'participants', 'presence', 'sessions', 'reserved', 'people' }
 
 local function answer(status, detail)
   return {
@@ -67,6 +67,24 @@ local function drop_sessions(participant, except)
   end
 end
 
+-- Whose the places are, those of people about to come in too: by participant, 'host' or nothing, a space, and the token's subject.
+local people = key('people')
+
+local function drop_reservations(now)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', reserved, '-inf', now)) do
+    redis.call('ZREM', reserved, id)
+    if redis.call('HEXISTS', participants, id) == 0 then redis.call('HDEL', people, id) end
+  end
+end
+
+local function others(id, matches)
+  local count, all = 0, redis.call('HGETALL', people)
+  for i = 1, #all, 2 do
+    if all[i] ~= id and matches(all[i + 1]) then count = count + 1 end
+  end
+  return count
+end
+
 local checks = {
   -- The meeting has not ended.
   live = function() return redis.call('HEXISTS', meta, 'ended') == 0 end,
@@ -80,13 +98,19 @@ local checks = {
   -- The meeting's own fields are still these; empty: none are known.
   meeting = function(c) return (redis.call('HGET', meta, 'meeting') or '') == c[2] end,
   present = function(c) return redis.call('HEXISTS', participants, c[2]) == 1 end,
-  -- There is room for one more, those about to come in counted.
+  -- There is room for one more, those about to come in counted; the host finds a place in a full meeting.
   capacity = function(c)
     if redis.call('HEXISTS', participants, c[2]) == 1 then return true end
-    redis.call('ZREMRANGEBYSCORE', reserved, '-inf', c[4])
+    drop_reservations(c[4])
+    if c[5] == 'host' and others(c[2], function(of) return string.sub(of, 1, 4) == 'host' end) == 0 then return true end
     local coming = redis.call('ZCARD', reserved)
     if redis.call('ZSCORE', reserved, c[2]) then coming = coming - 1 end
     return redis.call('HLEN', participants) + coming < tonumber(c[3])
+  end,
+  -- One user or guest is in the meeting, or about to be, less often than this.
+  devices = function(c)
+    local function theirs(of) return string.sub(of, (string.find(of, ' ', 1, true)) + 1) == c[3] end
+    return others(c[2], theirs) < c[4]
   end,
   -- A session belongs to the participant, as their current or their coming one.
   session = function(c) return redis.call('HGET', sessions, c[2]) == c[3] end,
@@ -111,7 +135,7 @@ local checks = {
   epoch = function(c) return tonumber(redis.call('HGET', meta, 'epoch') or '0') <= tonumber(c[2]) end,
   -- Nobody is in the meeting, nor about to come in.
   empty = function()
-    redis.call('ZREMRANGEBYSCORE', reserved, '-inf', command.time)
+    drop_reservations(command.time)
     return redis.call('HLEN', participants) == 0 and redis.call('ZCARD', reserved) == 0
   end,
   -- Not more often than allowed (generic cell rate algorithm). Writes, so it stands last among the checks.
@@ -135,6 +159,7 @@ steps = {
   end,
   remove = function(s)
     redis.call('HDEL', participants, s[2])
+    redis.call('HDEL', people, s[2])
     redis.call('ZREM', presence, s[2])
     redis.call('ZREM', reserved, s[2])
     drop_sessions(s[2], '')
@@ -149,7 +174,11 @@ steps = {
   end,
   presence = function(s) redis.call('ZADD', presence, s[3], s[2]) end,
   reserve = function(s) redis.call('ZADD', reserved, s[3], s[2]) end,
-  unreserve = function(s) redis.call('ZREM', reserved, s[2]) end,
+  unreserve = function(s)
+    redis.call('ZREM', reserved, s[2])
+    if redis.call('HEXISTS', participants, s[2]) == 0 then redis.call('HDEL', people, s[2]) end
+  end,
+  person = function(s) redis.call('HSET', people, s[2], s[3]) end,
   session = function(s) redis.call('HSET', sessions, s[2], s[3]) end,
   -- The participant's other sessions are over.
   only_session = function(s) drop_sessions(s[3], s[2]) end,
@@ -241,7 +270,7 @@ steps = {
   ending = function(s) redis.call('HSET', meta, 'ending', s[2]) end,
   -- Forgets sessions of who is not in the meeting nor about to come in, and what was seen of nodes when they have been many.
   tidy = function(s)
-    redis.call('ZREMRANGEBYSCORE', reserved, '-inf', command.time)
+    drop_reservations(command.time)
     local all = redis.call('HGETALL', sessions)
     for i = 1, #all, 2 do
       local gone = redis.call('HEXISTS', participants, all[i + 1]) == 0 and not redis.call('ZSCORE', reserved, all[i + 1])
@@ -267,7 +296,7 @@ steps = {
       steps.history({ 'history', all[i + 1], command.time, s[3] })
     end
     for _, session in ipairs(redis.call('HKEYS', sessions)) do forget_session(session) end
-    redis.call('DEL', participants, presence, sessions, reserved)
+    redis.call('DEL', participants, presence, sessions, reserved, people)
     redis.call('HSET', meta, 'ended', command.time, 'dominant', '')
     keep(s[2])
   end,

@@ -15,7 +15,8 @@ from grpc import aio
 from gateway.envoy import bootstrap
 from gateway.settings import GatewaySettings
 from grpc_kit.errors import ServiceError
-from grpc_kit.interceptors import ErrorMapInterceptor
+from grpc_kit.interceptors import ErrorMapInterceptor, OneMessageInterceptor
+from grpc_kit.interceptors.one_message import NoMessage
 from grpc_kit.server import GrpcServer, Service
 from parley.identity.v1 import identity_service_pb2 as identity
 from parley.meeting.v1 import meeting_service_pb2 as meeting
@@ -46,7 +47,9 @@ class Upstream:
             "SignalingService.WatchSession": self._watch_session,
         }
         services = [_service(method(name), answer) for name, answer in methods.items()]
-        self._server = GrpcServer(services, interceptors=[ErrorMapInterceptor(lambda _error: None)])
+        self._server = GrpcServer(
+            services, interceptors=[OneMessageInterceptor(), ErrorMapInterceptor(lambda _error: None)]
+        )
         await self._server.start(self.address)
 
     async def stop(self) -> None:
@@ -55,6 +58,8 @@ class Upstream:
         self._server = None
 
     def _note(self, request: Message, context: Context) -> None:
+        if isinstance(request, NoMessage):
+            raise ServiceError(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", "There is no message.")
         self.calls.append((request, dict(context.invocation_metadata() or ())))
         if self.error:
             raise self.error

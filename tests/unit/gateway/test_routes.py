@@ -57,6 +57,7 @@ def test_filters_stand_in_the_order_of_the_design() -> None:
         "cors",
         "local_ratelimit",
         "grpc_web",
+        "ext_authz",
         "buffer",
         "grpc_json_transcoder",
         "grpc_stats",

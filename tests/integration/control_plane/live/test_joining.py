@@ -17,7 +17,9 @@ from tests.support.live import (
     MemoryDirectory,
     Replica,
     Watching,
+    attendee,
     eventually,
+    guest,
     keys_of,
 )
 
@@ -155,3 +157,50 @@ async def test_a_room_that_moves_during_a_join_is_joined_where_it_is(replica: Re
 
     assert joined.answer.epoch > before
     assert node.sessions[MEETING][joined.participant.id].session_id == joined.participant.session_id
+
+
+async def test_one_guest_does_not_fill_the_meeting_and_the_host_finds_a_place(
+    replica: Replica, directory: MemoryDirectory
+) -> None:
+    """TOK-3b: one token joined 30 times, and the host got MEETING_FULL."""
+    directory.add(max_participants=8)
+    results = await asyncio.gather(
+        *[replica.join(f"P{number}", caller=guest("Ana")) for number in range(30)], return_exceptions=True
+    )
+    refused = [one for one in results if isinstance(one, DomainError)]
+    assert len(results) - len(refused) == 5
+    assert {(one.reason, one.metadata["limit"]) for one in refused} == {("JOINED_TOO_OFTEN", "5")}
+
+    for number in range(3):
+        await replica.join(f"Other {number}")
+    with pytest.raises(DomainError) as full:
+        await replica.join("Ben")
+    assert full.value.reason == "MEETING_FULL"
+    host = await replica.join("Hanna", caller=HOST)
+    assert host.participant.role is ParticipantRole.HOST
+
+    # One place beyond the limit is the host's, not one for each of their devices.
+    with pytest.raises(DomainError) as full:
+        await replica.join("Hanna", caller=HOST)
+    assert full.value.reason == "MEETING_FULL"
+
+
+async def test_a_place_that_was_left_or_never_taken_counts_no_more(
+    replica: Replica, node: FakeNode, directory: MemoryDirectory
+) -> None:
+    directory.add()
+    ana = guest("Ana")
+    node.refuse = DomainError(ErrorKind.INVALID_ARGUMENT, reason="SDP_INVALID", message="offer.sdp: line 3")
+    for _ in range(6):
+        with pytest.raises(DomainError) as refused:
+            await replica.join("Ana", caller=ana)
+        assert refused.value.reason == "SDP_INVALID"
+    await replica.settle()
+    node.refuse = None
+    joined = [await replica.join("Ana", caller=ana) for _ in range(5)]
+    await replica.part.signaling.leave(attendee(joined[0]))
+    await replica.join("Ana", caller=ana)
+    await replica.part.live.reserve(MEETING, "lost", "s-lost", 100, subject="guests/Ben")
+    replica.clock.move(16)
+    for _ in range(5):
+        await replica.join("Ben", caller=guest("Ben"))

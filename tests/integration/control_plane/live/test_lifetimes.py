@@ -57,6 +57,7 @@ async def test_what_is_kept_of_a_meeting_ends_with_it(replica: Replica, client: 
         "participants",
         "presence",
         "sessions",
+        "people",
         f"slots:{key.session_id}",
         f"encodings:{key.session_id}",
     }
