@@ -288,7 +288,11 @@ class LiveMeetings(Protocol):
         ...
 
     async def may_open_stream(self, meeting_id: str, participant_id: str) -> bool:
-        """Whether a participant may open a stream now; it is counted. Who is not in the meeting may, and is told so."""
+        """Whether a participant may open a stream now: not while their streams have replaced each other too often."""
+        ...
+
+    async def stream_replaced(self, meeting_id: str, participant_id: str) -> None:
+        """A stream of a participant ends, since they opened another."""
         ...
 
     async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:

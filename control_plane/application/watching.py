@@ -126,6 +126,7 @@ class SessionWatcher:
                     yield WatchMessage(SnapshotMessage(view), view.cursor)
                 stream = _Stream(subscription, participant_id, self._clock, self._times.checkpoint)
                 async for message in stream.messages(stream_id, own_seen=own_seen):
+                    await self._note_replacement(stream, meeting_id, participant_id)
                     yield message
                 if not stream.lost:
                     break
@@ -149,6 +150,11 @@ class SessionWatcher:
                 return
             await asyncio.sleep(_TURN_POLL_SECONDS)
         raise _too_many_streams(_TURN_SECONDS)
+
+    async def _note_replacement(self, stream: _Stream, meeting_id: str, participant_id: str) -> None:
+        """Counts a replacement before it is told, so that it counts when the client comes back at once."""
+        if stream.replaced:
+            await self._live.stream_replaced(meeting_id, participant_id)
 
     async def _announce(self, meeting_id: str, participant_id: str, stream_id: str) -> DomainError | None:
         """Tells other streams of the participant to end; returns the error of somebody who is not in the meeting.

@@ -47,9 +47,10 @@ _REACTIONS_PER_SECOND: Final = 5
 _DEVICES: Final = 5
 """So often one user or guest is in a meeting at most, those counted that are about to be missed."""
 _REACTION_GAP_MS: Final = 1000 // _REACTIONS_PER_SECOND
-# A connection that breaks now and then is no reason to wait; two pages that take each other's stream are.
-_STREAM_GAP_MS: Final = 5_000
-_STREAMS_AT_ONCE: Final = 3
+# Two pages of one participant that take each other's stream are held back; one whose connection broke is not.
+_REPLACED_GAP_MS: Final = 6_000
+_REPLACED_AT_ONCE: Final = 2
+_REPLACED_COUNTED: Final = 20
 _TOO_MANY_REACTIONS: Final = f"At most {_REACTIONS_PER_SECOND} reactions a second."
 
 
@@ -421,14 +422,17 @@ class RedisLiveMeetings:
             await answer(self._client.xdel(f"{prefix(meeting_id)}log", position))
 
     async def may_open_stream(self, meeting_id: str, participant_id: str) -> bool:
-        """Whether a participant may open a stream now; it is counted."""
+        """Whether a participant may open a stream now: not while their streams have replaced each other too often."""
+        with store_failures():
+            due = await answer(self._client.get(f"{prefix(meeting_id)}rate:{_replaced(participant_id)}"))
+        ahead = float(due or 0) - milliseconds(self._clock.now())
+        return ahead <= _REPLACED_GAP_MS * (_REPLACED_AT_ONCE - 1)
+
+    async def stream_replaced(self, meeting_id: str, participant_id: str) -> None:
+        """A stream of a participant ends, since they opened another."""
         now = str(milliseconds(self._clock.now()))
-        command = (
-            Command()
-            .check("present", participant_id)
-            .check("rate", f"stream:{participant_id}", now, _STREAM_GAP_MS, _STREAMS_AT_ONCE)
-        )
-        return (await self._commit(meeting_id, command)).status != "rate"
+        name = _replaced(participant_id)
+        await self._commit(meeting_id, Command().check("rate", name, now, _REPLACED_GAP_MS, _REPLACED_COUNTED))
 
     async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:
         """A participant watches from now on by this stream and by no other; returns the position of that entry."""
@@ -508,6 +512,10 @@ class RedisLiveMeetings:
         if text is None:
             raise participant_not_found()
         return text
+
+
+def _replaced(participant_id: str) -> str:
+    return f"replaced:{participant_id}"
 
 
 def _check_place(

@@ -188,10 +188,9 @@ class SignalingServicer(signaling_service_pb2_grpc.SignalingServiceServicer):
             case CheckpointMessage(time):
                 response.checkpoint.time.CopyFrom(timestamp(time))
             case GoAwayMessage(reason):
+                delay = random.uniform(*_SPREAD_SECONDS.get(reason, (0.0, 0.0)))  # noqa: S311 - nothing to guess
                 response.go_away.reason = _GO_AWAY[reason]
-                response.go_away.retry_delay.CopyFrom(
-                    duration(random.uniform(*_SPREAD_SECONDS.get(reason, (0.0, 0.0))))
-                )
+                response.go_away.retry_delay.CopyFrom(duration(delay))
         return response
 
 

@@ -42,9 +42,9 @@ def _unknown(value: Any, message: Descriptor, path: str) -> Iterator[str]:  # no
         field = fields.get(key)
         if field is None:
             yield _sentence(f"{path}{key}", get_close_matches(key, [one.json_name for one in message.fields], 1))
-        elif _has_fields(field):
+        elif (fields_of := _message(field)) is not None:
             for one in inner if isinstance(inner, list) else [inner]:
-                yield from _unknown(one, field.message_type, f"{path}{field.name}.")
+                yield from _unknown(one, fields_of, f"{path}{field.name}.")
 
 
 def _sentence(path: str, close: list[str]) -> str:
@@ -52,10 +52,12 @@ def _sentence(path: str, close: list[str]) -> str:
     return f"{path}: this request has no such field.{hint}"
 
 
-def _has_fields(field: FieldDescriptor) -> bool:
-    """Whether its JSON is an object of its fields; standard types have forms of their own."""
+def _message(field: FieldDescriptor) -> Descriptor | None:
+    """The message whose fields a field's JSON is made of; standard types have forms of their own."""
     message = field.message_type
-    return message is not None and message.file.package != "google.protobuf" and not message.GetOptions().map_entry
+    if message is None or message.file.package == "google.protobuf" or message.GetOptions().map_entry:
+        return None
+    return message
 
 
 @cache
@@ -65,8 +67,12 @@ def _bodies() -> tuple[Binding, ...]:
 
 @cache
 def _of_body(binding: Binding) -> Descriptor:
-    request = _pool().FindMessageTypeByName(binding.request)
-    return request if binding.body == "*" else request.fields_by_name[binding.body].message_type
+    request: Descriptor = _pool().FindMessageTypeByName(binding.request)
+    body = request if binding.body == "*" else request.fields_by_name[binding.body].message_type
+    if body is None:
+        message = f"the body of {binding.verb} {binding.path} is no message"
+        raise TypeError(message)
+    return body
 
 
 @cache

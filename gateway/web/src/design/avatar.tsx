@@ -2,11 +2,13 @@
 
 const HUES = [222, 262, 310, 345, 18, 40, 160, 190] as const;
 
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
 export function initials(name: string): string {
   const words = name.trim().split(/\s+/u);
   const letters = words.length > 1 ? [words[0], words[words.length - 1]] : [words[0]];
   return letters
-    .map((word) => Array.from(word ?? "")[0] ?? "")
+    .map((word) => [...graphemes.segment(word ?? "")][0]?.segment ?? "")
     .join("")
     .toLocaleUpperCase();
 }

@@ -1,6 +1,6 @@
 /** Every call this client makes. Failures are CallErrors; nothing here retries. */
 
-import { type CallOptions, createClient } from "@connectrpc/connect";
+import { type CallOptions, Code, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { IdentityService } from "@gen/identity/v1/identity_service_pb";
 import { MeetingService } from "@gen/meeting/v1/meeting_service_pb";
@@ -31,8 +31,38 @@ const DEADLINE_MS = 10_000;
 /** What is asked for again each second is soon worth nothing. */
 const EXPLAIN_DEADLINE_MS = 3_000;
 
+/**
+ * Asked when the service refuses a user's token: gives another one to call with, or undefined when the token is none of a user's.
+ * Throws when the user is signed out.
+ */
+export type TokenKeeper = (token: string, reason: string) => Promise<string | undefined>;
+
+let keeper: TokenKeeper = async () => undefined;
+
+export function keepTokens(by: TokenKeeper): void {
+  keeper = by;
+}
+
+const BEARER = "Bearer ";
+
+/** A call whose token was refused is made once more with a new one: this device's clock may be wrong, or the sign-in over. */
+const withGoodToken: Interceptor = (next) => async (request) => {
+  try {
+    return await next(request);
+  } catch (thrown) {
+    const error = toCallError(thrown);
+    const token = request.header.get("authorization")?.slice(BEARER.length);
+    const fresh = error.code === Code.Unauthenticated && token ? await keeper(token, error.reason) : undefined;
+    if (!fresh || request.stream) {
+      throw thrown;
+    }
+    request.header.set("authorization", BEARER + fresh);
+    return next(request);
+  }
+};
+
 const baseUrl = globalThis.location?.origin ?? "http://localhost";
-const transport = createGrpcWebTransport({ baseUrl, useBinaryFormat: true });
+const transport = createGrpcWebTransport({ baseUrl, useBinaryFormat: true, interceptors: [withGoodToken] });
 /** For what must still go out while the page closes. */
 const lastWords = createGrpcWebTransport({
   baseUrl,
@@ -57,7 +87,7 @@ interface Options {
 function callOptions({ token, signal, traceparent, timeoutMs = DEADLINE_MS }: Options): CallOptions {
   const headers = new Headers();
   if (token) {
-    headers.set("authorization", `Bearer ${token}`);
+    headers.set("authorization", BEARER + token);
   }
   if (traceparent) {
     headers.set("traceparent", traceparent);
@@ -139,6 +169,12 @@ export async function lookUpMeeting(token: string | undefined, meeting: string, 
 export async function endMeeting(token: string, meeting: string): Promise<void> {
   const request = { name: meetingName(meeting), requestId: newRequestId() };
   await call(meetings.endMeeting(request, callOptions({ token })));
+}
+
+/** A new passcode, which only the host may give; the old one and links with it stop working. */
+export async function regeneratePasscode(token: string, meeting: string): Promise<Meeting> {
+  const request = { name: meetingName(meeting), requestId: newRequestId() };
+  return toMeeting((await call(meetings.regeneratePasscode(request, callOptions({ token })))).meeting);
 }
 
 // ---------------------------------------------------------------- being in a meeting

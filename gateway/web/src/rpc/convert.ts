@@ -113,13 +113,17 @@ export interface Credentials {
 export function toCredentials(pb: CredentialsPb | undefined): Credentials {
   return {
     accessToken: pb?.accessToken ?? "",
-    expiresAt: expiry(pb?.accessTokenExpireTime),
+    expiresAt: expiry(pb?.accessTokenLifetime, pb?.accessTokenExpireTime),
     refreshToken: pb?.refreshToken ?? "",
     session: pb?.session ?? "",
   };
 }
 
-function expiry(timestamp: Timestamp | undefined): number {
+/** By this device's clock, which may be wrong by hours; an older service says by its own alone. */
+function expiry(lifetime: Duration | undefined, timestamp: Timestamp | undefined): number {
+  if (lifetime) {
+    return Date.now() + (durationMs(lifetime) ?? 0);
+  }
   return timestamp ? timestampMs(timestamp) : Date.now() + 60_000;
 }
 
@@ -137,6 +141,8 @@ export function toParticipant(pb: ParticipantPb): Participant {
   return {
     id: idOf(pb.name),
     displayName: pb.displayName,
+    skeleton: pb.nameSkeleton,
+    user: pb.user,
     role: ROLES[pb.role] ?? "participant",
     presence: PRESENCES[pb.state] ?? "connected",
     tracks: pb.tracks.map(toTrack),
@@ -255,6 +261,8 @@ function toEvent({ kind }: EventPb): MeetingEvent | undefined {
       return { kind: "meeting-updated", meeting: toMeeting(kind.value.meeting) };
     case "meetingEnded":
       return { kind: "meeting-ended", participant: idOf(kind.value.participant) };
+    case "passcodeGuessed":
+      return { kind: "passcode-guessed", failures: kind.value.failureCount };
     case "mediaMoved":
       return { kind: "media-moved", epoch: kind.value.epoch };
     default:

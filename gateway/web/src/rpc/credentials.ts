@@ -1,8 +1,9 @@
 /** Whose tokens this browser holds, and the one place that renews them. */
 
+import { Code } from "@connectrpc/connect";
 import * as api from "./api";
 import type { Credentials } from "./convert";
-import { CallError } from "./errors";
+import { CallError, SIGNED_OUT } from "./errors";
 import { ACTION, retrying } from "./retry";
 
 /** Tokens are renewed this long before they expire. */
@@ -22,6 +23,9 @@ interface Stored extends Account {
  * (sessionStorage). Renewal runs under a lock, because a refresh token may be spent once only and tabs share it.
  */
 export class UserCredentials {
+  /** Tokens that were given up here, so that other calls with them get the new one. */
+  private readonly replaced = new Set<string>();
+
   constructor(
     private readonly key: string,
     private readonly storage: Storage,
@@ -49,9 +53,32 @@ export class UserCredentials {
     return navigator.locks.request(this.key, () => this.renew());
   }
 
-  private async renew(): Promise<string | undefined> {
+  /**
+   * What to call with instead of a token that the service has refused; undefined when the token is not this user's.
+   * Throws SIGNED_OUT when there is no other.
+   */
+  async instead(refused: string, reason: string): Promise<string | undefined> {
+    const mine = this.read()?.credentials.accessToken;
+    if (mine !== refused) {
+      // Another call, or another tab, may have renewed it meanwhile.
+      return this.replaced.has(refused) ? mine : undefined;
+    }
+    if (reason !== "TOKEN_EXPIRED") {
+      this.forget();
+      throw new CallError(Code.Unauthenticated, SIGNED_OUT, "");
+    }
+    const fresh = await navigator.locks.request(this.key, () => this.renew(refused));
+    if (!fresh) {
+      throw new CallError(Code.Unauthenticated, SIGNED_OUT, "");
+    }
+    this.replaced.add(refused);
+    return fresh;
+  }
+
+  /** Renews the access token unless it is fresh; with `refused`, unless it is another one by now. */
+  private async renew(refused = ""): Promise<string | undefined> {
     const stored = this.read();
-    if (!stored || isFresh(stored.credentials)) {
+    if (!stored || (isFresh(stored.credentials) && stored.credentials.accessToken !== refused)) {
       return stored?.credentials.accessToken;
     }
     try {
@@ -85,6 +112,10 @@ const isFresh = (credentials: Credentials): boolean => credentials.expiresAt - M
 export const account = new UserCredentials("parley.account", localStorage);
 /** The guest that hosts meetings started from this tab. */
 export const guestHost = new UserCredentials("parley.guest", sessionStorage);
+
+api.keepTokens(
+  async (token, reason) => (await account.instead(token, reason)) ?? (await guestHost.instead(token, reason)),
+);
 
 const HOSTED = "parley.hosted";
 

@@ -29,10 +29,16 @@ export interface FieldViolation {
 /** Reason of calls that nobody answered. */
 export const NETWORK = "NETWORK";
 
+/** Reason of calls whose user has been signed out: their session was ended elsewhere, or is over. */
+export const SIGNED_OUT = "SIGNED_OUT";
+
 /** Whatever a call threw, as a CallError. */
 export function toCallError(thrown: unknown): CallError {
   if (thrown instanceof CallError) {
     return thrown;
+  }
+  if (thrown instanceof ConnectError && thrown.cause instanceof CallError) {
+    return thrown.cause;
   }
   const error = ConnectError.from(thrown);
   if (!error.isWireError && (error.code === Code.Unknown || error.code === Code.Internal)) {

@@ -15,6 +15,8 @@ export type ProblemKind =
   | "unavailable"
   | "offline"
   | "credentials"
+  | "signed-out"
+  | "joined-too-often"
   | "input"
   | "fault";
 
@@ -92,6 +94,16 @@ const PROBLEMS: Readonly<Record<string, Problem>> = {
     kind: "credentials",
     title: "Nobody can sign up here by themselves",
     advice: "Ask whoever runs this Parley for an account.",
+  },
+  SIGNED_OUT: {
+    kind: "signed-out",
+    title: "You have been signed out",
+    advice: "Your sign-in was ended or has run out. Sign in again, or go on as a guest.",
+  },
+  JOINED_TOO_OFTEN: {
+    kind: "joined-too-often",
+    title: "You are in this meeting on too many devices",
+    advice: "Leave it on another device or page, then try again.",
   },
   RATE_LIMITED: {
     kind: "unavailable",

@@ -135,7 +135,7 @@ const FINAL: readonly Problem["kind"][] = ["unknown-meeting", "ended"];
 function ProblemPage({ problem, onAgain }: { problem: Problem; onAgain: () => void }) {
   const actions = (
     <>
-      {problem.kind === "guests-not-allowed" && (
+      {(problem.kind === "guests-not-allowed" || problem.kind === "signed-out") && (
         <ButtonLink href="/sign-in" look="primary">
           {"Sign in"}
         </ButtonLink>
@@ -174,6 +174,12 @@ const OVER: Readonly<Record<Ending, { title: string; text: string; icon: ReactNo
     text: "A host took you out. If you think that was a mistake, ask them before you come back.",
     icon: <UserX aria-hidden="true" size={40} className="text-warn" />,
     again: false,
+  },
+  elsewhere: {
+    title: "You are in this meeting on another page",
+    text: "It goes on there. Come back in here to be in it on this page too.",
+    icon: <DoorClosed aria-hidden="true" size={40} className="text-accent-text" />,
+    again: true,
   },
   failed: {
     title: "The meeting can't go on here",

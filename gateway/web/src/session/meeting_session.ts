@@ -8,7 +8,7 @@ import { ACTION, type Clock, PATIENT, retrying } from "@/rpc/retry";
 import { describe } from "@/rpc/words";
 import { coalesced } from "./coalesce";
 import { MediaKeeper, type PeerPort } from "./media_keeper";
-import type { Joined, MediaAnswer, SlotRequest, WatchMessage } from "./model";
+import type { Joined, MediaAnswer, Meeting, SlotRequest, WatchMessage } from "./model";
 import { type Action, EMPTY, reduce, type SessionState } from "./state";
 import { Store } from "./store";
 import { watch } from "./watch";
@@ -138,6 +138,11 @@ export class MeetingSession {
     return this.caller;
   }
 
+  /** The host has changed the meeting from here; events tell of no passcode. */
+  meetingChanged(meeting: Meeting): void {
+    this.dispatch({ type: "event", event: { kind: "meeting-updated", meeting } });
+  }
+
   /** Leaves and lets go of everything; the screen need not wait. */
   leave(): void {
     this.dispatch({ type: "ending", ending: "left" });
@@ -223,6 +228,9 @@ export class MeetingSession {
     });
     if (end.kind === "not-in-meeting") {
       await this.rejoin();
+    } else if (end.kind === "replaced") {
+      this.dispatch({ type: "ending", ending: "elsewhere" });
+      this.close();
     } else if (end.kind === "refused") {
       this.fail(end.error);
     }

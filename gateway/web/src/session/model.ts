@@ -16,6 +16,10 @@ export interface Participant {
   /** UUID: the last part of the resource name. */
   readonly id: string;
   readonly displayName: string;
+  /** The same for names that look alike; only to be compared. */
+  readonly skeleton?: string;
+  /** `users/{user}` of somebody with an account, else empty. */
+  readonly user?: string;
   readonly role: Role;
   readonly presence: Presence;
   readonly tracks: readonly Track[];
@@ -67,7 +71,8 @@ export type MeetingEvent =
   | { readonly kind: "reaction-sent"; readonly participant: string; readonly emoji: string }
   | { readonly kind: "meeting-updated"; readonly meeting: Meeting }
   | { readonly kind: "meeting-ended"; readonly participant: string }
-  | { readonly kind: "media-moved"; readonly epoch: bigint };
+  | { readonly kind: "media-moved"; readonly epoch: bigint }
+  | { readonly kind: "passcode-guessed"; readonly failures: number };
 
 /** `turn-over`: said on this side, where tabs share few connections. */
 export type GoAwayReason = "shutting-down" | "too-slow" | "left" | "replaced" | "turn-over";
@@ -117,6 +122,23 @@ export interface Joined {
   readonly snapshot: Snapshot;
   readonly cursor: string;
   readonly heartbeatMs: number;
+}
+
+/** What sets somebody apart from those who came before: another device of the same account, or a name like another's. */
+export type Resemblance = "other-device" | "similar-name";
+
+/** Those who are to be marked, by id; `participants` by the time they came. */
+export function resemblances(participants: readonly Participant[]): ReadonlyMap<string, Resemblance> {
+  const found = new Map<string, Resemblance>();
+  for (const [index, person] of participants.entries()) {
+    const before = participants.slice(0, index);
+    if (person.user && before.some(({ user }) => user === person.user)) {
+      found.set(person.id, "other-device");
+    } else if (person.skeleton && before.some(({ skeleton }) => skeleton === person.skeleton)) {
+      found.set(person.id, "similar-name");
+    }
+  }
+  return found;
 }
 
 /** The track of this source, if the participant's offer has one. */

@@ -12,7 +12,7 @@ import type {
 } from "./model";
 
 /** Why a meeting is over for the one who looks; `failed` comes with a problem. */
-export type Ending = "left" | "ended" | "removed" | "failed";
+export type Ending = "left" | "ended" | "removed" | "elsewhere" | "failed";
 
 export interface Reaction {
   /** Unique within the session, in order. */
@@ -180,6 +180,8 @@ function withEvent(state: SessionState, event: MeetingEvent): SessionState {
       return { ...state, ending: state.ending ?? "ended" };
     case "media-moved":
       return state;
+    case "passcode-guessed":
+      return notice(state, "Somebody may be guessing the passcode. Give a new one in the list of participants.");
   }
 }
 

@@ -6,7 +6,7 @@ import { Peer } from "@/media/peer";
 import { meetingPath, passcodeIn } from "@/router";
 import { lookUpMeeting, type Preview } from "@/rpc/api";
 import { account, type Entry, entryTo, holdsTokenFor } from "@/rpc/credentials";
-import { type CallError, toCallError } from "@/rpc/errors";
+import { type CallError, SIGNED_OUT, toCallError } from "@/rpc/errors";
 import { PATIENT, retrying } from "@/rpc/retry";
 import { describe, NOT_LOADED, type Problem, UNKNOWN_MEETING } from "@/rpc/words";
 import { Call } from "./call";
@@ -38,6 +38,8 @@ export class Visit {
   private attempt = new AbortController();
   private prepared: Promise<Peer> | undefined;
   private lobby: Lobby | undefined;
+  /** Said in the lobby to whoever was signed out on the way. */
+  private signedOut: Problem | undefined;
   private call: Call | undefined;
 
   /** `loadRoom` gets the screen of the call; nobody is in a call that can't be shown. */
@@ -131,7 +133,14 @@ export class Visit {
         this.open(found, passcode);
       }
     } catch (thrown) {
-      this.notLetIn(toCallError(thrown), passcode);
+      const error = toCallError(thrown);
+      if (error.reason === SIGNED_OUT && !this.signedOut) {
+        // The sign-in is forgotten by now: whoever has the link comes in as a guest.
+        this.signedOut = describe(error);
+        await this.check(passcode);
+      } else {
+        this.notLetIn(error, passcode);
+      }
     }
   }
 
@@ -151,7 +160,8 @@ export class Visit {
     local.onTrack((source, track) => source === "microphone" && meter.follow(track));
     this.lobby = { entry, preview, passcode, local, meter };
     this.prepared = Peer.prepare(local);
-    this.phase.set({ kind: "lobby", lobby: this.lobby, joining: false });
+    const { lobby, signedOut: problem } = this;
+    this.phase.set({ kind: "lobby", lobby, joining: false, ...(problem && { problem }) });
     local.start();
   }
 
@@ -188,7 +198,7 @@ export class Visit {
     this.prepared ??= Peer.prepare(lobby.local);
     if (this.attempt.signal.aborted) {
       this.phase.set({ kind: "lobby", lobby, joining: false });
-    } else if (problem.kind === "input" || problem.kind === "fault") {
+    } else if (["input", "fault", "signed-out"].includes(problem.kind)) {
       this.phase.set({ kind: "lobby", lobby, joining: false, problem });
     } else if (error.reason === "PASSCODE_WRONG") {
       this.letGo();

@@ -177,3 +177,31 @@ test("ends at once when aborted", async () => {
   expect(run.end()).toEqual({ kind: "aborted" });
   expect(run.streams[0]?.signal.aborted).toBe(true);
 });
+
+test("P7: a stream that another page of the participant has replaced is not opened again", async () => {
+  const run = start();
+  run.last().say({ kind: "go-away", reason: "replaced", delayMs: 0 }, "c1");
+  run.last().end();
+  await run.clock.pass(60_000);
+  expect(run.streams).toHaveLength(1);
+  expect(run.end()).toEqual({ kind: "replaced" });
+});
+
+test("a stream that was told of it by its error is not opened again either", async () => {
+  const run = start();
+  await settle();
+  run.last().fail(new CallError(Code.ResourceExhausted, "TOO_MANY_STREAMS", ""));
+  await run.clock.pass(60_000);
+  expect(run.streams).toHaveLength(1);
+  expect(run.end()).toEqual({ kind: "replaced" });
+});
+
+test("a stream whose turn it is not yet is opened again when it is", async () => {
+  const run = start();
+  await settle();
+  run.last().fail(new CallError(Code.ResourceExhausted, "TOO_MANY_STREAMS", "", {}, 5_000));
+  await run.clock.pass(4_900);
+  expect(run.streams).toHaveLength(1);
+  await run.clock.pass(10_000);
+  expect(run.streams).toHaveLength(2);
+});

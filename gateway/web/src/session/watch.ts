@@ -9,6 +9,8 @@ export const SILENCE_MS = 40_000;
 
 /** Between the end of a stream that worked and the next one, so that a fault can't make a storm. */
 const REOPEN_MS = 250;
+/** What breaks the streams of many at once brings them back spread over this time. */
+const SPREAD_MS = 500;
 
 export interface WatchOptions {
   /** Opens a stream from a cursor; empty: from a snapshot. */
@@ -21,10 +23,14 @@ export interface WatchOptions {
   readonly onState: (state: "live" | "lost") => void;
 }
 
-/** How a watch came to its end: aborted from outside, not in the meeting (any more), or refused for good. */
+/**
+ * How a watch came to its end: aborted from outside, not in the meeting (any more), replaced by another stream of the same participant, or
+ * refused for good.
+ */
 export type WatchEnd =
   | { readonly kind: "aborted" }
   | { readonly kind: "not-in-meeting" }
+  | { readonly kind: "replaced" }
   | { readonly kind: "refused"; readonly error: CallError };
 
 /** Runs until the end. */
@@ -46,7 +52,9 @@ export async function watch(options: WatchOptions): Promise<WatchEnd> {
       onState("lost");
     }
     const wait =
-      failures === 0 ? Math.max(outcome.delayMs, REOPEN_MS) : backoff(PATIENT, failures, clock, outcome.delayMs);
+      failures === 0
+        ? Math.max(outcome.delayMs, REOPEN_MS + SPREAD_MS * clock.random())
+        : backoff(PATIENT, failures, clock, outcome.delayMs);
     await clock.sleep(wait, signal);
   }
   return { kind: "aborted" };
@@ -112,6 +120,9 @@ function goAway(body: WatchMessage["body"] & { kind: "go-away" }, cursor: string
   switch (body.reason) {
     case "left":
       return { cursor, progress: true, delayMs: 0, end: { kind: "not-in-meeting" } };
+    case "replaced":
+      // Opening it again would take the other page its stream, which would take it back.
+      return { cursor, progress: true, delayMs: 0, end: { kind: "replaced" } };
     case "too-slow":
       return { cursor: "", progress: true, delayMs: body.delayMs };
     default:
@@ -126,6 +137,11 @@ function failed(error: CallError, cursor: string, progress: boolean): Outcome {
     case "PARTICIPANT_NOT_FOUND":
     case "TOKEN_EXPIRED":
       return { cursor, progress, delayMs: 0, end: { kind: "not-in-meeting" } };
+    case "TOO_MANY_STREAMS":
+      // With a time to come back it is only not our turn.
+      return error.retryAfterMs
+        ? { cursor, progress, delayMs: error.retryAfterMs }
+        : { cursor, progress, delayMs: 0, end: { kind: "replaced" } };
     case "MEETING_NOT_FOUND":
     case "MEETING_ENDED":
     case "TOKEN_INVALID":

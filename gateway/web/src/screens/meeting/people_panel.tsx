@@ -1,8 +1,9 @@
-import { Copy, Mic, MicOff, Pin, PinOff, Video, VideoOff, X } from "lucide-react";
+import { Copy, KeyRound, Mic, MicOff, Pin, PinOff, Video, VideoOff, X } from "lucide-react";
+import { useMemo, useState } from "react";
 import { Avatar } from "@/design/avatar";
 import { Button } from "@/design/button";
 import type { LocalMedia } from "@/media/local_media";
-import { type Participant, type Role, sends } from "@/session/model";
+import { type Participant, type Resemblance, type Role, resemblances, sends } from "@/session/model";
 import type { SessionState } from "@/session/state";
 import { useStore } from "@/session/store";
 import { useCopied } from "./use_copied";
@@ -15,12 +16,15 @@ export interface PeoplePanelProps {
   readonly local: LocalMedia;
   readonly pinned: string;
   readonly onPin: (id: string) => void;
+  readonly onNewPasscode: () => Promise<void>;
   readonly onClose: () => void;
 }
 
 /** Everybody who is in, and the link for more. */
-export function PeoplePanel({ state, link, local, pinned, onPin, onClose }: PeoplePanelProps) {
+export function PeoplePanel({ state, link, local, pinned, onPin, onNewPasscode, onClose }: PeoplePanelProps) {
   const { copied, copy } = useCopied();
+  const marks = useMemo(() => resemblances(state.participants), [state.participants]);
+  const self = state.participants.find(({ id }) => id === state.selfId);
   return (
     <aside
       aria-label="Participants"
@@ -42,6 +46,7 @@ export function PeoplePanel({ state, link, local, pinned, onPin, onClose }: Peop
           <Copy aria-hidden="true" size={18} />
           {copied ? "Link copied" : "Copy invite link"}
         </Button>
+        {self?.role === "host" && <NewPasscode onNewPasscode={onNewPasscode} />}
       </div>
       <ul className="min-h-0 flex-1 overflow-y-auto px-2 pb-3">
         {state.participants.map((person) => (
@@ -49,6 +54,7 @@ export function PeoplePanel({ state, link, local, pinned, onPin, onClose }: Peop
             key={person.id}
             person={person}
             self={person.id === state.selfId}
+            mark={marks.get(person.id)}
             local={local}
             pinned={pinned === person.id}
             onPin={() => onPin(pinned === person.id ? "" : person.id)}
@@ -59,15 +65,45 @@ export function PeoplePanel({ state, link, local, pinned, onPin, onClose }: Peop
   );
 }
 
+/** A new passcode with one click: for a host who was told of guesses, or whose link went astray. */
+function NewPasscode({ onNewPasscode }: { onNewPasscode: () => Promise<void> }) {
+  const [said, setSaid] = useState("");
+  const give = async () => {
+    try {
+      await onNewPasscode();
+      setSaid("The passcode is new. Links from before don't work any more.");
+    } catch {
+      setSaid("That didn't work. Try again.");
+    }
+  };
+  return (
+    <>
+      <Button look="ghost" className="w-full" onClick={() => void give()}>
+        <KeyRound aria-hidden="true" size={18} />
+        {"New passcode"}
+      </Button>
+      <p role="status" className="text-[13px] text-quiet empty:hidden">
+        {said}
+      </p>
+    </>
+  );
+}
+
+const MARKS: Readonly<Record<Resemblance, string>> = {
+  "other-device": "Another device of the same person",
+  "similar-name": "Not the first with a name like this",
+};
+
 interface RowProps {
   readonly person: Participant;
   readonly self: boolean;
+  readonly mark: Resemblance | undefined;
   readonly local: LocalMedia;
   readonly pinned: boolean;
   readonly onPin: () => void;
 }
 
-function Row({ person, self, local, pinned, onPin }: RowProps) {
+function Row({ person, self, mark, local, pinned, onPin }: RowProps) {
   const own = useStore(local.state);
   const heard = self ? own.microphone.on && !!own.microphone.track : sends(person, "microphone");
   const seen = self ? !!own.camera.track : sends(person, "camera");
@@ -79,6 +115,7 @@ function Row({ person, self, local, pinned, onPin }: RowProps) {
       <span className="min-w-0 flex-1">
         <span className="block truncate">{self ? `${person.displayName} (you)` : person.displayName}</span>
         {ROLES[person.role] && <span className="block text-[13px] text-quiet">{ROLES[person.role]}</span>}
+        {mark && <span className="block text-[13px] text-warn">{MARKS[mark]}</span>}
       </span>
       <Sound size={18} role="img" aria-label={heard ? "Microphone on" : "Microphone off"} className="text-quiet" />
       <Sight size={18} role="img" aria-label={seen ? "Video on" : "Video off"} className="text-quiet" />

@@ -4,6 +4,7 @@ import { Button } from "@/design/button";
 import { isOn } from "@/media/local_media";
 import { connectionPanel } from "@/parts";
 import { meetingPath } from "@/router";
+import { regeneratePasscode } from "@/rpc/api";
 import type { Call } from "@/session/call";
 import { sends } from "@/session/model";
 import type { SessionState } from "@/session/state";
@@ -79,6 +80,7 @@ export default function Room({ call, passcode }: { call: Call; passcode: string 
               local={call.local}
               pinned={view.pinned}
               onPin={(id) => change({ pinned: id, ...(id && { mode: "speaker" }) })}
+              onNewPasscode={() => newPasscode(call)}
               onClose={closePanel}
             />
           </PanelBoundary>
@@ -143,6 +145,11 @@ function useActions(call: Call, view: View, change: (next: Partial<View>) => voi
     }),
     [call, change],
   );
+}
+
+async function newPasscode({ session }: Call): Promise<void> {
+  const { token, meeting } = session.identity;
+  session.meetingChanged(await regeneratePasscode(token, meeting));
 }
 
 /** The link for others, with the passcode that let us in. */
