@@ -210,7 +210,7 @@ class MeetingSettings(_message.Message):
     guests_allowed: _builtins.bool
     """People without an account may join with link or id and passcode. Default: true."""
     max_participants: _builtins.int
-    """Most participants at a time, 2 to 1000. Default: 100."""
+    """Most participants at a time, 2 to 1000; the host finds a place beside them when all are taken. Default: 100."""
     waiting_room: _builtins.bool
     """Participants wait until a host lets them in. Default: false."""
     preferred_region: _builtins.str

@@ -41,7 +41,7 @@ class _GoAwayReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GoAwayRe
     GO_AWAY_REASON_LEFT: _GoAwayReason.ValueType  # 3
     """The participant is no longer in the meeting."""
     GO_AWAY_REASON_REPLACED: _GoAwayReason.ValueType  # 4
-    """Another stream of the same participant was opened."""
+    """Another stream of the same participant was opened: do not open this one again."""
 
 class GoAwayReason(_GoAwayReason, metaclass=_GoAwayReasonEnumTypeWrapper):
     """What a client does after go-away."""
@@ -55,7 +55,7 @@ GO_AWAY_REASON_TOO_SLOW: GoAwayReason.ValueType  # 2
 GO_AWAY_REASON_LEFT: GoAwayReason.ValueType  # 3
 """The participant is no longer in the meeting."""
 GO_AWAY_REASON_REPLACED: GoAwayReason.ValueType  # 4
-"""Another stream of the same participant was opened."""
+"""Another stream of the same participant was opened: do not open this one again."""
 Global___GoAwayReason: _TypeAlias = GoAwayReason  # noqa: Y015
 
 @_typing.final

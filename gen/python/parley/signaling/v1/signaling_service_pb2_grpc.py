@@ -120,7 +120,8 @@ class SignalingServiceServicer:
     def WatchSession(self, request, context):
         """Streams the meeting to a participant: a snapshot (unless a good cursor was given), then numbered events, a checkpoint at least
         every 15 s, and go-away before the server ends the stream. Clients that get nothing for 40 s open a new stream. Opening a second
-        stream of a participant ends the first.
+        stream of a participant ends the first, which gets go-away REPLACED: its client does not open it again. Streams that replace each other more
+        than twice in a few seconds are held back for up to 20 s.
 
         Errors: CURSOR_INVALID, TOO_MANY_STREAMS (on the stream that was replaced).
         """

@@ -184,7 +184,7 @@ export type MeetingSettings = Message<"parley.meeting.v1.MeetingSettings"> & {
   guestsAllowed?: boolean | undefined;
 
   /**
-   * Most participants at a time, 2 to 1000. Default: 100.
+   * Most participants at a time, 2 to 1000; the host finds a place beside them when all are taken. Default: 100.
    *
    * @generated from field: int32 max_participants = 4;
    */

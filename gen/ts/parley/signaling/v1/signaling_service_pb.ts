@@ -739,7 +739,7 @@ export enum GoAwayReason {
   LEFT = 3,
 
   /**
-   * Another stream of the same participant was opened.
+   * Another stream of the same participant was opened: do not open this one again.
    *
    * @generated from enum value: GO_AWAY_REASON_REPLACED = 4;
    */
@@ -794,7 +794,8 @@ export const SignalingService: GenService<{
   /**
    * Streams the meeting to a participant: a snapshot (unless a good cursor was given), then numbered events, a checkpoint at least
    * every 15 s, and go-away before the server ends the stream. Clients that get nothing for 40 s open a new stream. Opening a second
-   * stream of a participant ends the first.
+   * stream of a participant ends the first, which gets go-away REPLACED: its client does not open it again. Streams that replace each other more
+   * than twice in a few seconds are held back for up to 20 s.
    *
    * Errors: CURSOR_INVALID, TOO_MANY_STREAMS (on the stream that was replaced).
    *
