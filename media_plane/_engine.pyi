@@ -11,7 +11,7 @@ from typing import Literal, Self, TypeAlias, TypedDict, final
 
 MediaKind: TypeAlias = Literal["audio", "video"]
 SessionState: TypeAlias = Literal["connecting", "connected", "closed"]
-LayerReason: TypeAlias = Literal["best", "viewport", "bandwidth", "sender", "policy", "switching"]
+LayerReason: TypeAlias = Literal["best", "viewport", "bandwidth", "sender", "policy", "switching", "codec"]
 BandwidthState: TypeAlias = Literal["sufficient", "increasing", "holding", "delayed", "lossy", "probing"]
 CloseReason: TypeAlias = Literal["requested", "replaced", "ice_timeout", "dtls_failed", "peer_closed"]
 
@@ -201,16 +201,19 @@ class TrackActivityChanged:
 
 @final
 class EncodingsWanted:
-    """Somebody needs other encodings of a client's simulcast track than before.
+    """Other encodings of a client's simulcast track are needed than before, or a track in another codec.
 
     At first all are needed. `rids` are those that are, in the order of the offer; the client may stop the others. What
-    is needed is told at once, what is not needed after three seconds. The smallest is always among them.
+    is needed is told at once, what is not needed after three seconds. The smallest is always among them. A track
+    without simulcast has none. `codec` is the name of what all who watch have in common; empty: what the answer names
+    first.
     """
 
     room_id: str
     session_id: str
     mid: str
     rids: list[str]
+    codec: str
     time_unix_nano: int
 
 Event: TypeAlias = (

@@ -73,15 +73,17 @@ class SlotsChanged:
 
 @dataclass(frozen=True, slots=True)
 class TrackEncodings:
-    """Which encodings of a simulcast track somebody needs.
+    """What is needed of a track.
 
     Attributes:
         mid: The track's `a=mid` in its participant's offer.
-        rids: Their RTP stream ids (RFC 8851); none: nobody needs any.
+        rids: RTP stream ids (RFC 8851) of its encodings that somebody needs; none: it has one, or nobody needs any.
+        codec: Name of the codec that those who watch have in common; empty: the one that the answer names first.
     """
 
     mid: str
     rids: tuple[str, ...] = ()
+    codec: str = ""
 
 
 @dataclass(frozen=True, slots=True)

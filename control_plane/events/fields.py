@@ -10,6 +10,9 @@ from control_plane.domain.event import SlotAssignment, TrackEncodings
 
 # Between RTP stream ids, which are letters, digits, "-" and "_" (RFC 8851).
 _SEPARATOR: Final = ","
+_CODEC: Final = "codec="
+"""Begins what names a codec among RTP stream ids, which have no such sign: a version that knows no codecs takes it for
+one more stream id, which no client has."""
 _ID: Final = re.compile(r'"id":"([0-9a-zA-Z-]{1,64})"')
 
 
@@ -25,13 +28,17 @@ def slot(mid: str, value: str) -> SlotAssignment:
 
 
 def encoding_values(tracks: Sequence[TrackEncodings]) -> dict[str, str]:
-    """Returns which encodings of tracks are needed, by their mid."""
-    return {track.mid: _SEPARATOR.join(track.rids) for track in tracks}
+    """Returns what is needed of tracks, by their mid."""
+    codec = {track.mid: (_CODEC + track.codec,) if track.codec else () for track in tracks}
+    return {track.mid: _SEPARATOR.join((*track.rids, *codec[track.mid])) for track in tracks}
 
 
-def track_encodings(mid: str, rids: str) -> TrackEncodings:
-    """Returns which encodings of a track are needed."""
-    return TrackEncodings(mid, tuple(rids.split(_SEPARATOR)) if rids else ())
+def track_encodings(mid: str, needed: str) -> TrackEncodings:
+    """Returns what is needed of a track."""
+    parts = needed.split(_SEPARATOR) if needed else []
+    rids = tuple(part for part in parts if not part.startswith(_CODEC))
+    codec = next((part.removeprefix(_CODEC) for part in parts if part.startswith(_CODEC)), "")
+    return TrackEncodings(mid, rids, codec)
 
 
 def id_in(document: str) -> str:

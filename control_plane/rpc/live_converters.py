@@ -135,7 +135,7 @@ def slot_message(meeting_id: str, slot: events.SlotAssignment) -> session_pb2.Sl
 
 
 def _encodings_message(track: events.TrackEncodings) -> explanation_pb2.TrackEncodings:
-    return explanation_pb2.TrackEncodings(mid=track.mid, rids=track.rids)
+    return explanation_pb2.TrackEncodings(mid=track.mid, rids=track.rids, codec=track.codec)
 
 
 def answer_message(meeting_id: str, answer: MediaAnswer) -> signaling_service_pb2.MediaAnswer:

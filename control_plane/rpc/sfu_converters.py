@@ -30,7 +30,7 @@ def slot_state(message: media_pb2.SlotState) -> SlotAssignment:
 
 
 def _encodings(messages: Iterable[explanation_pb2.TrackEncodings]) -> tuple[TrackEncodings, ...]:
-    return tuple(TrackEncodings(message.mid, tuple(message.rids)) for message in messages)
+    return tuple(TrackEncodings(message.mid, tuple(message.rids), message.codec) for message in messages)
 
 
 def node_message(response: sfu_control_service_pb2.WatchEventsResponse, instance_id: str) -> NodeMessage | None:

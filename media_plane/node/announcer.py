@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from media_plane.node.event_log import EventLog
-from media_plane.node.rooms import Room, Session, SlotState, Track
+from media_plane.node.rooms import NeededEncodings, Room, Session, SlotState, Track
 from media_plane.node.slot_policy import TrackKey
 from parley.meeting.v1 import explanation_pb2, track_pb2
 from parley.sfu.v1 import media_pb2
@@ -37,7 +37,7 @@ def session_state(session: Session) -> media_pb2.SessionState:
         media_state=state,
         slots=[media_pb2.SlotState(mid=slot.mid, source=reference(slot.told)) for slot in session.slots.values()],
         tracks=[_track(track) for track in session.tracks.values()],
-        encodings=[_encodings(mid, rids) for mid, rids in session.encodings.items()],
+        encodings=[_encodings(mid, needed) for mid, needed in session.encodings.items()],
     )
 
 
@@ -50,8 +50,8 @@ def _track(track: Track) -> track_pb2.Track:
     )
 
 
-def _encodings(mid: str, rids: Sequence[str]) -> explanation_pb2.TrackEncodings:
-    return explanation_pb2.TrackEncodings(mid=mid, rids=rids)
+def _encodings(mid: str, needed: NeededEncodings) -> explanation_pb2.TrackEncodings:
+    return explanation_pb2.TrackEncodings(mid=mid, rids=needed.rids, codec=needed.codec)
 
 
 class Announcer:
@@ -85,7 +85,7 @@ class Announcer:
         self._append(room, media_pb2.NodeEvent(speaker_changed=changed), None, time_unix_nano)
 
     def encodings(self, room: Room, session: Session, mid: str, time_unix_nano: int) -> None:
-        """Somebody needs other encodings of a session's track than before."""
+        """Other encodings of a session's track are needed than before, or another codec."""
         changed = media_pb2.EncodingsChanged(
             participant_id=session.participant_id,
             session_id=session.session_id,

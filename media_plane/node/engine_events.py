@@ -21,7 +21,7 @@ from media_plane.node.announcer import Announcer
 from media_plane.node.converters import srtp_profile
 from media_plane.node.engine_port import EnginePort
 from media_plane.node.faults import outlived
-from media_plane.node.rooms import Room, Rooms, Session
+from media_plane.node.rooms import NeededEncodings, Room, Rooms, Session
 from media_plane.node.slot_director import SlotDirector
 from media_plane.node.slot_policy import TrackKey
 from parley.sfu.v1 import media_pb2
@@ -130,7 +130,7 @@ class EngineEvents:
         self._announcer.slots(room, session, [slot], event.time_unix_nano)
 
     def _take_encodings(self, room: Room, session: Session, event: EncodingsWanted) -> None:
-        session.encodings[event.mid] = tuple(event.rids)
+        session.encodings[event.mid] = NeededEncodings(tuple(event.rids), event.codec)
         self._announcer.encodings(room, session, event.mid, event.time_unix_nano)
 
     def _take_first_media(self, room: Room, session: Session, event: FirstMedia) -> None:

@@ -25,6 +25,7 @@ _REASONS: Final = {
     "sender": pb.LAYER_REASON_SENDER,
     "policy": pb.LAYER_REASON_POLICY,
     "switching": pb.LAYER_REASON_SWITCHING,
+    "codec": pb.LAYER_REASON_CODEC,
 }
 _MEGABIT: Final = 1_000_000
 _NOTICED_SECONDS: Final = 0.1
@@ -127,6 +128,11 @@ def _switching(slot: SlotExplanation, estimated: int) -> str:
     return "more is on its way"
 
 
+def _codec(slot: SlotExplanation, estimated: int) -> str:
+    del slot, estimated
+    return "your browser can't decode what its sender sends, which has been asked for a codec that all have in common"
+
+
 _LIMITS: Final = {
     "best": _best,
     "viewport": _viewport,
@@ -134,6 +140,7 @@ _LIMITS: Final = {
     "sender": _sender,
     "policy": _policy,
     "switching": _switching,
+    "codec": _codec,
 }
 
 

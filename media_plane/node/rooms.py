@@ -85,6 +85,19 @@ class SlotState:
         return self.carried or (self.requested[0] if self.requested else None)
 
 
+@dataclass(frozen=True, slots=True)
+class NeededEncodings:
+    """What is needed of a track.
+
+    Attributes:
+        rids: RTP stream ids that somebody needs; none: it has no simulcast.
+        codec: Name of the codec that those who watch have in common; empty: the one that the answer names first.
+    """
+
+    rids: tuple[str, ...]
+    codec: str
+
+
 @dataclass(slots=True)
 class Session:
     """A participant's media session.
@@ -100,7 +113,7 @@ class Session:
         context: Trace context of the call that opened it.
         traceparent: The same as W3C text; empty: none.
         is_connected: Whether media is connected.
-        encodings: RTP stream ids that somebody needs, by mid; of tracks that are not named all are.
+        encodings: What is needed of its tracks, by mid; of those that are not named all, in the codec they prefer.
         restart_id: Session id of the command that restarted its ICE last, kept for retries; empty: none has.
     """
 
@@ -114,7 +127,7 @@ class Session:
     context: Context
     traceparent: str
     is_connected: bool = False
-    encodings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    encodings: dict[str, NeededEncodings] = field(default_factory=dict)
     restart_id: str = ""
 
     def video_slots(self) -> Iterator[SlotState]:

@@ -82,6 +82,14 @@ def slot(
             "360p instead of 720p: more comes once the connection has been steady for some seconds.",
         ),
         (slot("switching"), 0, "360p instead of 720p: more is on its way."),
+        (
+            slot("codec", 0),
+            0,
+            (
+                "No picture instead of 720p: your browser can't decode what its sender sends, "
+                "which has been asked for a codec that all have in common."
+            ),
+        ),
         (slot(None, 0), 0, ""),
         (
             slot("best", 720, wait=430.0),

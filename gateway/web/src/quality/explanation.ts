@@ -4,7 +4,7 @@
 export type Bandwidth = "unknown" | "sufficient" | "increasing" | "holding" | "delayed" | "lossy" | "probing";
 
 /** Why a slot carries no better layer; `empty`: it carries nothing. */
-export type Reason = "empty" | "best" | "viewport" | "bandwidth" | "sender" | "policy" | "cpu" | "switching";
+export type Reason = "empty" | "best" | "viewport" | "bandwidth" | "sender" | "policy" | "cpu" | "switching" | "codec";
 
 /** A quality of a track. */
 export interface Layer {

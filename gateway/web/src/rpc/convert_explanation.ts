@@ -28,6 +28,7 @@ const REASONS: Readonly<Record<LayerReason, Reason>> = {
   [LayerReason.POLICY]: "policy",
   [LayerReason.CPU]: "cpu",
   [LayerReason.SWITCHING]: "switching",
+  [LayerReason.CODEC]: "codec",
 };
 
 export function toExplanation(pb: MediaExplanation | undefined): Explanation {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::params::Codec;
+
 /// Life of a session's transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionState {
@@ -103,14 +105,17 @@ pub enum EventKind {
         /// Whether packets arrive.
         active: bool,
     },
-    /// Other encodings of a simulcast track are needed than before.
+    /// Other encodings of a simulcast track are needed than before, or a track is needed in another codec.
     EncodingsWanted {
         /// Whose track.
         subject: Subject,
         /// The m-line.
         mid: Arc<str>,
-        /// RTP stream identifiers of those that somebody needs, in the order of the offer; the sender may stop the others.
+        /// RTP stream identifiers of those that somebody needs, in the order of the offer; the sender may stop the others. Empty: without
+        /// simulcast.
         rids: Vec<Box<str>>,
+        /// What to send it in, because it is what those who watch have in common; None: what the answer names first.
+        codec: Option<Codec>,
     },
 }
 

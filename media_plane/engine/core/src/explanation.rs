@@ -62,6 +62,8 @@ pub enum LayerReason {
     Policy,
     /// More is on its way.
     Switching,
+    /// The receiver does not know the codec that it is sent in.
+    Codec,
 }
 
 /// What a slot carries and why.

@@ -11,6 +11,7 @@ pub mod bandwidth;
 mod bucket;
 mod carried;
 pub mod clock;
+mod codec_choice;
 pub mod command;
 pub mod counters;
 mod directory;

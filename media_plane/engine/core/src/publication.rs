@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::allocation::Ladder;
 use crate::bucket::Bucket;
 use crate::clock::{Micros, SECOND};
-use crate::params::{MAX_ENCODINGS, MediaKind, SendTrack};
+use crate::codec_choice::CodecChoice;
+use crate::params::{Codec, MAX_ENCODINGS, MediaKind, SendTrack};
 use crate::slab::Key;
 use crate::slot::Slot;
 use crate::track::Subscribers;
@@ -29,6 +30,7 @@ pub(crate) struct Publication {
     /// Whether a packet has ever come.
     pub started: bool,
     pub demand: EncodingDemand,
+    pub codecs: CodecChoice,
     /// How often its sender may still say that encodings end, and how often all who watch may be looked at again because encodings
     /// come and go.
     pub stops: Bucket,
@@ -127,7 +129,9 @@ impl EncodingDemand {
 }
 
 impl Publication {
-    pub(crate) fn new(now: Micros, owner: u32, track: &SendTrack) -> Self {
+    /// A track of a session that has these codecs.
+    pub(crate) fn new(now: Micros, owner: u32, track: &SendTrack, codecs: &[Codec]) -> Self {
+        let of_type = |payload_type: &u8| codecs.iter().find(|codec| codec.payload_type == *payload_type).cloned();
         Self {
             owner,
             mid: Arc::clone(&track.mid),
@@ -139,6 +143,7 @@ impl Publication {
             active: false,
             started: false,
             demand: EncodingDemand::new(track.encodings()),
+            codecs: CodecChoice::new(track.payload_types.iter().filter_map(of_type)),
             stops: Bucket::new(now, STOPS, STOPS_SAVED),
             looks: Bucket::new(now, LOOKS, LOOKS_SAVED),
             needs: Needs::default(),

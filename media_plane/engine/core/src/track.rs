@@ -237,6 +237,17 @@ impl Track {
         }
     }
 
+    /// Its packets come in this codec from now on.
+    pub(crate) fn set_codec(&mut self, now: Micros, codec: &Codec) {
+        self.codec = Some((codec.clone(), VideoFormat::from_encoding_name(&codec.name)));
+        self.clock_rate = codec.clock_rate;
+        if self.kind == MediaKind::Video {
+            // The layers of the one before are no longer there.
+            self.structure = None;
+            self.rates.restart(now);
+        }
+    }
+
     /// A packet of redundant audio with more of the frames before it than its sender repeats, as far as they are known and fit.
     pub(crate) fn with_earlier<'a>(&'a self, packet: &StoredPacket<'a>) -> Option<Frames<'a>> {
         let mut frames = Frames::new(red::primary(packet.payload)?);

@@ -53,13 +53,14 @@ pub(crate) struct TrackActivityChanged {
     time_unix_nano: u64,
 }
 
-/// Other encodings of a track are needed.
+/// Other encodings of a track are needed, or another codec.
 #[pyclass(frozen, get_all, module = "media_plane._engine")]
 pub(crate) struct EncodingsWanted {
     room_id: String,
     session_id: String,
     mid: String,
     rids: Vec<String>,
+    codec: String,
     time_unix_nano: u64,
 }
 
@@ -148,13 +149,14 @@ pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
             },
         )?
         .into_any(),
-        EventKind::EncodingsWanted { subject, mid, rids } => Py::new(
+        EventKind::EncodingsWanted { subject, mid, rids, codec } => Py::new(
             py,
             EncodingsWanted {
                 room_id: subject.room.to_string(),
                 session_id: subject.session.to_string(),
                 mid: mid.to_string(),
                 rids: rids.into_iter().map(String::from).collect(),
+                codec: codec.map(|codec| codec.name).unwrap_or_default(),
                 time_unix_nano,
             },
         )?

@@ -62,6 +62,7 @@ fn reason_name(reason: LayerReason) -> Option<&'static str> {
         LayerReason::Sender => Some("sender"),
         LayerReason::Policy => Some("policy"),
         LayerReason::Switching => Some("switching"),
+        LayerReason::Codec => Some("codec"),
     }
 }
 

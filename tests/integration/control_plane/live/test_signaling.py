@@ -298,7 +298,8 @@ async def test_encodings_that_are_needed_are_told_to_their_sender_alone(replica:
     await eventually(lambda: node.watchers)
     key = SessionKey(ana.participant.session_id, ana.participant.id)
     low, none, all_three = (TrackEncodings("1", rids) for rids in (("q",), (), ("q", "h", "f")))
-    for needed in (low, low, none, all_three):
+    recoded, screen = TrackEncodings("1", ("q", "h", "f"), "H264"), TrackEncodings("2", (), "VP8")
+    for needed in (low, low, none, all_three, recoded, screen):
         node.happened(MEETING, EncodingsEvent(key, (needed,)))
     node.happened(MEETING, SpeakerEvent(ben.participant.id))
     await eventually(lambda: DominantSpeakerChanged(ben.participant.id) in of_ana.events)
@@ -308,9 +309,11 @@ async def test_encodings_that_are_needed_are_told_to_their_sender_alone(replica:
         EncodingsChanged((low,)),  # once: the second event said nothing new
         EncodingsChanged((none,)),
         EncodingsChanged((all_three,)),
+        EncodingsChanged((recoded,)),
+        EncodingsChanged((screen,)),
     ]
     assert not any(isinstance(e, EncodingsChanged) for e in of_ben.events)
-    assert (await replica.view(participant_id=ana.participant.id)).encodings == (all_three,)
+    assert (await replica.view(participant_id=ana.participant.id)).encodings == (recoded, screen)
     assert (await replica.view(participant_id=ben.participant.id)).encodings == ()
     await of_ana.stop()
     await of_ben.stop()

@@ -53,7 +53,7 @@ MEETING = Meeting(
         events.ParticipantLeft("p", events.LeaveReason.PRESENCE_EXPIRED),
         events.DominantSpeakerChanged(""),
         events.SlotsChanged((events.SlotAssignment("4", "p", "1"), events.SlotAssignment("5"))),
-        events.EncodingsChanged((events.TrackEncodings("1", ("q", "h")), events.TrackEncodings("2"))),
+        events.EncodingsChanged((events.TrackEncodings("1", ("q", "h")), events.TrackEncodings("2", (), "H264"))),
         events.ReactionSent("p", "👍🏽"),
         events.MeetingUpdated(MEETING),
         events.MeetingEnded("p"),

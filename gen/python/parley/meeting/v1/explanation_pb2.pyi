@@ -105,6 +105,10 @@ class _LayerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LayerReas
     """A processor is the limit."""
     LAYER_REASON_SWITCHING: _LayerReason.ValueType  # 7
     """A better layer is on its way: its key frame has been asked for."""
+    LAYER_REASON_CODEC: _LayerReason.ValueType  # 8
+    """The receiver does not know the codec that it is sent in. Its sender has been asked for one that all who watch have in common, if
+    there is one.
+    """
 
 class LayerReason(_LayerReason, metaclass=_LayerReasonEnumTypeWrapper):
     """Why a slot carries no better layer."""
@@ -125,6 +129,10 @@ LAYER_REASON_CPU: LayerReason.ValueType  # 6
 """A processor is the limit."""
 LAYER_REASON_SWITCHING: LayerReason.ValueType  # 7
 """A better layer is on its way: its key frame has been asked for."""
+LAYER_REASON_CODEC: LayerReason.ValueType  # 8
+"""The receiver does not know the codec that it is sent in. Its sender has been asked for one that all who watch have in common, if
+there is one.
+"""
 Global___LayerReason: _TypeAlias = LayerReason  # noqa: Y015
 
 @_typing.final
@@ -365,27 +373,35 @@ Global___TrackExplanation: _TypeAlias = TrackExplanation  # noqa: Y015
 
 @_typing.final
 class TrackEncodings(_message.Message):
-    """Which encodings of a simulcast track somebody needs."""
+    """What is needed of a track: which encodings where it has several (simulcast), and in which codec."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MID_FIELD_NUMBER: _builtins.int
     RIDS_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
     mid: _builtins.str
     """The track."""
+    codec: _builtins.str
+    """Name of the codec to send it in (an encoding name of the answer's `a=rtpmap`, such as "H264"), because it is what all who watch
+    have in common. Empty, the default: the one that the answer names first. At most 32 characters.
+    """
     @_builtins.property
     def rids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """RTP stream ids that are needed; the sender should stop the others, since nobody receives them."""
+        """RTP stream ids that are needed; the sender should stop the others, since nobody receives them. Empty: the track has one encoding,
+        or nobody needs any.
+        """
 
     def __init__(
         self,
         *,
         mid: _builtins.str = ...,
         rids: _abc.Iterable[_builtins.str] | None = ...,
+        codec: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mid", b"mid", "rids", b"rids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "mid", b"mid", "rids", b"rids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -240,7 +240,9 @@ class SessionState(_message.Message):
 
     @_builtins.property
     def encodings(self) -> _containers.RepeatedCompositeFieldContainer[_explanation_pb2.TrackEncodings]:
-        """Which encodings of its simulcast tracks somebody needs; of a track that is not named all are."""
+        """Which encodings of its simulcast tracks somebody needs, and in which codec; of a track that is not named all are, in the codec that
+        the answer names first.
+        """
 
     def __init__(
         self,
@@ -447,7 +449,7 @@ class NodeEvent(_message.Message):
 
     @_builtins.property
     def encodings_changed(self) -> Global___EncodingsChanged:
-        """Somebody needs other encodings of a participant's tracks than before."""
+        """Other encodings of a participant's tracks are needed than before, or another codec."""
 
     def __init__(
         self,
@@ -538,7 +540,7 @@ Global___SlotStatesChanged: _TypeAlias = SlotStatesChanged  # noqa: Y015
 
 @_typing.final
 class EncodingsChanged(_message.Message):
-    """Other encodings of a participant's simulcast tracks are needed now."""
+    """Other encodings of a participant's simulcast tracks are needed now, or its tracks in another codec."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

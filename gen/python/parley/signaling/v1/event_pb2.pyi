@@ -83,7 +83,9 @@ class Snapshot(_message.Message):
 
     @_builtins.property
     def encodings(self) -> _containers.RepeatedCompositeFieldContainer[_explanation_pb2.TrackEncodings]:
-        """Which encodings of the caller's simulcast tracks somebody needs; of a track that is not named all are."""
+        """Which encodings of the caller's simulcast tracks somebody needs, and in which codec; of a track that is not named all are, in the
+        codec that the answer names first.
+        """
 
     def __init__(
         self,
@@ -162,7 +164,9 @@ class Event(_message.Message):
 
     @_builtins.property
     def encodings_changed(self) -> Global___EncodingsChanged:
-        """Other encodings of the receiving participant's own simulcast tracks are needed now. Sent to that participant alone."""
+        """Other encodings of the receiving participant's own simulcast tracks are needed now, or its tracks in another codec. Sent to that
+        participant alone.
+        """
 
     @_builtins.property
     def passcode_guessed(self) -> Global___PasscodeGuessed:
@@ -316,7 +320,7 @@ Global___SlotsChanged: _TypeAlias = SlotsChanged  # noqa: Y015
 
 @_typing.final
 class EncodingsChanged(_message.Message):
-    """Which encodings of the receiver's tracks are needed now."""
+    """Which encodings of the receiver's tracks are needed now, and in which codec."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

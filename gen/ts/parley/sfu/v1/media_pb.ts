@@ -212,7 +212,8 @@ export type SessionState = Message<"parley.sfu.v1.SessionState"> & {
   tracks: Track[];
 
   /**
-   * Which encodings of its simulcast tracks somebody needs; of a track that is not named all are.
+   * Which encodings of its simulcast tracks somebody needs, and in which codec; of a track that is not named all are, in the codec that
+   * the answer names first.
    *
    * @generated from field: repeated parley.meeting.v1.TrackEncodings encodings = 6;
    */
@@ -489,7 +490,7 @@ export type NodeEvent = Message<"parley.sfu.v1.NodeEvent"> & {
     case: "roomClosed";
   } | {
     /**
-     * Somebody needs other encodings of a participant's tracks than before.
+     * Other encodings of a participant's tracks are needed than before, or another codec.
      *
      * @generated from field: parley.sfu.v1.EncodingsChanged encodings_changed = 11;
      */
@@ -576,7 +577,7 @@ export const SlotStatesChangedSchema: GenMessage<SlotStatesChanged> = /*@__PURE_
   messageDesc(file_parley_sfu_v1_media, 11);
 
 /**
- * Other encodings of a participant's simulcast tracks are needed now.
+ * Other encodings of a participant's simulcast tracks are needed now, or its tracks in another codec.
  *
  * @generated from message parley.sfu.v1.EncodingsChanged
  */

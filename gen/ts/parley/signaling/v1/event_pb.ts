@@ -57,7 +57,8 @@ export type Snapshot = Message<"parley.signaling.v1.Snapshot"> & {
   dominantSpeaker: string;
 
   /**
-   * Which encodings of the caller's simulcast tracks somebody needs; of a track that is not named all are.
+   * Which encodings of the caller's simulcast tracks somebody needs, and in which codec; of a track that is not named all are, in the
+   * codec that the answer names first.
    *
    * @generated from field: repeated parley.meeting.v1.TrackEncodings encodings = 5;
    */
@@ -163,7 +164,8 @@ export type Event = Message<"parley.signaling.v1.Event"> & {
     case: "mediaMoved";
   } | {
     /**
-     * Other encodings of the receiving participant's own simulcast tracks are needed now. Sent to that participant alone.
+     * Other encodings of the receiving participant's own simulcast tracks are needed now, or its tracks in another codec. Sent to that
+     * participant alone.
      *
      * @generated from field: parley.signaling.v1.EncodingsChanged encodings_changed = 11;
      */
@@ -300,7 +302,7 @@ export const SlotsChangedSchema: GenMessage<SlotsChanged> = /*@__PURE__*/
   messageDesc(file_parley_signaling_v1_event, 6);
 
 /**
- * Which encodings of the receiver's tracks are needed now.
+ * Which encodings of the receiver's tracks are needed now, and in which codec.
  *
  * @generated from message parley.signaling.v1.EncodingsChanged
  */

@@ -106,7 +106,8 @@ impl Shard {
 
     fn add_tracks(&mut self, now: Micros, session: &mut Session, open: &OpenSession) {
         for spec in &open.parameters.send_tracks {
-            let publication = self.publications.insert(Publication::new(now, open.key.index, spec));
+            let publication =
+                self.publications.insert(Publication::new(now, open.key.index, spec, &open.parameters.codecs));
             session.publications.push(publication);
             for place in 0..spec.encodings() {
                 let rid = spec.rids.get(place).map_or("", String::as_str);
@@ -177,8 +178,8 @@ impl Shard {
                 track.subscribers.remove(receiver);
             }
         }
-        if let Some(publication) = publication.and_then(|key| self.publications.get_mut(key)) {
-            publication.viewers.remove(receiver);
+        if let Some(publication) = publication {
+            self.remove_viewer(publication, receiver);
         }
         if let Some(slot) = self.slot_mut(receiver) {
             slot.publication = None;

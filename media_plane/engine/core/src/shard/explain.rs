@@ -7,6 +7,7 @@ use crate::command::SessionKey;
 use crate::explanation::{LayerReason, SessionExplanation, SlotExplanation, TrackExplanation, VideoLayer};
 use crate::params::MediaKind;
 use crate::publication::Publication;
+use crate::session::Session;
 use crate::slab::Key;
 use crate::slot::Slot;
 use crate::track::Track;
@@ -21,12 +22,12 @@ impl Shard {
             wanted_bits_per_second: session.wanted,
             round_trip_time_ms: session.measured_round_trip().map(|time| time.as_secs_f64() * 1_000.0),
             sound_repeated: session.repeats_sound,
-            slots: session.slots.iter().map(|slot| self.explain_slot(slot)).collect(),
+            slots: session.slots.iter().map(|slot| self.explain_slot(session, slot)).collect(),
             tracks: session.publications.iter().filter_map(|key| self.explain_track(*key)).collect(),
         })
     }
 
-    fn explain_slot(&self, slot: &Slot) -> SlotExplanation {
+    fn explain_slot(&self, session: &Session, slot: &Slot) -> SlotExplanation {
         let shown = slot.publication.and_then(|key| self.publications.get(key));
         let source = slot.source.filter(|_| slot.kind == MediaKind::Video).and_then(|key| self.tracks.get(key));
         let best = shown.and_then(|publication| self.best(publication));
@@ -37,7 +38,7 @@ impl Shard {
             sent: source.map(|track| layer(track, spatial, temporal)),
             useful_height: shown.map_or(0, |publication| self.useful_height(publication, slot.max_height)),
             best: best.map(whole),
-            reason: shown.map_or(LayerReason::None, |publication| self.reason(slot, publication)),
+            reason: shown.map_or(LayerReason::None, |publication| self.reason(session, slot, publication)),
             max_height: slot.max_height,
             missing_bits_per_second: slot.share.missing,
             repair_wait: slot.repair_wait(),
@@ -63,10 +64,13 @@ impl Shard {
         heights().filter(enough).min().or(heights().max()).unwrap_or(0)
     }
 
-    fn reason(&self, slot: &Slot, publication: &Publication) -> LayerReason {
+    fn reason(&self, session: &Session, slot: &Slot, publication: &Publication) -> LayerReason {
         let comes = self.encodings(publication).any(|(_, track)| track.active);
         if publication.muted || !comes {
             return LayerReason::Sender;
+        }
+        if !self.is_understood(session, publication) {
+            return LayerReason::Codec;
         }
         let height = |key: Option<Key>| key.and_then(|key| self.tracks.get(key)).map(Track::height);
         let grows = slot.target.is_some() && height(slot.target) > height(slot.source);

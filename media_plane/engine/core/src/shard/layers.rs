@@ -81,6 +81,7 @@ impl Shard {
         let audio = self.audio_rate(index);
         let budget = self.session(index).and_then(|session| session.bandwidth.budget(now));
         let budget = budget.map(|budget| budget.saturating_sub(audio));
+        self.drop_what_is_not_understood(now, index);
         self.renew_offers(now, index);
         self.gather_demands(now, index, budget, &mut demands);
         if !demands.is_empty() {
@@ -120,7 +121,8 @@ impl Shard {
         let mut least = i32::MAX;
         for (place, slot) in session.slots_of(MediaKind::Video) {
             let shown = slot.publication.and_then(|key| self.publications.get(key));
-            let Some(publication) = shown.filter(|publication| !publication.muted) else { continue };
+            let shown = shown.filter(|publication| !publication.muted && self.is_understood(session, publication));
+            let Some(publication) = shown else { continue };
             let Some((_, offer)) = &publication.offer else { continue };
             let carried = slot.source.and_then(|source| publication.place_of(source));
             least = least.min(slot.priority);

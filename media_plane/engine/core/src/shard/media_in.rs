@@ -6,7 +6,6 @@ use crate::clock::Micros;
 use crate::event::{Direction, EventKind};
 use crate::outbox::Path;
 use crate::params::{MAX_ENCODINGS, MediaKind};
-use crate::payload::VideoFormat;
 use crate::payload::av1::DependencyDescriptor;
 use crate::picture::inspect;
 use crate::publication::Publication;
@@ -51,6 +50,8 @@ struct Arrived {
     restarted: bool,
     /// Too late to be stored.
     late: bool,
+    /// In another codec than before.
+    recoded: bool,
     /// What the sender says of its encodings, where that is news.
     told: Option<LayersAllocation>,
 }
@@ -91,6 +92,9 @@ impl Shard {
         }
         if arrived.became_active {
             self.tell_arrival(now, index, key);
+            self.reconsider_viewers(key);
+        }
+        if arrived.recoded {
             self.reconsider_viewers(key);
         }
         if let Some(told) = arrived.told {
@@ -284,12 +288,17 @@ impl Incoming<'_> {
             return Err(Refusal::Malformed);
         }
         let current = track.codec.as_ref().map(|(known, _)| known.payload_type);
-        if role == StreamRole::Media && current != Some(codec.payload_type) {
-            track.codec = Some((codec.clone(), VideoFormat::from_encoding_name(&codec.name)));
-            track.clock_rate = codec.clock_rate;
-        }
+        let is_other = current != Some(codec.payload_type);
         match role {
-            StreamRole::Media => self.deliver_media(track, codec.rtx_payload_type.is_some()),
+            StreamRole::Media => {
+                if is_other {
+                    track.set_codec(self.now, codec);
+                }
+                let arrived = self.deliver_media(track, codec.rtx_payload_type.is_some())?;
+                Ok(Arrived { recoded: is_other && current.is_some(), ..arrived })
+            }
+            // A repair of what was sent in the codec before is of no use any more.
+            StreamRole::Retransmission if is_other => Ok(Arrived::default()),
             StreamRole::Retransmission => Ok(self.deliver_retransmission(track)),
         }
     }

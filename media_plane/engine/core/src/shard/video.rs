@@ -3,6 +3,7 @@
 use super::Shard;
 use crate::clock::Micros;
 use crate::command::{SessionKey, SlotRequest};
+use crate::format::Format;
 use crate::outbox::Transmit;
 use crate::params::MediaKind;
 use crate::publication::Publication;
@@ -71,17 +72,55 @@ impl Shard {
         slot.publication = wanted;
         slot.shown_since = now;
         slot.share = Share::default();
-        if let Some(publication) = shown.and_then(|shown| self.publications.get_mut(shown)) {
-            publication.viewers.remove(receiver);
+        if let Some(shown) = shown {
+            self.remove_viewer(shown, receiver);
         }
         self.cancel_wait(receiver);
-        let Some(publication) = wanted.and_then(|wanted| self.publications.get_mut(wanted)) else {
-            return self.drop_source(now, receiver);
-        };
+        let session = self.sessions.get(receiver.session as usize).and_then(Option::as_deref);
+        let found = wanted.and_then(|wanted| self.publications.get_mut(wanted)).zip(session);
+        let Some((publication, session)) = found else { return self.drop_source(now, receiver) };
         publication.viewers.insert(receiver);
+        publication.codecs.add(&session.codecs);
         if publication.muted && !self.shows(receiver, wanted) {
             // No key frame will come for now: better nothing than the picture of somebody else.
             self.drop_source(now, receiver);
+        }
+    }
+
+    /// A slot shows the track no longer.
+    pub(super) fn remove_viewer(&mut self, publication: Key, receiver: Subscriber) {
+        let session = self.sessions.get(receiver.session as usize).and_then(Option::as_deref);
+        if let (Some(publication), Some(session)) = (self.publications.get_mut(publication), session) {
+            publication.viewers.remove(receiver);
+            publication.codecs.remove(&session.codecs);
+        }
+    }
+
+    /// Whether a receiver knows the codec that a track comes in.
+    pub(super) fn is_understood(&self, session: &Session, publication: &Publication) -> bool {
+        let mut encodings = publication.encodings.iter().filter_map(|key| self.tracks.get(*key));
+        let codec = encodings.find_map(|track| track.codec.as_ref().filter(|_| track.active));
+        publication.codecs.suits_all() || codec.is_none_or(|(codec, _)| Format::find(codec, &session.codecs).is_some())
+    }
+
+    /// Slots show nothing of tracks whose codec their session does not know, until the sender takes another.
+    pub(super) fn drop_what_is_not_understood(&mut self, now: Micros, index: u32) {
+        let slots = self.session(index).map_or(0, |session| session.slots.len());
+        for place in 0..slots {
+            let receiver = Subscriber { session: index, slot: place as u16 };
+            let Some(session) = self.session(index) else { return };
+            let shown = session.slots.get(place).and_then(|slot| slot.publication);
+            let publication = shown.and_then(|shown| self.publications.get(shown));
+            if publication.is_none_or(|publication| self.is_understood(session, publication)) {
+                continue;
+            }
+            if let Some(slot) = self.slot_mut(receiver) {
+                slot.share = Share::default();
+            }
+            self.cancel_wait(receiver);
+            if self.shows(receiver, shown) {
+                self.drop_source(now, receiver);
+            }
         }
     }
 

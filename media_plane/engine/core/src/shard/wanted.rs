@@ -71,14 +71,17 @@ impl Shard {
         }
     }
 
-    /// Tells the sender of a simulcast track which encodings are needed, if that has changed.
+    /// Tells the sender of a track which of several encodings are needed, and in which codec, if that has changed.
     pub(super) fn tell_wanted(&mut self, now: Micros, key: Key) {
-        let Some(publication) = self.publications.get(key).filter(|publication| publication.encodings.len() > 1) else {
-            return;
-        };
-        let Some(needed) = self.needed_encodings(publication) else { return };
+        let Some(publication) = self.publications.get(key) else { return };
+        let several = Some(publication).filter(|publication| publication.encodings.len() > 1);
+        let needed = several.and_then(|publication| self.needed_encodings(publication));
         let Some(publication) = self.publications.get_mut(key) else { return };
-        let Some(added) = publication.demand.update(now, needed) else { return };
+        let added = needed.and_then(|needed| publication.demand.update(now, needed));
+        if !publication.codecs.update(now) && added.is_none() {
+            return;
+        }
+        let added = added.unwrap_or_default();
         let publication = &*publication;
         let mut rids = Vec::new();
         for (place, key) in publication.encodings.iter().enumerate() {
@@ -88,9 +91,10 @@ impl Shard {
             track.expected |= added & 1 << place != 0 && !track.active;
             rids.push(track.rid.clone());
         }
-        let (owner, mid) = (publication.owner, publication.mid.clone());
+        rids.retain(|rid| !rid.is_empty());
+        let (owner, mid, codec) = (publication.owner, publication.mid.clone(), publication.codecs.told().cloned());
         let Some(session) = self.session(owner) else { return };
-        self.emit(now, EventKind::EncodingsWanted { subject: session.subject.clone(), mid, rids });
+        self.emit(now, EventKind::EncodingsWanted { subject: session.subject.clone(), mid, rids, codec });
     }
 
     /// The encodings that somebody needs or carries, bit by place; None while nothing is known of their sizes.

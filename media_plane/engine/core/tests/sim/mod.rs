@@ -45,7 +45,7 @@ pub use link::{Bursts, Link};
 pub use network::{Conditions, Network, Random};
 pub use picture::{Mark, decode};
 pub use receiver::Received;
-use sender::Sender;
+use sender::{Sender, VIDEO_TYPE};
 
 pub const ROOM: &str = "room";
 /// Where the shard is.
@@ -71,7 +71,7 @@ pub struct Meeting {
     pub events: Vec<Event>,
     /// Time that the word of what is wanted takes to its sender; None: it never comes.
     pub signalling: Option<Micros>,
-    told: VecDeque<(Micros, usize, Vec<String>)>,
+    told: VecDeque<(Micros, usize, Vec<String>, Option<u8>)>,
     identity: Arc<Identity>,
 }
 
@@ -243,15 +243,19 @@ impl Meeting {
     /// Tells senders which encodings are wanted, as the control plane does.
     fn pass_on(&mut self, events: &[Event]) {
         for event in events {
-            if let (EventKind::EncodingsWanted { subject, rids, .. }, Some(delay)) = (&event.kind, self.signalling) {
+            if let (EventKind::EncodingsWanted { subject, rids, codec, .. }, Some(delay)) =
+                (&event.kind, self.signalling)
+            {
                 let rids = rids.iter().map(ToString::to_string).collect();
-                self.told.push_back((self.now + delay, Client::number_of(&subject.session), rids));
+                let codec = codec.as_ref().map(|codec| codec.payload_type);
+                self.told.push_back((self.now + delay, Client::number_of(&subject.session), rids, codec));
             }
         }
         while self.told.front().is_some_and(|(at, ..)| *at <= self.now) {
-            let Some((_, number, rids)) = self.told.pop_front() else { return };
+            let Some((_, number, rids, codec)) = self.told.pop_front() else { return };
             let rids: Vec<_> = rids.iter().map(String::as_str).collect();
             self.clients[number].sender.set_wanted(&rids);
+            self.clients[number].sender.set_codec(codec.unwrap_or(VIDEO_TYPE));
         }
     }
 

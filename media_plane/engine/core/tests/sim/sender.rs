@@ -37,6 +37,9 @@ pub struct Sender {
     /// Whether each frame of sound is repeated in the packet after it (RFC 2198).
     pub sends_redundancy: bool,
     pub packets_per_frame: u16,
+    /// What pictures are sent in, and whether it changes when another codec is asked for.
+    pub video_type: u8,
+    pub complies: bool,
     /// Whether packets say which encodings are sent; with a value, these (bit by place) instead of the true ones.
     pub tells_encodings: bool,
     pub claims: Option<u8>,
@@ -64,6 +67,8 @@ impl Sender {
             sends_audio: true,
             sends_redundancy: false,
             packets_per_frame: PACKETS_PER_FRAME,
+            video_type: VIDEO_TYPE,
+            complies: true,
             tells_encodings: false,
             claims: None,
             next_audio: 0,
@@ -115,7 +120,14 @@ impl Sender {
     /// Stops and resumes encodings, as a browser does by `setParameters`.
     pub fn set_wanted(&mut self, rids: &[&str]) {
         for encoding in &mut self.encodings {
-            encoding.set_active(rids.contains(&encoding.rid));
+            encoding.set_active(encoding.rid.is_empty() || rids.contains(&encoding.rid));
+        }
+    }
+
+    /// Goes on in another codec, with a key frame as all encoders begin.
+    pub fn set_codec(&mut self, payload_type: u8) {
+        if self.complies && std::mem::replace(&mut self.video_type, payload_type) != payload_type {
+            self.encodings.iter_mut().for_each(Encoding::want_key_frame);
         }
     }
 
@@ -176,7 +188,7 @@ impl Sender {
             for packet in frame.packets {
                 let header = OutgoingHeader {
                     marker: packet.marker,
-                    payload_type: VIDEO_TYPE,
+                    payload_type: self.video_type,
                     sequence_number: packet.sequence,
                     timestamp: packet.timestamp,
                     ssrc: self.encodings[place].ssrc,
