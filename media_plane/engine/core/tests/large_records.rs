@@ -4,6 +4,7 @@ mod sim;
 
 use parley_engine_core::clock::{MILLISECOND, SECOND};
 use parley_engine_core::outbox::MAX_DATAGRAM;
+use parley_engine_core::wire::rtp::RtpHeader;
 use sim::{Conditions, Meeting, VIDEO_SLOTS, heartbeat};
 
 /// An SCTP packet in a DTLS record: its headers, and those of the record with tag and nonce.
@@ -50,5 +51,27 @@ fn a_client_with_a_certificate_of_any_length_is_let_in() {
         meeting.run(SECOND);
         let seen = meeting.clients[viewer].slot(VIDEO_SLOTS[0]).count_between(from, meeting.now);
         assert!(seen > 60, "{longer} bytes more");
+    }
+}
+
+#[test]
+fn a_packet_that_is_too_long_to_be_sent_on_is_counted_and_the_stream_goes_on() {
+    for (len, fits) in [(1_400, true), (1_490, false), (1_500, false), (1_900, false)] {
+        let mut meeting = Meeting::new(3, Conditions::IDEAL);
+        let (viewer, sender) = (meeting.join(), meeting.join());
+        meeting.show(viewer, VIDEO_SLOTS[0], Some(sender));
+        meeting.connect();
+        meeting.run(SECOND);
+        meeting.clients[viewer].looks = false;
+        let client = &mut meeting.clients[sender];
+        let mut packet = client.sender.tick(meeting.now + SECOND).pop().unwrap();
+        assert_eq!(RtpHeader::parse(&packet).unwrap().ssrc, client.sender.video_ssrc());
+        packet.resize(len, 7);
+        client.send_media(packet);
+        meeting.run(SECOND);
+        assert_eq!(meeting.shard.counters().dropped_send_oversized == 0, fits, "{len} bytes");
+        let before = meeting.shard.counters().packets_sent;
+        meeting.run(SECOND);
+        assert!(meeting.shard.counters().packets_sent > before + 60);
     }
 }

@@ -8,7 +8,7 @@ use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::Micros;
 use crate::event::{Direction, EventKind, TrackName};
 use crate::format::{Format, Redundancy};
-use crate::outbox::{Outbox, Path, Transmit};
+use crate::outbox::{MAX_DATAGRAM, Outbox, Path, Transmit};
 use crate::pacer::Waiting;
 use crate::params::MediaKind;
 use crate::payload::VideoFormat;
@@ -18,7 +18,7 @@ use crate::ring::StoredPacket;
 use crate::session::Session;
 use crate::slab::Key;
 use crate::slot::{Decision, Started};
-use crate::srtp::{OutboundContext, OutboundStream, SrtpError, Written};
+use crate::srtp::{MAX_OVERHEAD, OutboundContext, OutboundStream, SrtpError, Written};
 use crate::track::{Subscriber, Track};
 use crate::wire::extension::{ExtensionIds, ExtensionValues, PlayoutDelay, abs_send_time};
 use crate::wire::rtp::{OutgoingHeader, write_header};
@@ -205,9 +205,9 @@ impl Departure<'_> {
             playout_delay: envelope.playout_delay,
             ..ExtensionValues::default()
         };
-        let (path, mut plain) = (seal.path, 0);
-        self.outbox.datagram(&path, self.network, |buffer| {
-            let header_len = write_header(buffer, &envelope.header, seal.extensions, &values)?;
+        let (path, mut header_len, mut plain) = (seal.path, 0, 0);
+        let sent = self.outbox.datagram(&path, self.network, |buffer| {
+            header_len = write_header(buffer, &envelope.header, seal.extensions, &values)?;
             let mut at = header_len;
             if let Some(original) = envelope.original {
                 buffer.get_mut(at..at + 2)?.copy_from_slice(&original.to_be_bytes());
@@ -220,7 +220,12 @@ impl Departure<'_> {
             }
             let OutgoingHeader { ssrc, sequence_number, .. } = envelope.header;
             seal.protect(buffer, plain, Written { header_len, ssrc, sequence_number }, self.reused)
-        })?;
+        });
+        // What a sender just fits into a datagram may be too long with what receivers get besides.
+        if sent.is_none() && header_len + packet.payload.len() + MAX_OVERHEAD > MAX_DATAGRAM {
+            self.outbox.sent.oversized += 1;
+        }
+        sent?;
         if let Some(number) = seal.transport_sequence {
             *number = number.wrapping_add(1);
         }
