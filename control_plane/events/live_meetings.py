@@ -524,7 +524,8 @@ def _check_place(
     """A place is free, for somebody who is not in the meeting too often; from then on it is theirs."""
     host = "host" if is_host else ""
     command.check("capacity", participant_id, limit, str(milliseconds(now)), host)
-    if subject:
+    # Hosts may fill their own meeting.
+    if subject and not is_host:
         command.check("devices", participant_id, subject, _DEVICES)
     command.step("person", participant_id, f"{host} {subject}")
 

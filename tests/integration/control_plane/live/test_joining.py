@@ -185,6 +185,12 @@ async def test_one_guest_does_not_fill_the_meeting_and_the_host_finds_a_place(
     assert full.value.reason == "MEETING_FULL"
 
 
+async def test_hosts_may_fill_their_own_meeting(replica: Replica) -> None:
+    for number in range(7):
+        await replica.join(f"Hanna {number}", caller=HOST)
+    assert len((await replica.view()).participants) == 7
+
+
 async def test_a_place_that_was_left_or_never_taken_counts_no_more(
     replica: Replica, node: FakeNode, directory: MemoryDirectory
 ) -> None:
