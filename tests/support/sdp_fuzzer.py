@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any, Final
 
 from media_plane.node.engine_port import session_parameters
-from media_plane.node.sdp import Offer, SdpError, agree, read_offer, write_answer
+from media_plane.node.sdp import Agreement, SdpError, agree, read_offer, write_answer
 from media_plane.node.sdp.answer import NodeTransport
 from media_plane.node.sdp.channels import OfferedChannels
 from media_plane.node.sdp.grammar import MAX_BYTES, MAX_LINES
@@ -248,7 +248,7 @@ def check(text: str) -> None:
         return
     answer = write_answer(agreed, _TRANSPORT)
     session_parameters(agreed, "someone")
-    _check_answer(offer, answer)
+    _check_answer(agreed, answer)
 
 
 def _check_error(error: SdpError, text: str) -> None:
@@ -257,15 +257,15 @@ def _check_error(error: SdpError, text: str) -> None:
     assert 0 <= error.line <= text.count("\n") + 1
 
 
-def _check_answer(offer: Offer, answer: str) -> None:
+def _check_answer(agreed: Agreement, answer: str) -> None:
     lines = answer.removesuffix("\r\n").split("\r\n")
     assert all(re.fullmatch(r"[a-z]=[^\x00-\x1f\x7f]*", line) for line in lines), answer
     sections = re.split(r"(?m)^(?=m=)", answer)[1:]
-    assert len(sections) == len(offer.media), "an m-line of the answer for each of the offer (RFC 3264 section 6)"
-    for section, media in zip(sections, offer.media, strict=True):
+    assert len(sections) == len(agreed.offer.media), "an m-line for each of the offer (RFC 3264 section 6)"
+    for section, media in zip(sections, agreed.media, strict=True):
         first, *rest = section.splitlines()
         kind, port, _, *formats = first.split(" ")
-        assert f"a=mid:{media.mid}" in rest
+        assert (media.mid is None) or f"a=mid:{media.mid}" in rest
         offered = "application" if isinstance(media, OfferedChannels) else media.kind
         assert (kind, port == "0") == (f"m={offered}", isinstance(media, RejectedMedia))
         assert len(set(formats)) == len(formats) > 0, first

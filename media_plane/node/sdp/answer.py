@@ -58,7 +58,7 @@ def write_answer(agreement: Agreement, transport: NodeTransport) -> str:
 
     An answer that follows another of the same session has its number and the next version (RFC 3264 section 8).
     """
-    accepted = [media.mid for media in agreement.offer.media if not isinstance(media, RejectedMedia)]
+    accepted = [media.mid for media in agreement.media if not isinstance(media, RejectedMedia)]
     lines = [
         "v=0",
         f"o=- {agreement.session_number} {agreement.version} IN IP4 127.0.0.1",
@@ -69,7 +69,7 @@ def write_answer(agreement: Agreement, transport: NodeTransport) -> str:
         *(("a=extmap-allow-mixed",) if agreement.offer.mixed_extensions else ()),
         "a=msid-semantic: WMS *",
     ]
-    for media in agreement.offer.media:
+    for media in agreement.media:
         if isinstance(media, RejectedMedia):
             lines.extend(_rejected(media))
         elif isinstance(media, OfferedChannels):
@@ -89,11 +89,13 @@ def _rejected(media: RejectedMedia) -> Iterator[str]:
 
 def _section(agreement: Agreement, transport: NodeTransport, media: OfferedMedia) -> Iterator[str]:
     numbers = [number for each in media.formats for number in (each.payload_type, each.rtx_payload_type)]
-    yield f"m={media.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(str(number) for number in numbers if number is not None)}"
+    yield f"m={media.kind} 9 {media.protocol} {' '.join(str(number) for number in numbers if number is not None)}"
     yield "c=IN IP4 0.0.0.0"
     yield "a=rtcp:9 IN IP4 0.0.0.0"
     yield from _transport(transport)
     yield f"a=mid:{media.mid}"
+    if media.mixed_extensions and not agreement.offer.mixed_extensions:
+        yield "a=extmap-allow-mixed"
     for extension in media.extensions:
         direction = {"sendonly": "/recvonly", "recvonly": "/sendonly"}.get(extension.direction or "", "")
         yield f"a=extmap:{extension.identifier}{direction} {extension.uri}"

@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from media_plane.node.sdp.errors import SdpInvalidError
 from media_plane.node.sdp.grammar import Attribute, Section
 
 MediaKind = Literal["audio", "video"]
 
 _PAYLOAD_TYPE: Final = re.compile(r"[0-9]{1,3}")
 _MAX_PAYLOAD_TYPE: Final = 127
+_NO_PAYLOAD_TYPE: Final = -1
 _RTCP_PAYLOAD_TYPES: Final = range(64, 96)
 """Payload types that collide with RTCP packet types when both share a port (RFC 5761 section 4)."""
 _RTPMAP: Final = re.compile(r"([0-9]{1,3}) ([A-Za-z0-9.+_-]{1,32})/([0-9]{1,6})(?:/([0-9]{1,2}))?")
-_EXTMAP: Final = re.compile(r"([0-9]{1,4})(?:/(sendrecv|sendonly|recvonly|inactive))? ([\x21-\x7e]{1,256})(?: .*)?")
+_EXTMAP: Final = re.compile(
+    r"([1-9][0-9]{0,3})(?:/(sendrecv|sendonly|recvonly|inactive))? ([\x21-\x7e]{1,256})(?: .*)?"
+)
 _MAX_ONE_BYTE_ID: Final = 14
 """Largest identifier of the one-byte form (RFC 8285 section 4.2), the only one that every peer understands."""
 
@@ -96,20 +98,9 @@ class Extension:
 
 
 def payload_types(section: Section) -> tuple[int, ...]:
-    """Return the payload types of an audio or video m-line.
-
-    Raises:
-        SdpInvalidError: One of them is no number from 0 to 127, collides with RTCP or stands there twice.
-    """
-    numbers: dict[int, None] = {}
-    for text in section.formats:
-        number = int(text) if _PAYLOAD_TYPE.fullmatch(text) else _MAX_PAYLOAD_TYPE + 1
-        if number > _MAX_PAYLOAD_TYPE or number in _RTCP_PAYLOAD_TYPES:
-            raise SdpInvalidError("payload types are 0 to 63 and 96 to 127", section.line)
-        if number in numbers:
-            raise SdpInvalidError("the m-line names a payload type twice", section.line)
-        numbers[number] = None
-    return tuple(numbers)
+    """Return the payload types of an audio or video m-line, each once, without those that collide with RTCP."""
+    numbers = (int(text) for text in section.formats if _PAYLOAD_TYPE.fullmatch(text))
+    return tuple(dict.fromkeys(n for n in numbers if n <= _MAX_PAYLOAD_TYPE and n not in _RTCP_PAYLOAD_TYPES))
 
 
 class FormatReader:
@@ -121,8 +112,8 @@ class FormatReader:
     def read(self, section: Section, kind: MediaKind) -> tuple[Format, ...]:
         """Return the formats of a section that the node forwards, the most preferred first.
 
-        Raises:
-            SdpInvalidError: A malformed or contradictory rtpmap, fmtp or rtcp-fb.
+        An rtpmap, fmtp or rtcp-fb that is malformed or belongs to no payload type is passed over: clients that take
+        codecs out of an offer leave such lines behind.
         """
         said = [[each.value for each in section.all(name)] for name in ("rtpmap", "fmtp", "rtcp-fb")]
         key = (kind, section.formats, *(tuple(values) for values in said))
@@ -136,7 +127,7 @@ def _read_formats(section: Section, kind: MediaKind) -> tuple[Format, ...]:
     offered = payload_types(section)
     maps = _rtpmaps(section, offered)
     parameters = _by_payload_type(section, "fmtp")
-    repairs = _repairs(section, maps, parameters)
+    repairs = _repairs(maps, parameters)
     feedback = _feedback(section, kind)
     formats = []
     for number in offered:
@@ -149,21 +140,29 @@ def _read_formats(section: Section, kind: MediaKind) -> tuple[Format, ...]:
     return tuple(sorted(formats, key=_preference))
 
 
-def read_extensions(section: Section, kind: MediaKind) -> tuple[Extension, ...]:
-    """Return the header extensions of a section that the engine knows, the first offer of each.
+def read_identifiers(section: Section) -> dict[int, tuple[str, str | None]]:
+    """Return URI and direction of each header extension of a section by its identifier.
 
-    Raises:
-        SdpInvalidError: A malformed extmap.
+    Malformed lines are passed over, and so is an identifier or URI that comes again.
     """
-    found: dict[str, Extension] = {}
+    found: dict[int, tuple[str, str | None]] = {}
+    uris: set[str] = set()
     for attribute in section.all("extmap"):
         match = _EXTMAP.fullmatch(attribute.value)
-        if match is None or int(match[1]) == 0:
-            raise SdpInvalidError("a=extmap is <number>[/<direction>] <URI>", attribute.line)
-        name = EXTENSIONS[kind].get(match[3])
-        if name and name not in found and int(match[1]) <= _MAX_ONE_BYTE_ID and match[2] != "inactive":
-            found[name] = Extension(name, match[3], int(match[1]), match[2])
-    return tuple(found.values())
+        if match is not None and match[2] != "inactive" and int(match[1]) not in found and match[3] not in uris:
+            uris.add(match[3])
+            found[int(match[1])] = (match[3], match[2])
+    return found
+
+
+def known_extensions(identifiers: Mapping[int, tuple[str, str | None]], kind: MediaKind) -> tuple[Extension, ...]:
+    """Return those that the engine knows on an m-line of this kind."""
+    known = EXTENSIONS[kind]
+    return tuple(
+        Extension(known[uri], uri, number, direction)
+        for number, (uri, direction) in identifiers.items()
+        if uri in known and number <= _MAX_ONE_BYTE_ID
+    )
 
 
 def parse_fmtp(fmtp: str) -> dict[str, str]:
@@ -176,47 +175,36 @@ def _rtpmaps(section: Section, offered: tuple[int, ...]) -> dict[int, tuple[str,
     maps: dict[int, tuple[str, int, int]] = {}
     for attribute in section.all("rtpmap"):
         match = _RTPMAP.fullmatch(attribute.value)
-        if match is None:
-            raise SdpInvalidError("a=rtpmap is <payload type> <name>/<clock rate>[/<channels>]", attribute.line)
-        number = int(match[1])
-        if number not in offered:
-            raise SdpInvalidError("a=rtpmap of a payload type that its m-line does not name", attribute.line)
-        if number in maps:
-            raise SdpInvalidError("a second a=rtpmap of the same payload type", attribute.line)
-        maps[number] = (match[2], int(match[3]), int(match[4] or 1))
+        if match is not None and int(match[1]) in offered:
+            maps.setdefault(int(match[1]), (match[2], int(match[3]), int(match[4] or 1)))
     return maps
 
 
-def _by_payload_type(section: Section, attribute_name: str) -> dict[int, str]:
-    values: dict[int, str] = {}
+def _by_payload_type(section: Section, attribute_name: str) -> dict[int | None, str]:
+    values: dict[int | None, str] = {}
     for attribute in section.all(attribute_name):
         number, value = _numbered(attribute)
-        if number is not None:
-            values.setdefault(number, value)
+        values.setdefault(number, value)
     return values
 
 
 def _numbered(attribute: Attribute) -> tuple[int | None, str]:
-    """Split `<payload type> <value>`; the payload type of `*` is None."""
+    """Split `<payload type> <value>`; the payload type of `*`, which stands for all, is None."""
     number, _, value = attribute.value.partition(" ")
     if number == "*":
         return None, value.strip()
-    if not _PAYLOAD_TYPE.fullmatch(number):
-        raise SdpInvalidError("the attribute begins with a payload type", attribute.line)
-    return int(number), value.strip()
+    return int(number) if _PAYLOAD_TYPE.fullmatch(number) else _NO_PAYLOAD_TYPE, value.strip()
 
 
-def _repairs(
-    section: Section, maps: Mapping[int, tuple[str, int, int]], parameters: Mapping[int, str]
-) -> dict[int, int]:
+def _repairs(maps: Mapping[int, tuple[str, int, int]], parameters: Mapping[int | None, str]) -> dict[int, int]:
+    """Return the rtx payload type of each that has one; an rtx that repairs nothing of the m-line is passed over."""
     repairs: dict[int, int] = {}
     for number, (name, _, _) in maps.items():
         if name.lower() != "rtx":
             continue
         apt = parse_fmtp(parameters.get(number, "")).get("apt", "")
-        if not _PAYLOAD_TYPE.fullmatch(apt) or int(apt) not in maps:
-            raise SdpInvalidError("an rtx format needs a=fmtp with the payload type it repairs as apt", section.line)
-        repairs.setdefault(int(apt), number)
+        if _PAYLOAD_TYPE.fullmatch(apt) and int(apt) in maps:
+            repairs.setdefault(int(apt), number)
     return repairs
 
 

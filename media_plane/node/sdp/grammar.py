@@ -17,10 +17,11 @@ MAX_LINE_LENGTH: Final = 4_096
 MAX_SECTIONS: Final = 64
 
 _M_LINE: Final = re.compile(
-    r"(?P<kind>[a-z]{1,16}) (?P<port>[0-9]{1,5})(?:/[0-9]{1,3})? (?P<protocol>[A-Z/]{1,32}) (?P<formats>.+)"
+    r"(?P<kind>[\x21-\x7e]{1,32}) (?P<port>[0-9]{1,5})(?:/[0-9]{1,3})? (?P<protocol>[\x21-\x7e]{1,64}) (?P<formats>.+)"
 )
-_LINE: Final = re.compile(r"([a-z])=([^\x00-\x1f\x7f]*)")
+_LINE: Final = re.compile(r"([a-z])=([^\x00-\x08\x0a-\x1f\x7f]*)")
 _ATTRIBUTE_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+"""Of all that anybody has registered; other attributes are passed over, as RFC 8866 section 5.13 wants it."""
 _MAX_PORT: Final = 65_535
 
 
@@ -90,8 +91,9 @@ def read_lines(text: str) -> Description:
             part = _section(number, value)
             description.sections.append(part)
         elif kind == "a":
-            attribute = _attribute(number, value)
-            part.attributes.setdefault(attribute.name, []).append(attribute)
+            name, _, rest = value.partition(":")
+            if _ATTRIBUTE_NAME.fullmatch(name) and "\t" not in rest:
+                part.attributes.setdefault(name, []).append(Attribute(name, rest, number))
     return description
 
 
@@ -99,7 +101,7 @@ def _split(text: str) -> Iterator[tuple[int, str, str]]:
     lines = text.split("\n", MAX_LINES)
     if len(lines) > MAX_LINES:
         raise SdpInvalidError(f"more than {MAX_LINES} lines")
-    if lines[-1] == "":
+    while lines and lines[-1].strip() == "":
         lines.pop()
     if not lines:
         raise SdpInvalidError("the offer is empty")
@@ -123,10 +125,3 @@ def _section(number: int, value: str) -> Section:
     return Section(
         line=number, kind=match["kind"], port=port, protocol=match["protocol"], formats=tuple(match["formats"].split())
     )
-
-
-def _attribute(number: int, value: str) -> Attribute:
-    name, _, rest = value.partition(":")
-    if not _ATTRIBUTE_NAME.fullmatch(name):
-        raise SdpInvalidError("an attribute is a=<name> or a=<name>:<value>", number)
-    return Attribute(name=name, value=rest, line=number)

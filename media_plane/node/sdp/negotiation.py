@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from media_plane.node.sdp.bundle import CommonFormats, common_extensions
+from media_plane.node.sdp.channels import OfferedChannels
 from media_plane.node.sdp.errors import SdpInvalidError, SdpNotAcceptableError
-from media_plane.node.sdp.formats import Format, MediaKind
-from media_plane.node.sdp.offer import Offer, OfferedMedia
+from media_plane.node.sdp.formats import Format
+from media_plane.node.sdp.offer import Offer, OfferedMedia, RejectedMedia
 
 MAX_SEND_TRACKS: Final = 8
 """The contract's limit for the tracks of a session."""
@@ -38,6 +40,7 @@ class Agreement:
 
     Attributes:
         offer: What was offered.
+        media: What each m-line is answered with: as offered, without what contradicts another m-line.
         tracks: What the client sends, by mid.
         slots: What it receives on, by mid.
         formats: All formats of the session; a payload type means the same on all m-lines of a BUNDLE group.
@@ -48,6 +51,7 @@ class Agreement:
     """
 
     offer: Offer
+    media: tuple[OfferedMedia | OfferedChannels | RejectedMedia, ...]
     tracks: Mapping[str, AgreedTrack]
     slots: Mapping[str, AgreedSlot]
     formats: tuple[Format, ...]
@@ -70,32 +74,65 @@ def agree(offer: Offer, muted: Mapping[str, bool], *, random_ssrc: Callable[[], 
         random_ssrc: Where the slots' SSRCs come from.
 
     Raises:
-        SdpInvalidError: A payload type or extension identifier means different things on different m-lines.
-        SdpNotAcceptableError: A sending m-line is not named, or there are too many of them.
+        SdpInvalidError: A track is named whose m-line can't be used.
+        SdpNotAcceptableError: That, or a sending m-line is not named, or there are too many of them.
     """
-    tracks: dict[str, AgreedTrack] = {}
-    slots: dict[str, AgreedSlot] = {}
-    taken = {ssrc for media in offer.accepted for ssrc in (media.ssrc, media.rtx_ssrc) if ssrc is not None}
-    for media in offer.accepted:
-        if media.direction in {"sendonly", "sendrecv"}:
-            if media.mid not in muted:
-                raise SdpNotAcceptableError("an m-line that sends, but is not among the offer's tracks", media.line)
-            tracks[media.mid] = AgreedTrack(media, muted[media.mid])
-        elif media.direction == "recvonly":
-            has_rtx = any(offered.rtx_payload_type is not None for offered in media.formats)
-            ssrc = _free_ssrc(taken, random_ssrc)
-            slots[media.mid] = AgreedSlot(media, ssrc, _free_ssrc(taken, random_ssrc) if has_rtx else None)
-    if len(tracks) > MAX_SEND_TRACKS:
-        raise SdpNotAcceptableError(f"more than {MAX_SEND_TRACKS} m-lines that send")
+    formats, extensions = CommonFormats(), common_extensions(offer)
+    media = tuple(_agreed(each, formats, extensions) for each in offer.media)
+    for each in media:
+        if isinstance(each, RejectedMedia) and each.problem and each.mid in muted:
+            raise each.problem
+    accepted = [each for each in media if isinstance(each, OfferedMedia)]
+    tracks = _tracks(accepted, muted)
     return Agreement(
         offer=offer,
+        media=media,
         tracks=tracks,
-        slots=slots,
-        formats=_merge_formats(offer),
-        extensions=_merge_extensions(offer),
+        slots=_slots(accepted, random_ssrc),
+        formats=formats.all,
+        extensions=extensions,
         cname=secrets.token_urlsafe(12),
         session_number=secrets.randbelow(2**62),
     )
+
+
+def _agreed(
+    media: OfferedMedia | OfferedChannels | RejectedMedia, formats: CommonFormats, extensions: Mapping[str, int]
+) -> OfferedMedia | OfferedChannels | RejectedMedia:
+    """Leave out of an m-line what contradicts others."""
+    if not isinstance(media, OfferedMedia):
+        return media
+    kept = formats.take(media)
+    if not kept:
+        problem = SdpInvalidError("its payload types stand for other formats on another m-line", media.line)
+        return RejectedMedia(media.mid, media.kind, media.protocol, (str(media.formats[0].payload_type),), problem)
+    agreed = tuple(each for each in media.extensions if extensions.get(each.name) == each.identifier)
+    rids = media.rids if any(each.name == "rid" for each in agreed) else ()
+    return replace(media, formats=kept, extensions=agreed, rids=rids)
+
+
+def _tracks(accepted: Sequence[OfferedMedia], muted: Mapping[str, bool]) -> dict[str, AgreedTrack]:
+    tracks: dict[str, AgreedTrack] = {}
+    for media in accepted:
+        if media.direction not in {"sendonly", "sendrecv"}:
+            continue
+        if media.mid not in muted:
+            raise SdpNotAcceptableError("an m-line that sends, but is not among the offer's tracks", media.line)
+        tracks[media.mid] = AgreedTrack(media, muted[media.mid])
+    if len(tracks) > MAX_SEND_TRACKS:
+        raise SdpNotAcceptableError(f"more than {MAX_SEND_TRACKS} m-lines that send")
+    return tracks
+
+
+def _slots(accepted: Sequence[OfferedMedia], random_ssrc: Callable[[], int]) -> dict[str, AgreedSlot]:
+    taken = {ssrc for media in accepted for ssrc in (media.ssrc, media.rtx_ssrc) if ssrc is not None}
+    slots: dict[str, AgreedSlot] = {}
+    for media in accepted:
+        if media.direction == "recvonly":
+            has_rtx = any(offered.rtx_payload_type is not None for offered in media.formats)
+            ssrc = _free_ssrc(taken, random_ssrc)
+            slots[media.mid] = AgreedSlot(media, ssrc, _free_ssrc(taken, random_ssrc) if has_rtx else None)
+    return slots
 
 
 def _free_ssrc(taken: set[int], random_ssrc: Callable[[], int]) -> int:
@@ -103,34 +140,3 @@ def _free_ssrc(taken: set[int], random_ssrc: Callable[[], int]) -> int:
         pass
     taken.add(ssrc)
     return ssrc
-
-
-def _merge_formats(offer: Offer) -> tuple[Format, ...]:
-    merged: dict[int, tuple[MediaKind, Format]] = {}
-    repairs: dict[int, int] = {}
-    for media in offer.accepted:
-        for each in media.formats:
-            kind, known = merged.setdefault(each.payload_type, (media.kind, each))
-            if (kind, known.name.upper(), known.identity) != (media.kind, each.name.upper(), each.identity):
-                raise SdpInvalidError("a payload type that stands for another format on another m-line", media.line)
-            if each.rtx_payload_type is None:
-                continue
-            if known.rtx_payload_type is None:
-                merged[each.payload_type] = (kind, each)
-            if repairs.setdefault(each.rtx_payload_type, each.payload_type) != each.payload_type:
-                raise SdpInvalidError("an rtx payload type that repairs another format on another m-line", media.line)
-    if not repairs.keys().isdisjoint(merged):
-        raise SdpInvalidError("an rtx payload type stands for a format on another m-line")
-    return tuple(each for _, each in merged.values())
-
-
-def _merge_extensions(offer: Offer) -> dict[str, int]:
-    merged: dict[str, int] = {}
-    names: dict[int, str] = {}
-    for media in offer.accepted:
-        for extension in media.extensions:
-            same_number = merged.setdefault(extension.name, extension.identifier) == extension.identifier
-            same_name = names.setdefault(extension.identifier, extension.name) == extension.name
-            if not (same_number and same_name):
-                raise SdpInvalidError("an a=extmap that contradicts another m-line's or another of its own", media.line)
-    return merged

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from media_plane.node.sdp.channels import OfferedChannels, read_channels
-from media_plane.node.sdp.errors import SdpInvalidError, SdpNotAcceptableError
-from media_plane.node.sdp.formats import Extension, Format, FormatReader, MediaKind, read_extensions
-from media_plane.node.sdp.grammar import Attribute, Description, Part, Section, read_lines
+from media_plane.node.sdp.errors import SdpError, SdpInvalidError, SdpNotAcceptableError
+from media_plane.node.sdp.formats import (
+    Extension,
+    Format,
+    FormatReader,
+    MediaKind,
+    known_extensions,
+    read_identifiers,
+)
+from media_plane.node.sdp.grammar import Description, Part, Section, read_lines
 from media_plane.node.sdp.simulcast import read_simulcast
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -20,9 +28,11 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,64}")
 _ICE_UFRAG: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _ICE_PWD: Final = re.compile(r"[A-Za-z0-9+/]{22,256}")
 _SHA256: Final = re.compile(r"(?:[0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}")
-_SSRC: Final = re.compile(r"([0-9]{1,10})(?: .*)?")
+_SSRC: Final = re.compile(r"[0-9]{1,10}")
 _MAX_SSRC: Final = 0xFFFF_FFFF
 _PROTOCOL: Final = "UDP/TLS/RTP/SAVPF"
+_PROTOCOLS: Final = frozenset({_PROTOCOL, "UDP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVP", "RTP/SAVPF"})
+"""All mean the same in an offer with ICE and DTLS (RFC 8829 section 5.1.2); the answer repeats what was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,36 +51,51 @@ class OfferedMedia:
     Attributes:
         mid: Its `a=mid`.
         kind: Audio or video.
+        protocol: As the client spells it.
         direction: As the client sees it.
         formats: Those the node forwards, the most preferred first; never empty.
-        extensions: Those the engine knows.
+        extensions: Those that the engine knows.
+        mixed_extensions: Whether its packets may have header extensions of either form, said of this m-line or of all.
         ssrc: SSRC of the (first) encoding that the client declares; None: it declares none.
         rtx_ssrc: SSRC of its retransmissions, where an FID group (RFC 5576) names it.
         rids: RTP stream identifiers of its simulcast encodings, at least two; empty: one encoding.
         reduced_size_rtcp: Whether reduced-size RTCP (RFC 5506) is offered.
+        identifiers: URI of each header extension by its identifier, also of those that the engine does not know.
         line: Where its m-line stands.
     """
 
     mid: str
     kind: MediaKind
+    protocol: str
     direction: Direction
     formats: tuple[Format, ...]
     extensions: tuple[Extension, ...]
+    mixed_extensions: bool
     ssrc: int | None
     rtx_ssrc: int | None
     rids: tuple[str, ...]
     reduced_size_rtcp: bool
+    identifiers: Mapping[int, str] = field(compare=False)
     line: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedMedia:
-    """An m-line that the node answers with port 0: of a kind it does not know, or switched off by the client."""
+    """An m-line that the node answers with port 0.
+
+    Attributes:
+        mid: Its `a=mid`; None: it has none that could be repeated.
+        kind: As offered.
+        protocol: As offered.
+        formats: The first format of the offer.
+        problem: Why it can't be used; None: it is of a kind that the node does not know, or switched off by the client.
+    """
 
     mid: str | None
     kind: str
     protocol: str
     formats: tuple[str, ...]
+    problem: SdpError | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +131,11 @@ class Offer:
 
 
 def read_offer(text: str) -> Offer:
-    """Read an offer.
+    """Read an offer. A line that is odd is passed over, an m-line that can't be used is rejected alone.
 
     Raises:
         SdpInvalidError: It is not SDP, too large, or contradicts itself.
-        SdpNotAcceptableError: It lacks BUNDLE, rtcp-mux, ICE, DTLS or a codec that the node forwards.
+        SdpNotAcceptableError: It lacks BUNDLE, ICE, DTLS or any m-line that can be used.
     """
     description = read_lines(text)
     if not description.sections:
@@ -118,11 +143,12 @@ def read_offer(text: str) -> Offer:
     _check_mids(description)
     bundled = _bundled_mids(description)
     reader = FormatReader()
-    media = tuple(_read_section(section, bundled, reader) for section in description.sections)
+    media = tuple(_read_section(section, description.session, bundled, reader) for section in description.sections)
     if sum(isinstance(each, OfferedChannels) for each in media) > 1:
         raise SdpInvalidError("two m-lines of data channels: one transport carries one association")
     if not any(isinstance(each, OfferedMedia) for each in media):
-        raise SdpNotAcceptableError("the offer has no audio or video m-line")
+        problems = (each.problem for each in media if isinstance(each, RejectedMedia) and each.problem)
+        raise next(problems, SdpNotAcceptableError("the offer has no audio or video m-line"))
     accepted = {each.mid for each in media if not isinstance(each, RejectedMedia)}
     tagged = next(mid for mid in bundled if mid in accepted)
     section = next(section for section in description.sections if _value(section, "mid") == tagged)
@@ -137,13 +163,15 @@ def _check_mids(description: Description) -> None:
     seen: set[str] = set()
     for section in description.sections:
         attribute = section.first("mid")
-        if attribute is None:
-            raise SdpNotAcceptableError("an m-line without a=mid", section.line)
-        if not _MID.fullmatch(attribute.value):
-            raise SdpNotAcceptableError("a=mid must be 1 to 16 letters, digits, - or _", attribute.line)
+        if attribute is None or _is_switched_off(section):
+            continue
         if attribute.value in seen:
             raise SdpInvalidError("two m-lines with the same a=mid", attribute.line)
         seen.add(attribute.value)
+
+
+def _is_switched_off(section: Section) -> bool:
+    return section.port == 0 and not section.has("bundle-only")
 
 
 def _bundled_mids(description: Description) -> tuple[str, ...]:
@@ -160,42 +188,67 @@ def _value(part: Part, name: str) -> str | None:
 
 
 def _read_section(
-    section: Section, bundled: tuple[str, ...], reader: FormatReader
+    section: Section, session: Part, bundled: tuple[str, ...], reader: FormatReader
 ) -> OfferedMedia | OfferedChannels | RejectedMedia:
-    mid = _value(section, "mid") or ""
-    switched_off = section.port == 0 and not section.has("bundle-only")
-    if section.kind == "application" and mid in bundled and not switched_off:
-        channels = read_channels(section, mid)
-        if channels is not None:
-            return channels
-    if section.kind not in {"audio", "video"} or switched_off:
-        tokens = tuple(text for text in section.formats if _TOKEN.fullmatch(text))[:1] or ("0",)
-        return RejectedMedia(mid, section.kind, section.protocol, tokens)
-    if mid not in bundled:
-        raise SdpNotAcceptableError("an m-line that is not in the BUNDLE group", section.line)
-    if section.protocol != _PROTOCOL:
-        raise SdpNotAcceptableError(f"an m-line whose protocol is not {_PROTOCOL}", section.line)
-    if not section.has("rtcp-mux"):
-        raise SdpNotAcceptableError("an m-line without a=rtcp-mux", section.line)
+    mid, problem = _value(section, "mid") or "", None
+    try:
+        if section.kind == "application" and mid in bundled and not _is_switched_off(section):
+            channels = read_channels(section, mid)
+            if channels is not None:
+                return channels
+        if section.kind in {"audio", "video"} and not _is_switched_off(section):
+            return _read_media(section, session, bundled, reader)
+    except SdpError as error:
+        problem = error
+    tokens = tuple(text for text in section.formats if _TOKEN.fullmatch(text))[:1] or ("0",)
+    return RejectedMedia(mid if _MID.fullmatch(mid) else None, section.kind, section.protocol, tokens, problem)
+
+
+def _read_media(section: Section, session: Part, bundled: tuple[str, ...], reader: FormatReader) -> OfferedMedia:
     kind: MediaKind = "audio" if section.kind == "audio" else "video"
     formats = reader.read(section, kind)
-    if not formats:
-        known = "Opus (opus/48000/2)" if kind == "audio" else "VP8, VP9, H264 (constrained baseline) or AV1"
-        raise SdpNotAcceptableError(f"an m-line without a codec that the node forwards: {known}", section.line)
+    mid = _check_media(section, bundled, formats)
     ssrc, rtx_ssrc = _read_ssrcs(section)
-    extensions = read_extensions(section, kind)
+    identifiers = read_identifiers(section)
+    extensions = known_extensions(identifiers, kind)
     return OfferedMedia(
         mid=mid,
         kind=kind,
+        protocol=section.protocol,
         direction=_direction(section),
         formats=formats,
         extensions=extensions,
+        mixed_extensions=section.has("extmap-allow-mixed") or session.has("extmap-allow-mixed"),
         ssrc=ssrc,
         rtx_ssrc=rtx_ssrc,
         rids=_read_rids(section, kind, extensions),
         reduced_size_rtcp=section.has("rtcp-rsize"),
+        identifiers={number: uri for number, (uri, _) in identifiers.items()},
         line=section.line,
     )
+
+
+def _check_media(section: Section, bundled: tuple[str, ...], formats: tuple[Format, ...]) -> str:
+    """Return the mid of an m-line that has what it needs.
+
+    Raises:
+        SdpNotAcceptableError: It lacks something.
+    """
+    attribute = section.first("mid")
+    if attribute is None:
+        raise SdpNotAcceptableError("an m-line without a=mid", section.line)
+    if not _MID.fullmatch(attribute.value):
+        raise SdpNotAcceptableError("a=mid must be 1 to 16 letters, digits, - or _", attribute.line)
+    if attribute.value not in bundled:
+        raise SdpNotAcceptableError("an m-line that is not in the BUNDLE group", section.line)
+    if section.protocol not in _PROTOCOLS:
+        raise SdpNotAcceptableError(f"an m-line whose protocol is not {_PROTOCOL}", section.line)
+    if not section.has("rtcp-mux"):
+        raise SdpNotAcceptableError("an m-line without a=rtcp-mux", section.line)
+    if not formats:
+        known = "Opus (opus/48000/2)" if section.kind == "audio" else "VP8, VP9, H264 (constrained baseline) or AV1"
+        raise SdpNotAcceptableError(f"an m-line without a codec that the node forwards: {known}", section.line)
+    return attribute.value
 
 
 def _read_rids(section: Section, kind: MediaKind, extensions: tuple[Extension, ...]) -> tuple[str, ...]:
@@ -213,34 +266,23 @@ def _direction(section: Section) -> Direction:
 
 
 def _read_ssrcs(section: Section) -> tuple[int | None, int | None]:
-    """Return the SSRC of the first encoding and that of its retransmissions."""
-    declared = list(dict.fromkeys(_ssrc(attribute) for attribute in section.all("ssrc")))
+    """Return the SSRC of the first encoding and that of its retransmissions; malformed lines are passed over."""
+    numbers = (_ssrc(attribute.value.partition(" ")[0]) for attribute in section.all("ssrc"))
+    declared = dict.fromkeys(number for number in numbers if number is not None)
     repairs: dict[int, int] = {}
     for attribute in section.all("ssrc-group"):
-        semantics, *members = attribute.value.split(" ", 8)
-        if semantics != "FID":
-            continue
-        numbers = [_number(text, attribute) for text in members]
-        if len(numbers) != 2 or numbers[0] == numbers[1]:  # noqa: PLR2004 - a stream and its repair
-            raise SdpInvalidError("an FID group names two SSRCs", attribute.line)
-        repairs.setdefault(numbers[0], numbers[1])
+        semantics, *members = attribute.value.split(" ", 3)
+        group = [number for member in members if (number := _ssrc(member)) is not None]
+        if semantics == "FID" and len(group) == len(members) == 2 and group[0] != group[1]:  # noqa: PLR2004 - a stream and its repair
+            repairs.setdefault(group[0], group[1])
     repaired = set(repairs.values())
     primary = next((ssrc for ssrc in declared if ssrc not in repaired), None)
     return primary, repairs.get(primary) if primary is not None else None
 
 
-def _ssrc(attribute: Attribute) -> int:
-    match = _SSRC.fullmatch(attribute.value)
-    if match is None:
-        raise SdpInvalidError("a=ssrc begins with an SSRC", attribute.line)
-    return _number(match[1], attribute)
-
-
-def _number(text: str, attribute: Attribute) -> int:
-    number = int(text) if re.fullmatch(r"[0-9]{1,10}", text) else 0
-    if not 0 < number <= _MAX_SSRC:
-        raise SdpInvalidError("an SSRC is a number from 1 to 4294967295", attribute.line)
-    return number
+def _ssrc(text: str) -> int | None:
+    number = int(text) if _SSRC.fullmatch(text) else 0
+    return number if 0 < number <= _MAX_SSRC else None
 
 
 def _read_transport(section: Section, session: Part) -> Transport:
