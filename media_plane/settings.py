@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from media_plane.addresses import LocalAddresses, local_addresses
 
 
 class NodeSettings(BaseSettings):
@@ -42,8 +47,9 @@ class NodeSettings(BaseSettings):
     )
     region: str = Field(default="local", pattern=r"^[a-z0-9-]{1,32}$", description="Region of this process.")
     media_bind_address: str = Field(
-        default="0.0.0.0",  # noqa: S104 - media comes from anywhere
-        description="Address of the media's ports; `::` takes IPv6 and IPv4.",
+        default="",
+        description="Address of the media's ports; `::` takes IPv6 and IPv4. Empty: `::`, or `0.0.0.0` on a machine "
+        "without IPv6.",
     )
     media_ports: list[int] = Field(
         default=[0], min_length=1, max_length=64, description="One UDP port a shard; 0 takes a free one."
@@ -57,7 +63,7 @@ class NodeSettings(BaseSettings):
         default=[],
         max_length=8,
         description="IP addresses at which clients reach the media ports, the best first. Empty: the bind address, or "
-        "the loopback address when that is every address.",
+        "when that is every address, those of this machine, read again as its networks change.",
     )
     node_pin_cores: bool = Field(default=False, description="Whether each shard keeps to a core of its own.")
     node_sessions_per_shard: int = Field(default=2000, ge=1, le=100_000, description="Sessions a shard takes at most.")
@@ -84,7 +90,7 @@ class NodeSettings(BaseSettings):
     @field_validator("media_bind_address")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        return str(ipaddress.ip_address(value))
+        return str(ipaddress.ip_address(value)) if value else ""
 
     @field_validator("media_addresses")
     @classmethod
@@ -112,14 +118,19 @@ class NodeSettings(BaseSettings):
         return self.media_ports if self.media_tcp_ports is None else self.media_tcp_ports or None
 
     @property
-    def announced_addresses(self) -> list[str]:
-        """IP addresses that answers name as candidates."""
-        if self.media_addresses:
-            return self.media_addresses
-        bind = ipaddress.ip_address(self.media_bind_address)
-        if not bind.is_unspecified:
-            return [str(bind)]
-        return ["127.0.0.1"] if bind.version == 4 else ["127.0.0.1", "::1"]  # noqa: PLR2004 - IP version 4
+    def engine_bind_address(self) -> str:
+        """Address that the media's sockets are bound to."""
+        every = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - media comes from anywhere
+        return self.media_bind_address or every
+
+    @property
+    def announced_addresses(self) -> Callable[[], Sequence[str]]:
+        """What answers name as candidates: IP addresses, the best first, as they are when it is called."""
+        bind = ipaddress.ip_address(self.engine_bind_address)
+        if not self.media_addresses and bind.is_unspecified:
+            return LocalAddresses(partial(local_addresses, ipv6=bind.version == 6))  # noqa: PLR2004 - IP version 6
+        fixed = self.media_addresses or [str(bind)]
+        return lambda: fixed
 
     @classmethod
     def settings_customise_sources(

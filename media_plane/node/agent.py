@@ -63,7 +63,7 @@ class Agent:
         rooms: Rooms,
         director: SlotDirector,
         announcer: Announcer,
-        addresses: Sequence[str],
+        addresses: Callable[[], Sequence[str]],
         now_unix_nano: Callable[[], int] = time.time_ns,
     ) -> None:
         """Build an agent.
@@ -73,7 +73,7 @@ class Agent:
             rooms: Who is on the node.
             director: Fills slots.
             announcer: Tells the watchers.
-            addresses: IP addresses at which clients reach the engine's ports.
+            addresses: Says at which IP addresses clients reach the engine's ports now, the best first.
             now_unix_nano: The clock.
         """
         self._engine = engine
@@ -285,7 +285,7 @@ class Agent:
             fingerprint=self._engine.fingerprint,
             port=transport.port,
             tcp_port=transport.tcp_port,
-            addresses=self._addresses,
+            addresses=self._addresses(),
         )
 
     def _replace(self, room: Room, session: Session) -> None:

@@ -167,7 +167,7 @@ async def start_node(settings: NodeSettings) -> Node:
 def _start_engine(settings: NodeSettings) -> Engine:
     try:
         engine = Engine(
-            bind_address=settings.media_bind_address,
+            bind_address=settings.engine_bind_address,
             ports=settings.media_ports,
             tcp_ports=settings.engine_tcp_ports,
             pin_cores=settings.node_pin_cores,
@@ -175,7 +175,7 @@ def _start_engine(settings: NodeSettings) -> Engine:
         )
     except OSError as error:
         ports = ", ".join(str(port) for port in settings.media_ports)
-        message = f"Can't bind media port {ports} of {settings.media_bind_address}: {error.strerror or 'it is taken'}."
+        message = f"Can't bind media port {ports} of {settings.engine_bind_address}: {error.strerror or 'it is taken'}."
         raise StartError(message) from error
     engine.start()
     return engine

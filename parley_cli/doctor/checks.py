@@ -33,7 +33,7 @@ def static_checks(
         _web_client(settings.web_root),
         *(check for folder in folders for check in (_data_folder(folder), _disk(folder))),
         *([_own_port(instance) for instance in instances] or [_gateway_port(settings, others)]),
-        _media_port(settings.media_bind_address),
+        _media_port(settings.engine_bind_address),
     ]
 
 

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from media_plane.addresses import local_addresses
+
 # Browsers refuse certificates of more than 398 days.
 _VALID_DAYS = 397
 _RENEW_DAYS = 30
 _CLOCK_SKEW = dt.timedelta(hours=1)
-# TEST-NET-1 (RFC 5737): nothing is sent, the kernel only says by which address it would.
-_ELSEWHERE = ("192.0.2.1", 9)
 
 
 @dataclass(frozen=True)
@@ -31,14 +30,7 @@ class CertificateFiles:
 
 def lan_addresses() -> Sequence[str]:
     """IPv4 addresses at which other machines reach this one, the one of the default route first."""
-    found = [
-        address.address
-        for interface, addresses in psutil.net_if_addrs().items()
-        for address in addresses
-        if address.family == socket.AF_INET and _up(interface) and not ipaddress.ip_address(address.address).is_loopback
-    ]
-    usual = _address_of_default_route()
-    return sorted(dict.fromkeys(found), key=lambda address: address != usual)
+    return [each for each in local_addresses(ipv6=False) if not ipaddress.ip_address(each).is_loopback]
 
 
 def local_certificate(folder: Path, names: Sequence[str]) -> CertificateFiles:
@@ -57,20 +49,6 @@ def local_certificate(folder: Path, names: Sequence[str]) -> CertificateFiles:
 def host_name() -> str:
     """This machine's name on the local network (mDNS)."""
     return f"{socket.gethostname().split('.')[0].lower()}.local"
-
-
-def _up(interface: str) -> bool:
-    status = psutil.net_if_stats().get(interface)
-    return status is not None and status.isup
-
-
-def _address_of_default_route() -> str:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(_ELSEWHERE)
-        except OSError:
-            return ""
-        return str(probe.getsockname()[0])
 
 
 def _fits(files: CertificateFiles, names: Sequence[str]) -> bool:

@@ -91,7 +91,6 @@ def _decide_lan(settings: Settings, folder: DataFolder) -> Mapping[str, object]:
         "tls_certificate_file": files.certificate,
         "tls_key_file": files.key,
         "public_url": f"https://{addresses[0]}:{settings.port}",
-        "media_addresses": list(addresses),
     }
 
 

@@ -24,7 +24,7 @@ _CANDIDATE: Final = re.compile(
     r"^(a=candidate:\S+ \d+ udp \d+) (\S+) (\d+) (typ host.*)$", re.IGNORECASE | re.MULTILINE
 )
 
-_TCP_CANDIDATE: Final = re.compile(r"^a=candidate:\S+ \d+ tcp .*\r?\n", re.IGNORECASE | re.MULTILINE)
+_ANY_CANDIDATE: Final = re.compile(r"^(a=candidate:.*?)(\r?\n)", re.IGNORECASE | re.MULTILINE)
 
 _REWRITE: Final = """
 (() => {
@@ -260,22 +260,13 @@ class Network:
         return self.relays[-1]
 
     async def _rewrite(self, sdp: str) -> str:
-        ports: dict[tuple[str, int], int] = {}
-        for found in _CANDIDATE.finditer(sdp):
-            node = (found[2], int(found[3]))
-            if ":" in node[0] or node in ports:
-                continue
-            relay = await Relay(node, self._seed + len(self.relays)).open()
-            relay.up.impairment, relay.down.impairment = self._up, self._down
-            self.relays.append(relay)
-            ports[node] = relay.port
+        found = next(found for found in _CANDIDATE.finditer(sdp) if ":" not in found[2])
+        relay = await Relay((found[2], int(found[3])), self._seed + len(self.relays)).open()
+        relay.up.impairment, relay.down.impairment = self._up, self._down
+        self.relays.append(relay)
         # A way around the relay would make the impairment meaningless.
-        return _TCP_CANDIDATE.sub("", _CANDIDATE.sub(lambda found: _through(found, ports), sdp))
-
-
-def _through(candidate: re.Match[str], ports: dict[tuple[str, int], int]) -> str:
-    port = ports.get((candidate[2], int(candidate[3])))
-    return candidate[0] if port is None else f"{candidate[1]} 127.0.0.1 {port} {candidate[4]}"
+        relayed = f"{found[1]} 127.0.0.1 {relay.port} {found[4].strip()}"
+        return _ANY_CANDIDATE.sub(lambda line: relayed + line[2] if line[1] == found[0].strip() else "", sdp)
 
 
 def _enlarge(transport: asyncio.DatagramTransport) -> None:

@@ -71,7 +71,11 @@ class Node:
         announcer = Announcer(EventLog())
         director = SlotDirector(port(self.engine), announcer)
         self.agent = Agent(
-            engine=port(self.engine), rooms=self.rooms, director=director, announcer=announcer, addresses=["127.0.0.1"]
+            engine=port(self.engine),
+            rooms=self.rooms,
+            director=director,
+            announcer=announcer,
+            addresses=lambda: ["127.0.0.1"],
         )
         self.channel = open_channel(target, bearer_token="secret")
         self.reporter = Reporter(

@@ -40,7 +40,7 @@ class Node:
             rooms=self.rooms,
             director=SlotDirector(port(self.engine), announcer),
             announcer=announcer,
-            addresses=["127.0.0.1"],
+            addresses=lambda: ["127.0.0.1"],
             now_unix_nano=lambda: 1_000,
         )
 
