@@ -72,12 +72,19 @@ $(WEB)/dist/index.html: $(STAMPS)/npm $(WEB_SOURCES)
 setup: $(STAMPS)/engine $(WEB)/dist/index.html ## Install and build what running needs
 
 .PHONY: setup-test
-setup-test: setup $(STAMPS)/load $(STAMPS)/browser $(STAMPS)/coturn ## Install and build what testing needs besides
+setup-test: setup $(STAMPS)/load $(STAMPS)/browser $(STAMPS)/firefox $(STAMPS)/coturn ## Install and build what testing needs besides
 
 $(STAMPS)/browser: | $(STAMPS)/venv
 	@command -v chromium >/dev/null || { echo "parley: installing Chromium" && \
 	  apt-get -o DPkg::Lock::Timeout=300 -qq update && \
 	  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends chromium fonts-noto-color-emoji >/dev/null; }
+	@touch $@
+
+# Firefox captures no screen without one: Xvfb gives it a virtual one.
+$(STAMPS)/firefox: | $(STAMPS)/venv
+	@{ command -v firefox-esr && command -v Xvfb; } >/dev/null || { echo "parley: installing Firefox" && \
+	  apt-get -o DPkg::Lock::Timeout=300 -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends firefox-esr xvfb >/dev/null; }
 	@touch $@
 
 # ---------------------------------------------------------------- running

@@ -11,10 +11,14 @@ from playwright.async_api import async_playwright
 
 from tests.support.browser import Person, Studio, passcode_of
 from tests.support.call import Call
+from tests.support.firefox import Firefox, FirefoxPerson
 from tests.support.fleet import Fleet
 
 Invite = Callable[..., Awaitable[Person]]
 """Opens a window for a participant number; takes what `Studio.person` takes."""
+
+InviteWithFirefox = Callable[..., Awaitable[FirefoxPerson]]
+"""The same in Firefox; takes what `Firefox.person` takes."""
 
 _RESULTS = Path(__file__).parents[2] / "test-results"
 
@@ -43,11 +47,33 @@ async def studio() -> AsyncIterator[Studio]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def invite(studio: Studio, request: pytest.FixtureRequest) -> AsyncIterator[Invite]:
     yield studio.person
-    evidence = None
-    if request.node.stash.get(_FAILED, False):
-        evidence = _RESULTS / re.sub(r"[^\w-]+", "-", request.node.nodeid)
-        evidence.mkdir(parents=True, exist_ok=True)
-    await studio.clear(evidence)
+    await studio.clear(_evidence(request))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def firefox() -> AsyncIterator[Firefox]:
+    with tempfile.TemporaryDirectory(prefix="parley-firefox-", ignore_cleanup_errors=True) as folder:
+        firefox = Firefox(Path(folder))
+        try:
+            await firefox.start()
+            yield firefox
+        finally:
+            await firefox.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def invite_with_firefox(firefox: Firefox, request: pytest.FixtureRequest) -> AsyncIterator[InviteWithFirefox]:
+    yield firefox.person
+    await firefox.clear(_evidence(request))
+
+
+def _evidence(request: pytest.FixtureRequest) -> Path | None:
+    """Folder for what the windows showed, if the test has failed."""
+    if not request.node.stash.get(_FAILED, False):
+        return None
+    evidence = _RESULTS / re.sub(r"[^\w-]+", "-", request.node.nodeid)
+    evidence.mkdir(parents=True, exist_ok=True)
+    return evidence
 
 
 @pytest_asyncio.fixture(loop_scope="session")

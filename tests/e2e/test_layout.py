@@ -8,9 +8,10 @@ import pytest
 import pytest_asyncio
 
 from media_plane.bots import BotClient, BotOptions, PeerOptions
-from tests.support.browser import Person, Tile
+from tests.support.browser import Person
 from tests.support.call import Call
 from tests.support.fleet import Fleet
+from tests.support.participant import Tile
 from tests.support.waiting import until
 
 _BOTS = range(10, 20)

@@ -1,39 +1,22 @@
 """People whose network lets little through: over TCP, through a relay, over IPv6, and with a network that changes."""
 
 import json
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
 from tests.e2e.conftest import Invite
-from tests.support import networks
+from tests.support import networks, reach
 from tests.support.browser import Person, Studio
 from tests.support.fleet import Fleet
 from tests.support.networks import Behind
+from tests.support.reach import comes_by
 from tests.support.turn import TurnServer
-from tests.support.waiting import until
-
-_SCRIPT = (Path(__file__).parents[1] / "support" / "reach.js").read_text()
 
 _CUT_SECONDS = 20.0
 """Chromium gives up a way that has been silent for some seconds, and looks for another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How a browser's newest connection reaches the node, and how long it took from the answer."""
-
-    protocol: str
-    type: str
-    address: str
-    state: str
-    milliseconds: float | None
-    connections: int
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -59,37 +42,15 @@ async def reachable(tmp_path_factory: pytest.TempPathFactory, turn: TurnServer) 
     await fleet.stop()
 
 
-@pytest.fixture
-def dead_port() -> Iterator[int]:
-    """A port that takes UDP and TCP and never answers."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-        udp.bind(("127.0.0.1", 0))
-        port: int = udp.getsockname()[1]
-        tcp.bind(("127.0.0.1", port))
-        tcp.listen()
+@pytest.fixture(name="dead_port")
+def _dead_port() -> Iterator[int]:
+    with reach.dead_port() as port:
         yield port
 
 
 async def _limit(person: Person, mode: str, dead_port: int = 9) -> None:
     """Let the person's window reach the node in one way only."""
-    await person.context.add_init_script(f"{_SCRIPT}; parleyReach.mode = '{mode}'; parleyReach.dead = {dead_port};")
-
-
-async def _way(person: Person) -> Way | None:
-    found = await person.page.evaluate("parleyReach.way()")
-    return Way(**found) if found else None
-
-
-async def _goes(person: Person, *, protocol: str, kind: str) -> Way:
-    """Wait until the person's connection stands and goes this way."""
-    way = await until(
-        lambda: _way(person),
-        lambda way: way is not None and (way.protocol, way.type, way.state) == (protocol, kind, "connected"),
-        within=30,
-        what=f"{person.name} reaches the node by {protocol} {kind}",
-    )
-    assert way is not None
-    return way
+    await person.context.add_init_script(reach.limited(mode, dead_port))
 
 
 async def _call(invite: Invite, fleet: Fleet, mode: str, dead_port: int = 9) -> tuple[Person, Person]:
@@ -114,7 +75,7 @@ async def test_without_udp_a_browser_comes_by_tcp(
 ) -> None:
     ann, bob = await _call(invite, reachable, "tcp", dead_port)
     # A browser's end of a connection has the port that the kernel gave it, which it learns by the check's answer.
-    way = await _goes(ann, protocol="tcp", kind="prflx")
+    way = await comes_by(ann, "tcp", kind="prflx")
     assert way.connections == 1
     assert way.milliseconds is not None
     record_property("milliseconds from the answer to media over TCP", way.milliseconds)
@@ -129,14 +90,14 @@ async def test_without_any_direct_way_a_browser_comes_by_a_relay_and_its_session
 ) -> None:
     opened, restarted = _sessions(reachable)
     ann, bob = await _call(invite, reachable, "relay", dead_port)
-    await _goes(ann, protocol="udp", kind="relay")
+    await comes_by(ann, "udp", kind="relay")
     assert _sessions(reachable) == (opened + 2, restarted + 1)
     await ann.hears(bob)
 
     # Ann walks out of that network into one that blocks nothing.
     await ann.page.evaluate("parleyReach.mode = 'any'")
     await ann.page.evaluate("dispatchEvent(new Event('online'))")
-    way = await _goes(ann, protocol="udp", kind="host")
+    way = await comes_by(ann, "udp", kind="host")
     assert way.connections == 1
     await ann.sees(bob)
     await bob.sees(ann)
@@ -189,14 +150,14 @@ async def test_udp_is_cut_off_in_the_middle_of_a_call(
     await ann.join(await bob.start_meeting(routed.url))
     await ann.sees(bob, within=30)
     await bob.sees(ann, within=30)
-    await _any_way(ann, "udp")
+    await comes_by(ann, "udp", within=_CUT_SECONDS)
     opened, _ = _sessions(routed)
     await ann.follow(bob)
     await bob.follow(ann)
 
     behind.drop_udp()
     try:
-        way = await _any_way(ann, "tcp")
+        way = await comes_by(ann, "tcp", within=_CUT_SECONDS)
         await ann.sees(bob, within=30)
         await bob.sees(ann, within=30)
         await ann.hears(bob)
@@ -222,7 +183,7 @@ async def test_where_udp_vanishes_from_the_start_a_browser_comes_by_tcp(
         await ann.join(link)
         await ann.sees(bob, within=30)
         await bob.sees(ann, within=30)
-        way = await _any_way(ann, "tcp")
+        way = await comes_by(ann, "tcp", within=_CUT_SECONDS)
         assert way.connections == 1
         await ann.hears(bob)
         await bob.hears(ann)
@@ -231,19 +192,7 @@ async def test_where_udp_vanishes_from_the_start_a_browser_comes_by_tcp(
     print(f"UDP dropped: {way.milliseconds:.0f} ms from the answer to a connection")  # noqa: T201 - a figure of the run
 
 
-async def _any_way(person: Person, protocol: str) -> Way:
-    """Wait until the person's connection stands and goes by this protocol."""
-    way = await until(
-        lambda: _way(person),
-        lambda way: way is not None and (way.protocol, way.state) == (protocol, "connected"),
-        within=_CUT_SECONDS,
-        what=f"{person.name} reaches the node by {protocol}",
-    )
-    assert way is not None
-    return way
-
-
 async def test_a_browser_comes_by_ipv6(invite: Invite, reachable: Fleet) -> None:
     ann, _ = await _call(invite, reachable, "ipv6")
-    way = await _goes(ann, protocol="udp", kind="host")
+    way = await comes_by(ann, "udp", kind="host")
     assert way.address in {"::1", "[::1]"}

@@ -13,11 +13,9 @@ from urllib.parse import unquote
 from playwright.async_api import Browser, BrowserContext, Error, Locator, Page, Playwright
 
 from media_plane.bots.picture import HEIGHT, WIDTH
-from media_plane.bots.tone import frequency_of
 from tests.support import media
 from tests.support.impairment import Network
-from tests.support.media import Mark
-from tests.support.waiting import until
+from tests.support.participant import Participant
 
 CHROMIUM: Final = "/usr/bin/chromium"
 _FLAGS: Final = (
@@ -36,49 +34,6 @@ PHONE: Final = (360, 640)
 _PERMISSIONS: Final = ("camera", "microphone")
 _MAX_TABS: Final = 40
 _SLIDES_PATH: Final = "/slides-of-the-test"
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """What one tile of the grid shows: a person, or the screen that a person shares."""
-
-    participant: str
-    name: str
-    screen: bool
-    video: bool
-    area: int
-    picture: Mark | None
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """How steadily a picture moved: how often it changed, and the longest time in seconds that it did not."""
-
-    changes: int
-    longest_freeze: float
-
-
-@dataclass(frozen=True, slots=True)
-class Steadiness:
-    """How steadily a picture moved, by the frames that were presented.
-
-    Attributes:
-        seconds: Time watched.
-        frames: New pictures in that time.
-        freezes: Gaps of more than three usual ones, or 150 ms more than a usual one (as WebRTC's freezeCount counts);
-            usual is the median, or the mean where the page was too busy to see each frame.
-        frozen_share: Share of the time that lies in those gaps.
-        unfilmed_share: Share of the time that lies in those after which the camera's very next picture is seen:
-            the camera stood still, as where its machine is busy, and nothing was lost or late.
-        longest_freeze: The longest of them in seconds.
-    """
-
-    seconds: float
-    frames: int
-    freezes: int
-    frozen_share: float
-    unfilmed_share: float
-    longest_freeze: float
 
 
 @dataclass(slots=True)
@@ -153,32 +108,28 @@ class Studio:
 
 
 @dataclass(slots=True)
-class Person:
-    """Somebody at a window, acting through what the web client shows."""
+class Person(Participant):
+    """Somebody at a window of Chromium."""
 
-    number: int
-    name: str
     context: BrowserContext
     page: Page
-    console: list[str] = field(default_factory=list)
 
-    async def start_meeting(self, url: str) -> str:
-        """Begin a new meeting from the home page and enter it; return the link for others."""
-        await self.page.goto(url)
-        await self.button("New meeting").click()
-        await self.enter()
+    @property
+    def url(self) -> str:
+        """Address that the window shows."""
         return self.page.url
 
-    async def join(self, link: str) -> None:
-        """Follow a link, give a name and enter the meeting."""
-        await self.page.goto(link)
-        await self.enter()
+    async def visit(self, url: str) -> None:
+        """Open an address."""
+        await self.page.goto(url)
 
-    async def enter(self) -> None:
-        """Pass the pre-join screen, and wait for the meeting."""
-        await self.page.get_by_label("Your name").fill(self.name)
-        await self.button("Join now").click()
-        await self.button("Leave").wait_for()
+    async def fill(self, label: str, text: str) -> None:
+        """Write into a field by its label."""
+        await self.page.get_by_label(label).fill(text)
+
+    async def finds(self, name: str) -> None:
+        """Wait for a button by its whole accessible name."""
+        await self.button(name).wait_for()
 
     def button(self, name: str) -> Locator:
         """Find a button by its whole accessible name."""
@@ -187,115 +138,6 @@ class Person:
     async def press(self, name: str) -> None:
         """Press a button by its whole accessible name."""
         await self.button(name).click()
-
-    async def tiles(self) -> list[Tile]:
-        """Read all tiles of the grid."""
-        return [
-            Tile(
-                participant=tile["participant"] or "",
-                name=tile["name"] or "",
-                screen=tile["screen"],
-                video=tile["video"],
-                area=tile["area"],
-                picture=Mark(**tile["picture"]) if tile["picture"] else None,
-            )
-            for tile in await self._evaluate("parleyTest.tiles()")
-        ]
-
-    async def names(self) -> set[str]:
-        """Names on the people's tiles."""
-        return {tile.name for tile in await self.tiles() if not tile.screen}
-
-    async def pictures(self) -> dict[int, int]:
-        """Counter of the picture seen of each participant number."""
-        return {tile.picture.number: tile.picture.counter for tile in await self.tiles() if tile.picture}
-
-    async def sees(self, other: "Person", *, within: float = 15) -> None:
-        """Wait until the other's own moving picture stands in the tile with the other's name."""
-        seen: set[int] = set()
-
-        async def moving() -> bool:
-            for tile in await self.tiles():
-                if tile.name == other.name and not tile.screen and tile.picture and tile.picture.number == other.number:
-                    seen.add(tile.picture.counter)
-            return len(seen) > 1
-
-        await until(moving, within=within, what=f"{self.name} sees {other.name} move")
-
-    async def sees_number(self, number: int, *, within: float = 15) -> None:
-        """Wait until the moving picture with this number stands in any tile."""
-        seen: set[int] = set()
-
-        async def moving() -> bool:
-            counter = (await self.pictures()).get(number)
-            if counter is not None:
-                seen.add(counter)
-            return len(seen) > 1
-
-        await until(moving, within=within, what=f"{self.name} sees picture {number} move")
-
-    async def hears(self, other: "Person", *, within: float = 15) -> None:
-        """Wait until one of the received audio tracks carries the other's tone."""
-        expected = frequency_of(other.number)
-        await until(
-            self.tones,
-            lambda tones: any(abs(tone - expected) < 20 for tone in tones),
-            within=within,
-            what=f"{self.name} hears {expected} Hz of {other.name}",
-        )
-
-    async def tones(self) -> list[float]:
-        """Hertz of the loudest tone on each received audio track that carries one now."""
-        tones: list[float] = await self._evaluate("parleyTest.tones()")
-        return tones
-
-    async def offers(self) -> int:
-        """How many SDP offers the page has made so far."""
-        count: int = await self._evaluate("parleyTest.offers.length")
-        return count
-
-    async def follow(self, other: "Person") -> None:
-        """Begin to watch the other's picture for freezes."""
-        await self._evaluate(f"parleyTest.follow({other.number})")
-
-    async def followed(self, other: "Person") -> Followed:
-        """What was seen of the other since `follow`."""
-        seen = await self._evaluate(f"parleyTest.followed({other.number})")
-        return Followed(changes=seen["changes"], longest_freeze=seen["freeze"] / 1000)
-
-    async def watch(self, other: "Person") -> float:
-        """Begin to note each new frame of the other's picture; for `steadiness`."""
-        began: float = await self._evaluate(f"parleyTest.watch({other.number})")
-        return began
-
-    async def steadiness(self, other: "Person", began: float) -> Steadiness:
-        """How the other's picture moved since `watch`, which ends."""
-        seen = await self._evaluate(f"parleyTest.steadiness({other.number}, {began})")
-        return Steadiness(
-            seconds=seen["elapsed"] / 1000,
-            frames=seen["frames"],
-            freezes=seen["freezes"],
-            frozen_share=seen["frozen"] / seen["elapsed"],
-            unfilmed_share=seen["unfilmed"] / seen["elapsed"],
-            longest_freeze=seen["longest"] / 1000,
-        )
-
-    async def inbound(self) -> dict[str, float]:
-        """Sums over what the page receives: samples, concealed, packets, lost, nacks, pictures, bytes, frozen (s)."""
-        sums: dict[str, float] = await self._evaluate("parleyTest.inbound()")
-        return sums
-
-    async def height(self) -> int:
-        """Lines of the largest picture of somebody else."""
-        lines: int = await self._evaluate("parleyTest.height()")
-        return lines
-
-    async def encoding(self) -> set[str]:
-        """RTP stream ids of the encodings of which frames are encoded, within a second."""
-        before: dict[str, int] = await self._evaluate("parleyTest.encoded()")
-        await asyncio.sleep(1)
-        now: dict[str, int] = await self._evaluate("parleyTest.encoded()")
-        return {rid for rid, frames in now.items() if frames > before.get(rid, 0)}
 
     async def sees_text(self, pattern: str, *, within: float = 15) -> None:
         """Wait until a text that matches is visible."""
@@ -315,7 +157,7 @@ class Person:
 
     async def give_passcode(self, passcode: str) -> None:
         """Answer the question for the passcode."""
-        await self.page.get_by_label("Passcode").fill(passcode)
+        await self.fill("Passcode", passcode)
         await self.press("Continue")
 
     async def tab_to(self, name: str) -> None:
@@ -323,7 +165,7 @@ class Person:
         focused = """() => { const at = document.activeElement;
           return at && (at.ariaLabel || at.labels?.[0]?.innerText || at.innerText || '').trim(); }"""
         for _ in range(_MAX_TABS):
-            if await self._evaluate(focused) == name:
+            if await self.evaluate(focused) == name:
                 return
             await self.page.keyboard.press("Tab")
         message = f"{_MAX_TABS} times Tab do not lead to {name}"
@@ -347,7 +189,8 @@ class Person:
         await asyncio.to_thread((folder / f"person-{self.number}.log").write_text, log)
         await self.page.screenshot(path=folder / f"person-{self.number}.png", timeout=5_000)
 
-    async def _evaluate(self, expression: str) -> Any:  # noqa: ANN401 - whatever the page answers
+    async def evaluate(self, expression: str) -> Any:  # noqa: ANN401 - whatever the page answers
+        """Evaluate a JavaScript expression in the page."""
         return await self.page.evaluate(expression)
 
 

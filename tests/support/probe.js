@@ -70,14 +70,39 @@
         listeners.set(track.id, analyser);
       }
     }
+    return [...listeners.values()];
   };
-  const loudest = (analyser) => {
+  const loudest = (analyser, sampleRate = audio.sampleRate) => {
     const levels = new Float32Array(analyser.frequencyBinCount);
     analyser.getFloatFrequencyData(levels);
     let best = 0;
     for (let bin = 1; bin < levels.length; bin += 1) if (levels[bin] > levels[best]) best = bin;
-    return { frequency: (best * audio.sampleRate) / analyser.fftSize, level: levels[best] };
+    return { frequency: (best * sampleRate) / analyser.fftSize, level: levels[best] };
   };
+
+  // Without a loudspeaker Firefox plays nothing, an AudioContext least of all; it still records, and decodes what it recorded.
+  const RECORDED_MS = 500;
+  const recorded = async (track) => {
+    const recorder = new MediaRecorder(new MediaStream([track]));
+    const parts = [];
+    const stopped = new Promise((resolve) => { recorder.onstop = resolve; });
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    recorder.start();
+    setTimeout(() => recorder.stop(), RECORDED_MS);
+    await stopped;
+    const sampleRate = 48000;
+    const bytes = await new Blob(parts).arrayBuffer();
+    const buffer = await new OfflineAudioContext(1, 1, sampleRate).decodeAudioData(bytes);
+    const offline = new OfflineAudioContext(1, buffer.length, sampleRate);
+    const analyser = Object.assign(offline.createAnalyser(), { fftSize: 8192, smoothingTimeConstant: 0 });
+    const source = Object.assign(offline.createBufferSource(), { buffer });
+    source.connect(analyser).connect(offline.destination);
+    source.start();
+    await offline.startRendering();
+    return loudest(analyser, sampleRate);
+  };
+  const heard = () => connections.filter(({ connectionState }) => connectionState === 'connected')
+    .flatMap((connection) => connection.getReceivers()).map(({ track }) => track).filter(({ kind }) => kind === 'audio');
 
   const tiles = () => [...document.querySelectorAll('[data-testid=tile]')].map((tile) => ({
     screen: tile.dataset.source === 'screen', participant: tile.dataset.participantId, name: tile.dataset.name, picture: read(tile.querySelector('video')),
@@ -184,9 +209,11 @@
     watch: (number) => { watched.set(number, watch(number)); return performance.now(); },
     follow: (number) => { followed.set(number, follow(number)); },
     followed: (number) => followed.get(number),
-    tones: () => {
-      listen();
-      return [...listeners.values()].map(loudest).filter(({ level }) => level > -55).map(({ frequency }) => frequency);
+    tones: async () => {
+      const levels = /firefox/i.test(navigator.userAgent)
+        ? (await Promise.allSettled(heard().map(recorded))).flatMap(({ value }) => value ?? [])
+        : listen().map((analyser) => loudest(analyser));
+      return levels.filter(({ level }) => level > -55).map(({ frequency }) => frequency);
     },
   };
 })();

@@ -52,7 +52,8 @@
     }
     const stats = await connection.getStats();
     const transport = [...stats.values()].find(({ type }) => type === "transport");
-    const pair = stats.get(transport?.selectedCandidatePairId);
+    // Firefox has no transport in its statistics, but marks the pair.
+    const pair = stats.get(transport?.selectedCandidatePairId) ?? [...stats.values()].find(({ selected }) => selected);
     if (!pair) {
       return null;
     }

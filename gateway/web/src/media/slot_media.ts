@@ -18,8 +18,8 @@ export class SlotMedia {
   }
 
   /**
-   * Shows and sounds a peer's slots. Each element keeps its stream and only the stream's track changes, so that the last picture
-   * of a connection that was lost stays until the new one brings the next.
+   * Shows and sounds a peer's slots. Each element keeps its stream and only the stream's track changes, so that in Chromium the
+   * last picture of a connection that was lost stays until the new one brings the next.
    */
   bind(peer: Peer): void {
     this.receivers = { audio: peer.slots("audio"), video: peer.slots("video") };
@@ -93,13 +93,12 @@ export class SlotMedia {
 
   private play(element: HTMLMediaElement, track: MediaStreamTrack): void {
     if (element.srcObject instanceof MediaStream) {
-      // Added before the old one is removed: a stream without a live track ends, and its element with it.
+      // The old one goes first: of two video tracks Firefox shows the older one, and nothing more after that has gone.
       const stream = element.srcObject;
-      const before = stream.getTracks();
-      stream.addTrack(track);
-      for (const old of before) {
+      for (const old of stream.getTracks()) {
         stream.removeTrack(old);
       }
+      stream.addTrack(track);
     } else {
       element.srcObject = new MediaStream([track]);
     }
