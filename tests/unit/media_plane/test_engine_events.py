@@ -27,7 +27,7 @@ def test_a_fault_with_one_event_or_one_room_leaves_the_others(monkeypatch: pytes
     engine, rooms, log = port(FakeEngine()), Rooms(), EventLog()
     announcer = Announcer(log)
     director = SlotDirector(engine, announcer)
-    agent = Agent(engine=engine, rooms=rooms, director=director, announcer=announcer, addresses=["127.0.0.1"])
+    agent = Agent(engine=engine, rooms=rooms, director=director, announcer=announcer, addresses=lambda: ["127.0.0.1"])
     for room in ("a", "b", "c"):
         agent.open_room(room, 1)
     events = EngineEvents(engine=engine, rooms=rooms, director=director, announcer=announcer)
