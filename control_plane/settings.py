@@ -69,7 +69,9 @@ class ControlPlaneSettings(BaseSettings):
         default=0, ge=0, le=65535, description="Port of the Prometheus metrics of the control plane. 0: none."
     )
     calls_per_second: float = Field(
-        default=500.0, gt=0, description="Calls a second that one address may make; twice as many at once."
+        default=500.0,
+        gt=0,
+        description="Calls a second that one address may make, twice as many at once; one caller makes a fifth.",
     )
     log_format: Literal["console", "json"] = Field(default="console", description="Logs for people, or for machines.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
