@@ -143,7 +143,7 @@ class Agent:
         if found is not None:
             return found[1]
         offer = read_offer(command.sdp_offer)
-        kept = self._restart_ice(room_id, epoch, command, offer)
+        kept = self._keep_session(room_id, epoch, command, offer)
         if kept is not None:
             return kept
         agreement = agree(offer, {track.mid: track.muted for track in command.tracks})
@@ -160,28 +160,43 @@ class Agent:
         log.info("session.opened", room=room.name, participant_id=session.participant_id, session_id=session.session_id)
         return session
 
-    def _restart_ice(self, room_id: str, epoch: int, command: OpenSession, offer: Offer) -> Session | None:
-        """Let a client prove its addresses anew and keep its session; None: the offer is for a new session."""
+    def _keep_session(self, room_id: str, epoch: int, command: OpenSession, offer: Offer) -> Session | None:
+        """Answer an offer that comes over a session's own connection; None: the offer is for a new session.
+
+        Raises:
+            SdpNotAcceptableError: It changes the media of a connection.
+        """
         room = self._rooms.find(room_id)
         session = room.sessions.get(command.participant_id) if room else None
         if session is None or command.session_id == session.restart_id:
             return session
-        if not offer.restarts_ice_of(session.agreement.offer):
+        former = session.agreement.offer
+        restarts = offer.restarts_ice_of(former)
+        if not restarts and not offer.is_on_connection_of(former):
             return None
+        if offer.media != former.media:
+            message = "the m-lines of a connection can't change: offer them on a new RTCPeerConnection"
+            raise SdpNotAcceptableError(message)
         _check_mids(command.choices, session.slots, "slots")
         self.update_tracks(room_id, epoch, command.participant_id, command.tracks)
-        try:
-            transport = self._engine.restart_ice(session.session_id)
-        except EngineError as error:
-            # It has just ended by itself: a new session it is.
-            log.info("session.restart_refused", session_id=session.session_id, reason=error.reason)
+        transport = self._restart_ice(session) if restarts else replace(session.transport, addresses=self._addresses())
+        if transport is None:
             return None
         session.agreement = replace(session.agreement, offer=offer, version=session.agreement.version + 1)
-        session.answer = write_answer(session.agreement, self._transport(transport))
+        session.transport, session.answer = transport, write_answer(session.agreement, transport)
         session.restart_id = command.session_id
         self.update_slots(room_id, epoch, command.participant_id, command.choices)
-        log.info("session.ice_restarted", participant_id=session.participant_id, session_id=session.session_id)
+        event = "session.ice_restarted" if restarts else "session.kept"
+        log.info(event, participant_id=session.participant_id, session_id=session.session_id)
         return session
+
+    def _restart_ice(self, session: Session) -> NodeTransport | None:
+        """Let a client prove its addresses anew; None: the session has just ended by itself, so a new one it is."""
+        try:
+            return self._transport(self._engine.restart_ice(session.session_id))
+        except EngineError as error:
+            log.info("session.restart_refused", session_id=session.session_id, reason=error.reason)
+            return None
 
     def close_session(self, room_id: str, epoch: int, participant_id: str, session_id: str = "") -> None:
         """Close a participant's session, or only the named one.
@@ -272,6 +287,7 @@ class Agent:
             tracks=tracks,
             slots=slots,
             agreement=agreement,
+            transport=self._transport(transport),
             answer=write_answer(agreement, self._transport(transport)),
             opened_unix_nano=self.now_unix_nano(),
             context=otel_context.get_current(),

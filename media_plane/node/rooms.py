@@ -11,6 +11,7 @@ from typing import Final, Literal
 from opentelemetry.context import Context
 
 from media_plane.node.errors import EpochStaleError, RoomNotFoundError, SessionNotFoundError
+from media_plane.node.sdp.answer import NodeTransport
 from media_plane.node.sdp.formats import MediaKind
 from media_plane.node.sdp.negotiation import Agreement
 from media_plane.node.slot_policy import Candidate, TrackKey, assign, rank
@@ -108,13 +109,14 @@ class Session:
         tracks: What the client sends, by mid.
         slots: What it receives on, by mid.
         agreement: What offer and answer agreed on; an ICE restart keeps it.
+        transport: The node's half of the transport, as the answer says it.
         answer: The SDP answer, kept for retries.
         opened_unix_nano: When it was opened.
         context: Trace context of the call that opened it.
         traceparent: The same as W3C text; empty: none.
         is_connected: Whether media is connected.
         encodings: What is needed of its tracks, by mid; of those that are not named all, in the codec they prefer.
-        restart_id: Session id of the command that restarted its ICE last, kept for retries; empty: none has.
+        restart_id: Session id of the offer that it was kept for last, for retries; empty: there was none.
     """
 
     participant_id: str
@@ -122,6 +124,7 @@ class Session:
     tracks: dict[str, Track]
     slots: dict[str, SlotState]
     agreement: Agreement
+    transport: NodeTransport
     answer: str
     opened_unix_nano: int
     context: Context

@@ -123,6 +123,10 @@ class Offer:
         """The m-line of data channels; a description has one at most (RFC 8841 section 5.2)."""
         return next((media for media in self.media if isinstance(media, OfferedChannels)), None)
 
+    def is_on_connection_of(self, former: Offer) -> bool:
+        """Whether it comes over the same connection and restarts no ICE, so that the answer must not (RFC 8839)."""
+        return self.transport == former.transport
+
     def restarts_ice_of(self, former: Offer) -> bool:
         """Whether this offer differs in nothing but its ICE credentials and candidates (RFC 8839 section 4.4.1.1)."""
         new, old = self.transport, former.transport

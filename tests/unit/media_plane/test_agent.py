@@ -79,7 +79,8 @@ def test_the_same_session_again_gives_the_same_answer_and_opens_nothing(node: No
 def test_a_new_session_of_a_participant_replaces_the_older_one(node: Node) -> None:
     viewer = node.join("viewer")
     old = node.join("a")
-    new = node.join("a")
+    other = re.sub(r"(a=fingerprint:sha-256) ..:", r"\1 00:", restart_offer(1))
+    new = node.agent.open_session("r", 1, OpenSession("a", "new", other, tracks(), []))
     assert node.engine.named("close_session") == [(old.session_id, "replaced")]
     assert node.rooms.session_by_id(old.session_id) is None
     assert node.shown(viewer) == ["a", ""]
@@ -112,6 +113,32 @@ def test_other_ice_credentials_alone_keep_the_session(node: Node) -> None:
     assert node.agent.open_session("r", 1, again) is first, "a retry restarts nothing"
     node.agent.open_session("r", 1, OpenSession("a", "third", restart_offer(2), tracks(), []))
     assert len(node.engine.named("restart_ice")) == 2
+
+
+def test_an_offer_without_an_ice_restart_keeps_session_and_credentials(node: Node) -> None:
+    """SDP-7: other credentials would be a restart that the client did not ask for (RFC 8839 section 4.4.3.1)."""
+    first = node.join("a", session="first")
+    answer = first.answer
+    again = OpenSession("a", "second", OFFER, tracks(camera_muted=True), [SlotChoice("5", "empty")])
+    kept = node.agent.open_session("r", 1, again)
+    assert kept is first
+    assert node.engine.named("restart_ice") == node.engine.named("close_session") == []
+    assert kept.answer == answer.replace(" 2 IN IP4", " 3 IN IP4")
+    assert kept.tracks["1"].muted
+    assert kept.slots["5"].choice.selection == "empty"
+    assert node.agent.open_session("r", 1, again) is first
+    assert kept.answer == answer.replace(" 2 IN IP4", " 3 IN IP4"), "a retry gets the same answer"
+
+
+def test_other_media_on_the_same_connection_are_refused_and_the_session_goes_on(node: Node) -> None:
+    """SDP-7: an answer with another session behind it would leave the client connected to nothing."""
+    first = node.join("a", session="first")
+    fewer = OFFER.replace("a=recvonly", "a=inactive", 1)
+    assert fewer != OFFER
+    with pytest.raises(SdpNotAcceptableError, match="new RTCPeerConnection"):
+        node.agent.open_session("r", 1, OpenSession("a", "second", fewer, tracks(), []))
+    assert node.rooms.session_by_id("first") == (node.rooms.get("r"), first)
+    assert node.engine.named("close_session") == []
 
 
 @pytest.mark.parametrize(
