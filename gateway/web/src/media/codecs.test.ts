@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { offered, withRepeatedSound } from "./codecs";
+import { offered, withCodecs, withRepeatedSound } from "./codecs";
 
 /** What Chromium 156 lists, shortened to what matters. */
 const VIDEO = [
@@ -35,4 +35,17 @@ test("sound that is sent may be asked for again", () => {
   const rtpmap = "a=rtpmap:111 opus/48000/2\r\n";
   expect(withRepeatedSound(sdp("sendonly"))).toBe(sdp("sendonly").replace(rtpmap, `${rtpmap}a=rtcp-fb:111 nack\r\n`));
   expect(withRepeatedSound(sdp("recvonly"))).toBe(sdp("recvonly"));
+});
+
+test("an answer takes one codec of a track, with its retransmission, and leaves the others as they are", () => {
+  const codec = (number: number, name: string) =>
+    `a=rtpmap:${number} ${name}/90000\r\na=rtcp-fb:${number} nack\r\na=rtpmap:${number + 1} rtx/90000\r\na=fmtp:${number + 1} apt=${number}\r\n`;
+  const [vp8, h264] = [codec(96, "VP8"), codec(102, "H264")];
+  const line = (mid: string, formats: string, ...codecs: string[]) =>
+    `m=video 0 UDP/TLS/RTP/SAVPF ${formats}\r\na=mid:${mid}\r\n${codecs.join("")}a=recvonly\r\n`;
+  const head = "v=0\r\ns=-\r\n";
+  const answer = head + line("1", "96 97 102 103", vp8, h264) + line("2", "96 97 102 103", vp8, h264);
+  const camera = head + line("1", "102 103", h264) + line("2", "96 97 102 103", vp8, h264);
+  expect(withCodecs(answer, { "1": "h264", "2": "" })).toBe(camera);
+  expect(withCodecs(answer, { "1": "AV1", "7": "H264" })).toBe(answer);
 });

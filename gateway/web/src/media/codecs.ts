@@ -32,6 +32,25 @@ export function offered<T extends Codec>(kind: "audio" | "video", available: rea
   return kinds.flatMap((matches) => available.find(matches) ?? []);
 }
 
+/** An answer that takes only one codec for each track that is named: names of codecs by mid. One that an m-line lacks changes nothing. */
+export function withCodecs(answer: string, codecs: Readonly<Record<string, string>>): string {
+  const sections = answer.split(/^(?=m=)/m);
+  return sections.map((one) => withCodec(one, codecs[/^a=mid:(.*)\r$/m.exec(one)?.[1] ?? ""] ?? "")).join("");
+}
+
+function withCodec(section: string, name: string): string {
+  const numbers = [...section.matchAll(/^a=rtpmap:(\d+) ([^/]+)\//gm)];
+  const codec = numbers.find(([, , each = ""]) => each.toLowerCase() === name.toLowerCase())?.[1];
+  if (!codec) {
+    return section;
+  }
+  const repair = new RegExp(`^a=fmtp:(\\d+) apt=${codec}\\r$`, "m").exec(section)?.[1];
+  const kept = repair ? [codec, repair] : [codec];
+  return section
+    .replace(/^(m=\S+ \S+ \S+).*(?=\r\n)/, `$1 ${kept.join(" ")}`)
+    .replace(/^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) .*\r\n/gm, (line, number) => (kept.includes(number) ? line : ""));
+}
+
 /**
  * An offer that says what browsers do without saying so: they send lost packets of sound again when they are asked (RFC 4585). It is
  * for the node alone; the browser's own description stays as it made it.

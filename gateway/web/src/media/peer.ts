@@ -2,7 +2,7 @@
 
 import type { MediaAnswer, MediaOffer, SlotRequest, Track, TrackSource } from "@/session/model";
 import { type Channel, openChannel } from "./channels";
-import { offered, withRepeatedSound } from "./codecs";
+import { offered, withCodecs, withRepeatedSound } from "./codecs";
 import { cameraEncodings, EncodingSwitch, layered } from "./encodings";
 import type { LocalMedia } from "./local_media";
 
@@ -43,6 +43,8 @@ export class Peer {
   private readonly receiving: readonly RTCRtpTransceiver[];
   private readonly stopFollowing: () => void;
   private sdp = "";
+  private answer = "";
+  private codecs: Readonly<Record<string, string>> = {};
 
   /**
    * Makes the offer ahead of the join; `offer()` is ready when the promise resolves. `iceServers` are those of an earlier answer:
@@ -94,7 +96,8 @@ export class Peer {
   }
 
   async accept(answer: MediaAnswer): Promise<void> {
-    await this.connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    this.answer = answer.sdp;
+    await this.connection.setRemoteDescription({ type: "answer", sdp: withCodecs(answer.sdp, this.codecs) });
     for (const { encodings } of this.sending) {
       encodings.refresh();
     }
@@ -107,10 +110,37 @@ export class Peer {
     await this.describe();
   }
 
-  /** Sends only the encodings that are needed: RTP stream ids by the track's mid; of a track that is not named all are. */
-  send(needed: Readonly<Record<string, readonly string[]>>): void {
+  /**
+   * Sends only the encodings that are needed: RTP stream ids by the track's mid; of a track that is not named all are. `codecs` names
+   * what tracks are to be sent in, by mid; others are sent in what the answer names first.
+   */
+  send(needed: Readonly<Record<string, readonly string[]>>, codecs: Readonly<Record<string, string>>): void {
     for (const { transceiver, encodings } of this.sending) {
       encodings.need(needed[transceiver.mid ?? ""]);
+    }
+    const before = withCodecs(this.answer, this.codecs);
+    this.codecs = codecs;
+    if (withCodecs(this.answer, codecs) !== before) {
+      void this.answerAgain();
+    }
+  }
+
+  /**
+   * Takes the answer anew, with the codecs that are wanted now. The node need not know: the numbers of all codecs stay agreed. During an
+   * exchange with the node its answer brings them.
+   */
+  private async answerAgain(): Promise<void> {
+    if (this.connection.signalingState !== "stable") {
+      return;
+    }
+    try {
+      await this.connection.setLocalDescription(await this.connection.createOffer());
+      await this.connection.setRemoteDescription({ type: "answer", sdp: withCodecs(this.answer, this.codecs) });
+      for (const { encodings } of this.sending) {
+        encodings.refresh();
+      }
+    } catch {
+      // The connection was closed, or an exchange with the node came first, whose answer brings the codecs.
     }
   }
 

@@ -171,8 +171,8 @@ function toSlotAssignment(pb: SlotAssignmentPb): SlotAssignment {
   return { mid: pb.mid, participant: idOf(pb.participant), sourceMid: pb.sourceMid };
 }
 
-function toTrackEncodings({ mid, rids }: TrackEncodingsPb): TrackEncodings {
-  return { mid, rids };
+function toTrackEncodings({ mid, rids, codec }: TrackEncodingsPb): TrackEncodings {
+  return { mid, rids, codec };
 }
 
 /** A slot request of a participant of `meeting`. */

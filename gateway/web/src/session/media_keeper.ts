@@ -6,6 +6,7 @@ import { LOOK_MS, Silence } from "./silence";
 import type { SessionState } from "./state";
 
 type Encodings = SessionState["encodings"];
+type Codecs = SessionState["codecs"];
 
 /** What is used of a peer connection. */
 export interface PeerPort {
@@ -14,8 +15,11 @@ export interface PeerPort {
   accept(answer: MediaAnswer): Promise<void>;
   /** Makes an offer for a new way of the same streams, by these relays too (ICE restart, RFC 8445 section 9). */
   restart(iceServers: readonly RTCIceServer[]): Promise<void>;
-  /** Sends only the encodings that are needed: RTP stream ids by the track's mid; of a track that is not named all are. */
-  send(encodings: Encodings): void;
+  /**
+   * Sends only the encodings that are needed: RTP stream ids by the track's mid; of a track that is not named all are. `codecs` names
+   * what tracks are to be sent in, by mid.
+   */
+  send(encodings: Encodings, codecs: Codecs): void;
   stats(): Promise<RTCStatsReport>;
   /** Bytes that have come over the connection. */
   received(): Promise<number>;
@@ -97,9 +101,9 @@ export class MediaKeeper {
     this.changed(peer, peer.state);
   }
 
-  /** Which encodings of the connection in use are needed now. */
-  send(encodings: Encodings): void {
-    this.peer?.send(encodings);
+  /** Which encodings of the connection in use are needed now, and in which codecs. */
+  send(encodings: Encodings, codecs: Codecs): void {
+    this.peer?.send(encodings, codecs);
   }
 
   /** The room is on another node since this epoch. */

@@ -503,7 +503,7 @@ describe("what the layout shows", () => {
 test("encodings that nobody needs are stopped, and a new connection begins with all", async () => {
   const peer = await join();
   const needed = (...rids: string[]) =>
-    service.push?.({ kind: "event", event: { kind: "encodings-changed", tracks: [{ mid: "1", rids }] } });
+    service.push?.({ kind: "event", event: { kind: "encodings-changed", tracks: [{ mid: "1", rids, codec: "" }] } });
   needed("q");
   await settle();
   expect(peer.sent).toBe('{"1":["q"]}');

@@ -78,7 +78,8 @@ export class MeetingSession {
       prepare: () => media.prepare(this.iceServers),
       bind: (peer) => {
         media.bind(peer);
-        peer.send(this.store.get().encodings);
+        const { encodings, codecs } = this.store.get();
+        peer.send(encodings, codecs);
       },
       exchange: (peer, what) => this.renegotiate(peer, what),
       onState: (state) => this.dispatch({ type: "media", media: state }),
@@ -160,9 +161,9 @@ export class MeetingSession {
   private dispatch(action: Action): void {
     const before = this.store.get();
     this.store.update((state) => reduce(state, action));
-    const { encodings } = this.store.get();
+    const { encodings, codecs } = this.store.get();
     if (encodings !== before.encodings) {
-      this.keeper.send(encodings);
+      this.keeper.send(encodings, codecs);
     }
     this.scheduleExpiry(before);
   }

@@ -42,11 +42,13 @@ export interface SlotAssignment {
   readonly sourceMid: string;
 }
 
-/** Which encodings of one of the caller's simulcast tracks somebody needs. */
+/** What is needed of one of the caller's tracks. */
 export interface TrackEncodings {
   readonly mid: string;
-  /** RTP stream ids; none: nobody needs any. */
+  /** RTP stream ids of a simulcast track that somebody needs; none: it has no simulcast, or nobody needs any. */
   readonly rids: readonly string[];
+  /** Name of the codec to send it in; empty: the one that the answer names first. */
+  readonly codec: string;
 }
 
 export interface Snapshot {

@@ -176,7 +176,7 @@ test("reactions get keys of their own and expire by them", () => {
 
 describe("the encodings that are needed", () => {
   const needed = (state: SessionState, mid: string, ...rids: string[]) =>
-    reduce(state, { type: "event", event: { kind: "encodings-changed", tracks: [{ mid, rids }] } });
+    reduce(state, { type: "event", event: { kind: "encodings-changed", tracks: [{ mid, rids, codec: "" }] } });
 
   test("are known by track, and a track that is not named keeps what it had", () => {
     const state = needed(needed(joined(), "1", "q"), "2");
@@ -184,9 +184,10 @@ describe("the encodings that are needed", () => {
   });
 
   test("are those of the snapshot alone after one", () => {
-    const again = { ...snapshot("me"), encodings: [{ mid: "2", rids: ["q", "h"] }] };
+    const again = { ...snapshot("me"), encodings: [{ mid: "2", rids: ["q", "h"], codec: "H264" }] };
     const state = reduce(needed(joined(), "1", "q"), { type: "snapshot", snapshot: again });
     expect(state.encodings).toEqual({ "2": ["q", "h"] });
+    expect(state.codecs).toEqual({ "2": "H264" });
   });
 
   test("are all again with a new session", () => {

@@ -42,6 +42,8 @@ export interface SessionState {
   readonly slots: Readonly<Record<string, SlotAssignment>>;
   /** RTP stream ids that are needed, by the mid of one's own track; of a track that is not named all are. */
   readonly encodings: Readonly<Record<string, readonly string[]>>;
+  /** Names of codecs that one's own tracks are to be sent in, by mid; others in the one that the answer names first. */
+  readonly codecs: Readonly<Record<string, string>>;
   readonly reactions: readonly Reaction[];
   readonly notices: readonly Notice[];
   readonly nextKey: number;
@@ -90,6 +92,7 @@ export const EMPTY: SessionState = {
   dominantSpeaker: "",
   slots: {},
   encodings: {},
+  codecs: {},
   reactions: [],
   notices: [],
   nextKey: 1,
@@ -106,7 +109,7 @@ export const EMPTY: SessionState = {
 export function reduce(state: SessionState, action: Action): SessionState {
   switch (action.type) {
     case "joined": {
-      const live = { ending: undefined, signal: "live" as const, slots: {}, encodings: {} };
+      const live = { ending: undefined, signal: "live" as const, slots: {}, encodings: {}, codecs: {} };
       const fresh = { ...state, selfId: action.selfId, ...live };
       return withSlots(withSnapshot(fresh, action.snapshot), action.slots);
     }
@@ -118,7 +121,7 @@ export function reduce(state: SessionState, action: Action): SessionState {
       return withSlots(state, action.slots);
     case "renewing":
       // A new media session begins with all encodings.
-      return { ...state, encodings: {} };
+      return { ...state, encodings: {}, codecs: {} };
     case "signal":
       return state.signal === action.signal ? state : { ...state, signal: action.signal };
     case "answered":
@@ -153,7 +156,7 @@ function withSnapshot(state: SessionState, snapshot: Snapshot): SessionState {
     order: [...staying, ...coming],
     ending: snapshot.meeting.ended ? ("ended" as const) : state.ending,
   };
-  const heard = withDominantSpeaker({ ...next, encodings: {} }, snapshot.dominantSpeaker);
+  const heard = withDominantSpeaker({ ...next, encodings: {}, codecs: {} }, snapshot.dominantSpeaker);
   return withEncodings(withSlots(heard, snapshot.slots), snapshot.encodings);
 }
 
@@ -251,8 +254,9 @@ function withSlots(state: SessionState, slots: readonly SlotAssignment[]): Sessi
 }
 
 function withEncodings(state: SessionState, tracks: readonly TrackEncodings[]): SessionState {
-  const needed = Object.fromEntries(tracks.map(({ mid, rids }) => [mid, rids]));
-  return { ...state, encodings: { ...state.encodings, ...needed } };
+  const encodings = Object.fromEntries(tracks.map(({ mid, rids }) => [mid, rids]));
+  const codecs = Object.fromEntries(tracks.map(({ mid, codec }) => [mid, codec]));
+  return { ...state, encodings: { ...state.encodings, ...encodings }, codecs: { ...state.codecs, ...codecs } };
 }
 
 function withDominantSpeaker(state: SessionState, id: string): SessionState {
