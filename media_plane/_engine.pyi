@@ -343,11 +343,11 @@ class Engine:
     def open_room(self, room_id: str) -> None: ...
     def close_room(self, room_id: str) -> None: ...
     def open_session(self, room_id: str, session_id: str, parameters: SessionParameters) -> LocalTransport: ...
-    def restart_ice(self, session_id: str) -> LocalTransport:
+    def restart_ice(self, session_id: str, ice_ufrag: str, ice_pwd: str) -> LocalTransport:
         """Give a session new ICE credentials (RFC 8445 section 9); its keys and streams stay.
 
-        The former ones hold until the client nominates a path with the new ones. An ICE-lite agent sends no checks, so
-        it needs no credentials of the client.
+        The former ones hold until the client nominates a path with the new ones. `ice_ufrag` and `ice_pwd` are the
+        client's new ones: the engine asks each address that the client's checks come from for an answer.
         """
 
     def close_session(self, session_id: str, reason: CloseReason = "requested") -> None: ...
@@ -381,7 +381,8 @@ class Engine:
         dropped_rtp, dropped_rtcp, dropped_rtcp_rate, dropped_sctp_rate (over what a session may ask for),
         dropped_late (its place in the ring belongs to a newer packet, or its stream to another), dropped_reuse (not
         sent, since its number had been used for another packet), dropped_unknown_ssrc, dropped_unknown_source,
-        dropped_noise, dropped_rate, dropped_send_buffer, dropped_send_oversized (longer than any datagram that leaves),
+        dropped_noise, dropped_rate, dropped_unanswered (kept back from an address that has not shown that it receives
+        anything), dropped_send_buffer, dropped_send_oversized (longer than any datagram that leaves),
         dropped_tcp_connections (over a limit), dropped_tcp_silent (no valid check in time), dropped_tcp_oversized.
         """
 

@@ -179,7 +179,7 @@ class Agent:
             raise SdpNotAcceptableError(message)
         _check_mids(command.choices, session.slots, "slots")
         self.update_tracks(room_id, epoch, command.participant_id, command.tracks)
-        transport = self._restart_ice(session) if restarts else replace(session.transport, addresses=self._addresses())
+        transport = self._restart_ice(session, offer) if restarts else replace(session.transport, addresses=self._addresses())
         if transport is None:
             return None
         session.agreement = replace(session.agreement, offer=offer, version=session.agreement.version + 1)
@@ -190,10 +190,12 @@ class Agent:
         log.info(event, participant_id=session.participant_id, session_id=session.session_id)
         return session
 
-    def _restart_ice(self, session: Session) -> NodeTransport | None:
+    def _restart_ice(self, session: Session, offer: Offer) -> NodeTransport | None:
         """Let a client prove its addresses anew; None: the session has just ended by itself, so a new one it is."""
         try:
-            return self._transport(self._engine.restart_ice(session.session_id))
+            client = offer.transport
+            transport = self._engine.restart_ice(session.session_id, client.ice_ufrag, client.ice_pwd)
+            return self._transport(transport)
         except EngineError as error:
             log.info("session.restart_refused", session_id=session.session_id, reason=error.reason)
             return None

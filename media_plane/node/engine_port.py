@@ -51,7 +51,7 @@ class EnginePort(Protocol):
         """Open a session."""
         ...
 
-    def restart_ice(self, session_id: str) -> LocalTransport:
+    def restart_ice(self, session_id: str, ice_ufrag: str, ice_pwd: str) -> LocalTransport:
         """Give a session new ICE credentials."""
         ...
 

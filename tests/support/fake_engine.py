@@ -47,8 +47,8 @@ class FakeEngine:
         self._take("open_session", room_id, session_id)
         return cast("LocalTransport", _Transport())
 
-    def restart_ice(self, session_id: str) -> LocalTransport:
-        self._take("restart_ice", session_id)
+    def restart_ice(self, session_id: str, ice_ufrag: str, ice_pwd: str) -> LocalTransport:
+        self._take("restart_ice", session_id, ice_ufrag, ice_pwd)
         return cast("LocalTransport", _Transport(ice_ufrag=f"node{len(self.named('restart_ice'))}"))
 
     def close_session(self, session_id: str, reason: CloseReason = "requested") -> None:

@@ -104,7 +104,7 @@ def test_other_ice_credentials_alone_keep_the_session(node: Node) -> None:
     kept = node.agent.open_session("r", 1, again)
     assert kept is first
     assert kept.session_id == "first"
-    assert node.engine.named("restart_ice") == [("first",)]
+    assert node.engine.named("restart_ice") == [("first", "new1", f"{1:024d}")]
     assert node.engine.named("close_session") == []
     assert len(node.engine.named("open_session")) == 2
     assert kept.answer == answer.replace("a=ice-ufrag:node", "a=ice-ufrag:node1").replace(" 2 IN IP4", " 3 IN IP4")

@@ -7,7 +7,7 @@ use crate::event::CloseReason;
 use crate::explanation::SessionExplanation;
 use crate::params::SessionParameters;
 use crate::stats::SessionStats;
-use crate::ufrag::LocalCredentials;
+use crate::ufrag::{LocalCredentials, RemoteCredentials};
 
 /// A session's place in its shard; the generation tells it from earlier sessions in the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,8 +57,8 @@ pub enum Command {
     OpenSession(Box<OpenSession>),
     /// End a session.
     CloseSession(SessionKey, CloseReason),
-    /// Let a session's client prove its addresses anew, with these credentials of the node.
-    RestartIce(SessionKey, LocalCredentials),
+    /// Let a session's client prove its addresses anew, with these credentials of the node and of the client.
+    RestartIce(SessionKey, LocalCredentials, RemoteCredentials),
     /// Stop or resume forwarding a track.
     SetTrackMuted {
         /// Whose.

@@ -116,6 +116,8 @@ counters! {
     dropped_noise,
     /// Datagrams over the rate limit of their source.
     dropped_rate,
+    /// Datagrams that were not sent because their address has not shown that it receives any, and has asked for less.
+    dropped_unanswered,
     /// Datagrams the socket or a TCP connection refused to take.
     dropped_send_buffer,
     /// Datagrams that were not sent because they would have been larger than any that leaves the node.

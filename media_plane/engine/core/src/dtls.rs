@@ -115,6 +115,11 @@ impl Handshake {
         self.advance(handled.is_ok(), send, receive)
     }
 
+    /// Whether the client has begun an association.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.began.is_some()
+    }
+
     /// Begins an association with a client's first record; false when the datagram is none, or when too many have begun: each costs as
     /// much as a thousand packets.
     fn begin(&mut self, now: Instant, datagram: &[u8]) -> bool {

@@ -21,7 +21,7 @@ use crate::params::{MediaKind, SessionParameters};
 use crate::queue::{CommandQueue, EventQueue};
 use crate::shard::{Shard, ShardConfig};
 use crate::stats::SessionStats;
-use crate::ufrag::LocalCredentials;
+use crate::ufrag::{LocalCredentials, RemoteCredentials};
 use crate::worker::{Shared, Worker};
 
 /// The most shards: as many as an ICE fragment can tell apart.
@@ -300,12 +300,14 @@ impl Engine {
         Ok(transport)
     }
 
-    /// Gives a session's client new credentials, with which it can prove other addresses; the keys and streams stay.
-    pub fn restart_ice(&self, session: &str) -> Result<LocalTransport, CommandError> {
+    /// Gives a session's client new credentials, with which it can prove other addresses; the keys and streams stay. `remote` are
+    /// those of the client's new offer.
+    pub fn restart_ice(&self, session: &str, remote: RemoteCredentials) -> Result<LocalTransport, CommandError> {
         self.check_running()?;
+        remote.validate().map_err(CommandError::Invalid)?;
         let entry = self.directory.session(session)?;
         let credentials = LocalCredentials::generate(entry.shard as u16, entry.key.index);
-        self.queue(entry.shard, Command::RestartIce(entry.key, credentials.clone()))?;
+        self.queue(entry.shard, Command::RestartIce(entry.key, credentials.clone(), remote))?;
         Ok(self.transport(entry.shard, credentials))
     }
 

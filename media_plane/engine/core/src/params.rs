@@ -171,8 +171,7 @@ pub struct SessionParameters {
 impl SessionParameters {
     /// Checks what the shard relies on; the error names the rule that is broken.
     pub fn validate(&self) -> Result<(), &'static str> {
-        check((4..=MAX_ICE_LEN).contains(&self.ice_ufrag.len()), "ice_ufrag needs 4 to 256 characters")?;
-        check((22..=MAX_ICE_LEN).contains(&self.ice_pwd.len()), "ice_pwd needs 22 to 256 characters")?;
+        check_ice(&self.ice_ufrag, &self.ice_pwd)?;
         check(!self.sha256_fingerprints().is_empty(), "a sha-256 fingerprint is needed")?;
         check((1..=255).contains(&self.cname.len()), "cname needs 1 to 255 bytes")?;
         check(self.codecs.len() <= MAX_CODECS, "too many codecs")?;
@@ -235,6 +234,12 @@ impl SessionParameters {
         let sha256 = self.fingerprints.iter().filter(|(hash, _)| hash.eq_ignore_ascii_case("sha-256"));
         sha256.filter_map(|(_, text)| parse_fingerprint(text)).collect()
     }
+}
+
+/// Checks a client's ICE credentials; the error names the rule that is broken.
+pub(crate) fn check_ice(ufrag: &str, pwd: &str) -> Result<(), &'static str> {
+    check((4..=MAX_ICE_LEN).contains(&ufrag.len()), "ice_ufrag needs 4 to 256 characters")?;
+    check((22..=MAX_ICE_LEN).contains(&pwd.len()), "ice_pwd needs 22 to 256 characters")
 }
 
 fn check(holds: bool, rule: &'static str) -> Result<(), &'static str> {

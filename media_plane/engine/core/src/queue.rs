@@ -37,12 +37,15 @@ impl CommandQueue {
         true
     }
 
-    /// Takes every command, if the shard has been woken.
-    pub(crate) fn take(&self) -> VecDeque<Command> {
-        if !self.wake.clear() {
-            return VecDeque::new();
+    /// Takes the oldest command; the shard stays awake while there are more.
+    pub(crate) fn pop(&self) -> Option<Command> {
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let command = commands.pop_front();
+        if commands.is_empty() {
+            // Before the lock is given back: whoever adds one after that wakes the shard anew.
+            self.wake.clear();
         }
-        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+        command
     }
 }
 
@@ -142,7 +145,19 @@ mod tests {
         let pushed = (0..10_000).filter(|_| queue.push(Command::OpenRoom("room".into()))).count();
         assert_eq!(pushed, COMMAND_CAPACITY);
         assert!(queue.push(Command::Stop));
-        assert_eq!(queue.take().len(), COMMAND_CAPACITY + 1);
-        assert_eq!(queue.take().len(), 0);
+        assert_eq!(std::iter::from_fn(|| queue.pop()).count(), COMMAND_CAPACITY + 1);
+        assert!(queue.pop().is_none());
+    }
+
+    #[test]
+    fn the_shard_stays_awake_while_commands_wait() {
+        let queue = CommandQueue::new().unwrap();
+        let readable = |queue: &CommandQueue| wait_readable(&[queue.as_raw_fd()], Some(0)) == [true];
+        for _ in 0..2 {
+            assert!(!readable(&queue));
+            (0..2).for_each(|_| _ = queue.push(Command::OpenRoom("room".into())));
+            assert!(readable(&queue) && queue.pop().is_some() && readable(&queue));
+            assert!(queue.pop().is_some() && !readable(&queue));
+        }
     }
 }

@@ -23,6 +23,7 @@ use crate::slot::Slot;
 use crate::srtp::{InboundContext, InboundControl, InboundStream, OutboundContext, OutboundControl, SrtpProfile};
 use crate::track::Track;
 use crate::twcc::FeedbackRecorder;
+use crate::ufrag::RemoteCredentials;
 use crate::uplink::Uplink;
 use crate::wire::extension::{ExtensionIds, ExtensionKind};
 
@@ -82,6 +83,8 @@ pub(crate) struct Session {
     pub state: SessionState,
     pub ice: Ice,
     pub handshake: Handshake,
+    /// The path of its records; None: they came on several, and none began it.
+    pub handshake_path: Option<Path>,
     pub srtp: Option<Srtp>,
     /// Data channels, where the offer has an m-line for them.
     pub channels: Option<Box<Channels>>,
@@ -150,8 +153,13 @@ impl Session {
             subject: Subject { room: Arc::clone(&open.room), session: Arc::clone(&open.session) },
             room,
             state: SessionState::Connecting,
-            ice: Ice::new(now, open.credentials.clone()),
+            ice: Ice::new(
+                now,
+                open.credentials.clone(),
+                &RemoteCredentials { ufrag: parameters.ice_ufrag.clone(), pwd: parameters.ice_pwd.clone() },
+            ),
             handshake: Handshake::new(identity, parameters.sha256_fingerprints()),
+            handshake_path: None,
             srtp: None,
             channels: parameters.channels.as_ref().map(|channels| Box::new(Channels::new(now, clock, channels))),
             codecs: parameters.codecs.clone(),
@@ -187,6 +195,16 @@ impl Session {
             measured_round_trip: None,
             clock_offset: None,
         }
+    }
+
+    /// Takes note of the path and the length of a record.
+    pub(crate) fn note_handshake(&mut self, path: &Path, len: usize) {
+        if !self.handshake.has_begun() {
+            self.handshake_path = Some(*path);
+        } else if self.handshake_path != Some(*path) {
+            self.handshake_path = None;
+        }
+        self.ice.received(path, len);
     }
 
     /// Whether keys are agreed.

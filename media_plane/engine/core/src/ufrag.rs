@@ -2,6 +2,8 @@
 
 use aws_lc_rs::rand;
 
+use crate::params::check_ice;
+
 /// The characters of an ICE fragment (RFC 8839 section 5.4), which are also those of base 64.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 /// Two characters of shard, four of place, four of chance.
@@ -18,6 +20,22 @@ pub struct LocalCredentials {
     pub ufrag: String,
     /// Password.
     pub pwd: String,
+}
+
+/// The client's half.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteCredentials {
+    /// User name fragment.
+    pub ufrag: String,
+    /// Password.
+    pub pwd: String,
+}
+
+impl RemoteCredentials {
+    /// Checks their lengths; the error names the rule that is broken.
+    pub fn validate(&self) -> Result<(), &'static str> {
+        check_ice(&self.ufrag, &self.pwd)
+    }
 }
 
 impl LocalCredentials {

@@ -15,6 +15,8 @@ use crate::wire::framing::Frames;
 
 /// Datagrams taken before they are forwarded: more would keep the first one waiting, and all must fit a track's ring.
 const BATCH: usize = 64;
+/// For so long commands are carried out while packets wait; those behind them get their turn after the packets. One takes 5 to 100 us.
+const COMMAND_TIME: Micros = MILLISECOND;
 /// How often the CPU time is read.
 const CPU_INTERVAL: Micros = 100 * MILLISECOND;
 
@@ -74,14 +76,19 @@ impl Worker {
         }
     }
 
-    /// False once told to stop.
+    /// Carries out commands until packets have waited for long enough; false once told to stop.
     fn carry_out_commands(&mut self) -> bool {
-        for command in self.shared.commands.take() {
+        let began = self.clock.now();
+        let mut now = began;
+        while now < began + COMMAND_TIME
+            && let Some(command) = self.shared.commands.pop()
+        {
             let last = matches!(command, Command::Stop);
-            self.shard.handle_command(self.clock.now(), command, &mut self.network);
+            self.shard.handle_command(now, command, &mut self.network);
             if last {
                 return false;
             }
+            now = self.clock.now();
         }
         true
     }

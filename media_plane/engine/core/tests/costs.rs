@@ -2,12 +2,14 @@
 
 mod sim;
 
+use std::net::SocketAddr;
+
 use parley_engine_core::clock::{MILLISECOND, Micros, SECOND};
 use parley_engine_core::command::{Command, SlotRequest};
 use parley_engine_core::counters::Counters;
 use parley_engine_core::event::EventKind;
 use parley_engine_core::params::{MediaKind, SlotSpec};
-use sim::{CAMERA, Conditions, Meeting};
+use sim::{CAMERA, Conditions, Meeting, NODE};
 
 const SLOT: &str = "5";
 /// What a session's RTCP may make the shard do in a second after a pause: what is saved up, and what a second brings.
@@ -137,6 +139,71 @@ fn a_sender_that_ends_and_begins_with_every_packet_is_not_followed_each_time() {
     assert!(allocations <= 2 * 6 + 24, "{allocations}");
 }
 
+/// Datagrams that have been sent to an address.
+fn sent_to(meeting: &mut Meeting, address: SocketAddr, duration: Micros) -> Vec<usize> {
+    meeting.network.watched = Some(address);
+    meeting.run(duration);
+    std::mem::take(&mut meeting.network.seen)
+}
+
+#[test]
+fn an_address_that_does_not_answer_gets_no_more_than_it_asks_for() {
+    let victim = "10.7.7.7:777".parse().unwrap();
+    let mut meeting = pair();
+    let (check, media) = {
+        let client = &mut meeting.clients[0];
+        client.check();
+        let check = client.outgoing.pop().unwrap();
+        (check, client.address)
+    };
+    let now = meeting.now;
+    meeting.network.send(now, victim, NODE, check.clone());
+    let got = sent_to(&mut meeting, victim, SECOND);
+    assert!(got.len() <= 2 && got.iter().sum::<usize>() <= 3 * check.len(), "{got:?}");
+    assert_eq!(meeting.stats(0).remote_address, Some(media), "media goes on where it is received");
+
+    // What verifies is no proof either: whoever has the keys can write any address on it.
+    let from = meeting.now;
+    meeting.clients[0].checks = false;
+    meeting.clients[0].answers = false;
+    meeting.clients[0].address = victim;
+    meeting.network.send(from, victim, NODE, check.clone());
+    let got = sent_to(&mut meeting, victim, 4 * SECOND);
+    assert!(got.len() <= 60 && got.iter().all(|len| *len < 150), "{got:?}");
+    assert_eq!(meeting.stats(0).remote_address, Some(media));
+}
+
+#[test]
+fn a_client_that_moves_is_served_where_it_answers_within_a_round_trip() {
+    for loss in [0, 200] {
+        let mut meeting = pair();
+        meeting.network.conditions = Conditions { loss, delay: 20 * MILLISECOND, jitter: 0 };
+        let moved = "10.7.7.7:777".parse().unwrap();
+        meeting.clients[0].address = moved;
+        meeting.clients[0].check();
+        meeting.run(if loss == 0 { 90 * MILLISECOND } else { 2 * SECOND });
+        assert_eq!(meeting.stats(0).remote_address, Some(moved), "{loss}");
+        let from = meeting.now;
+        meeting.run(SECOND);
+        assert!(meeting.clients[0].slot(SLOT).count_between(from, meeting.now) > 50, "{loss}");
+    }
+}
+
+#[test]
+fn an_address_is_not_taken_from_another_session_by_who_does_not_answer_there() {
+    let mut meeting = pair();
+    let thief = meeting.join();
+    meeting.clients[thief].checks = false;
+    meeting.clients[thief].check();
+    let check = meeting.clients[thief].outgoing.pop().unwrap();
+    let (now, address) = (meeting.now, meeting.clients[0].address);
+    meeting.network.send(now, address, NODE, check);
+    let from = meeting.now;
+    meeting.run(SECOND);
+    assert_eq!(meeting.stats(0).remote_address, Some(address));
+    assert!(meeting.clients[0].slot(SLOT).count_between(from, meeting.now) > 60);
+}
+
 const PICTURES: usize = 9;
 const FIRST_PICTURE: usize = 20;
 
@@ -206,4 +273,23 @@ fn a_camera_that_begins_is_followed_once_by_everyone_who_looks() {
         let begun = when_a_camera_begins(people);
         assert!(begun <= people as u64 + 10, "{begun} allocations for {people}");
     }
+}
+
+#[test]
+fn a_large_room_is_closed_by_and_by_and_whole() {
+    let mut meeting = audience(100);
+    meeting.run(SECOND);
+    meeting.events.clear();
+    meeting.command(Command::CloseRoom(sim::ROOM.into()));
+    let closed = meeting.shard.counters().sessions_closed;
+    assert!((1..=40).contains(&closed), "{closed}");
+    meeting.command(Command::OpenRoom(sim::ROOM.into()));
+    let newcomer = meeting.join();
+    meeting.run(10 * MILLISECOND);
+    assert_eq!(meeting.shard.counters().sessions_closed, 100);
+    meeting.run(SECOND);
+    assert!(meeting.clients[newcomer].is_connected(), "the new room of that name is another");
+    assert!(meeting.clients[..100].iter().all(|client| client.heard.closed), "everyone is told");
+    let sources = meeting.events(|kind| matches!(kind, EventKind::SlotSource { .. }).then_some(()));
+    assert_eq!(sources.len(), 0, "and not what their slots no longer show");
 }

@@ -445,6 +445,7 @@ fn lateness(client: &Client, slot: &str) -> Vec<Micros> {
 #[test]
 fn a_lost_picture_comes_back_before_it_is_missed() {
     // A picture in one packet: only the next packet of another stream can tell at once that it was lost.
+    let mut noticed_in_all = 0;
     for seed in 0..SEEDS {
         let mut meeting = Meeting::new(seed, Conditions::IDEAL);
         meeting.join();
@@ -456,8 +457,10 @@ fn a_lost_picture_comes_back_before_it_is_missed() {
         meeting.run(20 * SECOND);
         let late = lateness(&meeting.clients[1], SLOT);
         let noticed = late.iter().filter(|late| **late > 100 * MILLISECOND).count() * 1_000 / late.len();
-        assert!(noticed <= 50, "seed {seed}: {noticed} of a thousand pictures are more than 100 ms late");
+        assert!(noticed <= 70, "seed {seed}: {noticed} of a thousand pictures are more than 100 ms late");
+        noticed_in_all += noticed;
     }
+    assert!(noticed_in_all <= 40 * SEEDS as usize, "{noticed_in_all}");
 }
 
 #[test]

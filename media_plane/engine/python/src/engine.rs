@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 
 use parley_engine_core::engine::{self as core, CommandError, EngineConfig, EngineStartError};
 use parley_engine_core::stats::{SessionStats, SlotStats, TrackStats};
+use parley_engine_core::ufrag::RemoteCredentials;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -119,8 +120,15 @@ impl Engine {
         Ok(refuse(py, self.0.open_session(room_id, session_id, parameters.0.clone()))?.into())
     }
 
-    fn restart_ice(&self, py: Python<'_>, session_id: &str) -> PyResult<LocalTransport> {
-        Ok(refuse(py, self.0.restart_ice(session_id))?.into())
+    fn restart_ice(
+        &self,
+        py: Python<'_>,
+        session_id: &str,
+        ice_ufrag: String,
+        ice_pwd: String,
+    ) -> PyResult<LocalTransport> {
+        let remote = RemoteCredentials { ufrag: ice_ufrag, pwd: ice_pwd };
+        Ok(refuse(py, self.0.restart_ice(session_id, remote))?.into())
     }
 
     #[pyo3(signature = (session_id, reason="requested"))]

@@ -19,7 +19,7 @@ impl Shard {
         let room = session.room;
         let Some(allowance) = self.rooms.get_mut(room).filter(|_| !messages.is_empty()) else { return };
         let (others, received) = (allowance.sessions.len(), messages.len());
-        messages.retain(|_| channels.may_spread(now, others - 1, &mut allowance.channels));
+        messages.retain(|_| channels.may_spread(now, others.saturating_sub(1), &mut allowance.channels));
         self.counters.channel_messages_dropped_room += (received - messages.len()) as u64;
         if messages.is_empty() {
             return;

@@ -510,7 +510,9 @@ impl Shard {
 
     /// Tells the node what a slot carries.
     pub(super) fn emit_slot_source(&mut self, now: Micros, receiver: Subscriber) {
-        let Some(session) = self.session(receiver.session) else { return };
+        // In a room that has been closed nobody looks any more.
+        let session = self.session(receiver.session).filter(|session| self.rooms.get(session.room).is_some());
+        let Some(session) = session else { return };
         let Some(slot) = session.slots.get(usize::from(receiver.slot)) else { return };
         let kind = EventKind::SlotSource {
             subject: session.subject.clone(),

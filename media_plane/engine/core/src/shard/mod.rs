@@ -19,7 +19,7 @@ mod transport;
 mod video;
 mod wanted;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use aws_lc_rs::rand;
@@ -76,6 +76,8 @@ pub struct Shard {
     counters: Counters,
     events: Vec<Event>,
     released: Vec<SessionKey>,
+    /// Sessions of rooms that have been closed, which are still to be ended.
+    closing: VecDeque<SessionKey>,
     /// When the next sessions are looked at, and the place of the first of them.
     next_tick: Micros,
     next_looked_at: usize,
@@ -107,6 +109,7 @@ impl Shard {
             counters: Counters::default(),
             events: Vec::new(),
             released: Vec::new(),
+            closing: VecDeque::new(),
             next_tick: 0,
             next_looked_at: 0,
             losing: Vec::new(),
@@ -183,7 +186,7 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Micros> {
         let next = if self.paced.is_empty() { self.next_tick } else { self.next_tick.min(self.next_step) };
-        let next = if self.layers.is_waiting() { 0 } else { next };
+        let next = if self.layers.is_waiting() || !self.closing.is_empty() { 0 } else { next };
         (self.open_sessions > 0).then_some(next.min(self.next_nack))
     }
 

@@ -23,6 +23,7 @@ impl Shard {
     fn do_what_is_due(&mut self, now: Micros, network: &mut dyn Transmit) {
         self.pace(now, network);
         self.ask_again(now, network);
+        self.end_closing(now, network);
         if now < self.next_tick {
             if self.layers.is_waiting() {
                 self.follow_changed_encodings(now, network);
@@ -53,6 +54,7 @@ impl Shard {
     }
 
     fn tick_session(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        self.check_paths(now, index, network);
         self.advance_handshake(now, index, network);
         let Some(session) = self.session(index).filter(|session| session.is_connected()) else { return };
         let (tracks, room) = (session.tracks.len(), session.room);

@@ -1,6 +1,6 @@
 //! STUN and DTLS: how a session gets its address and its keys, and how it ends.
 
-use super::Shard;
+use super::{Shard, random};
 use crate::clock::Micros;
 use crate::command::SessionKey;
 use crate::dtls::{MAX_RECEIVED, Progress};
@@ -8,12 +8,24 @@ use crate::event::{CloseReason, EventKind, SessionState};
 use crate::outbox::{Path, Transmit};
 use crate::session::Srtp;
 use crate::srtp::SrtpProfile;
-use crate::ufrag::{self, LocalCredentials};
-use crate::wire::stun::{ErrorCode, Message, write_binding_error, write_binding_success};
+use crate::ufrag::{self, LocalCredentials, RemoteCredentials};
+use crate::wire::stun::{
+    BindingRequest, Class, ErrorCode, Message, TransactionId, write_binding_error, write_binding_request,
+    write_binding_success,
+};
+
+/// Bytes of a check of ours at the most that counts.
+const CHECK_LEN: usize = 120;
+/// Priority of the candidate that a client would learn from our check (RFC 8445 section 5.1.2): peer-reflexive, the first component.
+const CHECK_PRIORITY: u32 = 110 << 24 | 0x00ff_ff00 | 255;
 
 impl Shard {
     pub(super) fn handle_stun(&mut self, now: Micros, path: &Path, datagram: &[u8], network: &mut dyn Transmit) {
-        let message = Message::parse(datagram).ok().filter(Message::is_binding_request);
+        let message = Message::parse(datagram).ok();
+        if let Some(answer) = message.filter(|message| message.class == Class::Success) {
+            return self.take_answer(now, path, &answer, network);
+        }
+        let message = message.filter(Message::is_binding_request);
         let addressed = message.and_then(|message| Some((message, self.session_of_check(&message)?)));
         let Some((message, index)) = addressed else {
             self.counters.dropped_stun += 1;
@@ -51,11 +63,17 @@ impl Shard {
     }
 
     /// A client is going to prove its addresses anew, with these credentials of the node (RFC 8445 section 9).
-    pub(super) fn restart_ice(&mut self, now: Micros, key: SessionKey, credentials: LocalCredentials) {
+    pub(super) fn restart_ice(
+        &mut self,
+        now: Micros,
+        key: SessionKey,
+        local: LocalCredentials,
+        remote: &RemoteCredentials,
+    ) {
         if self.session_by_key(key).is_some()
             && let Some(session) = self.session_mut(key.index)
         {
-            session.ice.restart(now, credentials);
+            session.ice.restart(now, local, remote);
         }
     }
 
@@ -84,7 +102,7 @@ impl Shard {
         };
         let Some(key) = message.receiver_fragment().and_then(|fragment| session.ice.key(fragment)) else { return };
         let id = &message.transaction_id;
-        self.outbox.datagram(path, network, |buffer| match refusal {
+        let answered = self.outbox.datagram(path, network, |buffer| match refusal {
             Some(refusal) => write_binding_error(buffer, id, refusal, Some(key)),
             None => write_binding_success(buffer, id, path.remote, key),
         });
@@ -92,14 +110,68 @@ impl Shard {
             return;
         }
         let is_current = message.receiver_fragment().is_some_and(|fragment| session.ice.is_current(fragment));
-        if let Some(forgotten) = session.ice.validate(now, *path, message.use_candidate, is_current) {
-            self.paths.remove(&forgotten);
-            network.retire(&forgotten);
+        let forgotten = session.ice.validate(now, *path, message.use_candidate, is_current, transaction(index));
+        session.ice.received(path, message.len());
+        session.ice.may_answer(path, answered.unwrap_or_default());
+        let has_answered = session.ice.has_answered(path);
+        if let Some(forgotten) = forgotten {
+            self.disown(index, &forgotten, network);
         }
         network.confirm(now, path);
+        if has_answered {
+            self.own(index, path);
+        } else {
+            // What another session receives on stays its own until the address has answered.
+            self.paths.entry(*path).or_insert(index);
+            self.check_paths(now, index, network);
+        }
+    }
+
+    /// An address belongs to a session, and to no other any more.
+    fn own(&mut self, index: u32, path: &Path) {
         let previous = self.paths.insert(*path, index).filter(|previous| *previous != index);
         if let Some(previous) = previous.and_then(|previous| self.session_mut(previous)) {
             previous.ice.forget(path);
+        }
+    }
+
+    /// A session has an address no longer.
+    fn disown(&mut self, index: u32, path: &Path, network: &mut dyn Transmit) {
+        if self.paths.get(path) == Some(&index) {
+            self.paths.remove(path);
+            network.retire(path);
+        }
+    }
+
+    /// Asks addresses from which checks have come whether they receive what is sent to them.
+    pub(super) fn check_paths(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
+        let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
+        while let Some(path) = session.ice.due_check(now) {
+            let allowed = session.ice.may_answer(&path, CHECK_LEN);
+            let Some(check) = session.ice.check(now, &path).filter(|_| allowed) else { continue };
+            let request = BindingRequest {
+                transaction_id: check.transaction_id,
+                username: &check.username,
+                priority: CHECK_PRIORITY,
+                use_candidate: false,
+                controlling: false,
+                tie_breaker: u64::from(index),
+            };
+            self.outbox.datagram(&path, network, |buffer| write_binding_request(buffer, &request, check.key));
+        }
+    }
+
+    /// An answer to a check of ours: its sender receives there.
+    fn take_answer(&mut self, now: Micros, path: &Path, answer: &Message<'_>, network: &mut dyn Transmit) {
+        let [a, b, c, d, ..] = answer.transaction_id;
+        let index = u32::from_be_bytes([a, b, c, d]);
+        let known = self.session_mut(index).filter(|session| session.ice.paths().any(|known| known == path));
+        match known.map(|session| session.ice.has_answered(path) || session.ice.take_answer(path, answer)) {
+            Some(true) => {
+                network.confirm(now, path);
+                self.own(index, path);
+            }
+            _ => self.counters.dropped_stun += 1,
         }
     }
 
@@ -117,15 +189,28 @@ impl Shard {
         }
         let instant = self.config.clock.instant(now);
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        let (outbox, channels) = (&mut self.outbox, &mut session.channels);
-        let mut data = false;
-        let send = |record: &[u8]| outbox.copy(path, network, record);
+        session.note_handshake(path, datagram.len());
+        let (outbox, channels, ice) = (&mut self.outbox, &mut session.channels, &mut session.ice);
+        let (mut data, mut kept_back) = (false, 0);
+        let send = |record: &[u8]| {
+            if ice.may_answer(path, record.len()) {
+                outbox.copy(path, network, record);
+            } else {
+                kept_back += 1;
+            }
+        };
         let progress = session.handshake.handle(instant, datagram, send, |packet| {
             if let Some(channels) = channels {
                 channels.handle_input(now, packet);
                 data = true;
             }
         });
+        self.counters.dropped_unanswered += kept_back;
+        if matches!(progress, Progress::Keys(..)) && session.handshake_path == Some(*path) {
+            // The client's part of the handshake answers ours, which nobody else has seen.
+            session.ice.prove(path);
+            self.own(index, path);
+        }
         self.follow_handshake(now, index, progress, network);
         if data {
             self.follow_channels(now, index, network);
@@ -136,9 +221,17 @@ impl Shard {
     pub(super) fn advance_handshake(&mut self, now: Micros, index: u32, network: &mut dyn Transmit) {
         let instant = self.config.clock.instant(now);
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
-        let Some(path) = session.path() else { return };
-        let outbox = &mut self.outbox;
-        let progress = session.handshake.handle_timeout(instant, |record| outbox.copy(&path, network, record));
+        // Nobody else than who began the handshake shall see our part of it.
+        let Some(path) = session.handshake_path.or(session.path()) else { return };
+        let (outbox, ice, mut kept_back) = (&mut self.outbox, &mut session.ice, 0);
+        let progress = session.handshake.handle_timeout(instant, |record| {
+            if ice.may_answer(&path, record.len()) {
+                outbox.copy(&path, network, record);
+            } else {
+                kept_back += 1;
+            }
+        });
+        self.counters.dropped_unanswered += kept_back;
         self.follow_handshake(now, index, progress, network);
     }
 
@@ -183,8 +276,7 @@ impl Shard {
         self.emit_state(now, index, Some(reason));
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::take) else { return };
         for path in session.ice.paths() {
-            self.paths.remove(path);
-            network.retire(path);
+            self.disown(index, path, network);
         }
         self.open_sessions -= 1;
         self.counters.sessions_closed += 1;
@@ -198,4 +290,12 @@ impl Shard {
         let outbox = &mut self.outbox;
         session.handshake.close(|record| outbox.copy(&path, network, record));
     }
+}
+
+/// The transaction of a check: the session's place, so that the answer is found, and chance, so that nobody guesses it.
+fn transaction(index: u32) -> TransactionId {
+    let mut id = [0; 12];
+    id[..4].copy_from_slice(&index.to_be_bytes());
+    id[4..].copy_from_slice(&random().to_be_bytes());
+    id
 }

@@ -1,7 +1,6 @@
 //! STUN as ICE uses it (RFC 8489, RFC 8445): parsing and answering connectivity checks.
 //!
-//! The engine is an ICE-lite agent: it answers binding requests and sends none of its own. Requests can be written too,
-//! because the simulated clients of the tests send them.
+//! The engine is an ICE-lite agent: it answers binding requests, and sends its own only to learn whether an address receives.
 
 mod write;
 
@@ -220,6 +219,13 @@ impl<'a> Message<'a> {
         }
         self.has_fingerprint = true;
         Ok(())
+    }
+
+    /// Length of the datagram.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a message is never empty")]
+    pub fn len(&self) -> usize {
+        self.datagram.len()
     }
 
     /// Whether this is a request of the binding method, the only message an ICE-lite agent acts on.

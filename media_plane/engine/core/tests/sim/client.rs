@@ -16,11 +16,13 @@ use parley_engine_core::srtp::{
     OutboundStream, SrtpError, SrtpProfile, contexts_from_dtls,
 };
 use parley_engine_core::twcc::FeedbackRecorder;
-use parley_engine_core::ufrag::LocalCredentials;
+use parley_engine_core::ufrag::{LocalCredentials, RemoteCredentials};
 use parley_engine_core::wire::demux::{DatagramKind, classify};
 use parley_engine_core::wire::extension::{ExtensionIds, ExtensionKind, ExtensionValues, PlayoutDelay};
 use parley_engine_core::wire::rtp::{RtpHeader, extend_sequence_number};
-use parley_engine_core::wire::stun::{BindingRequest, Class, IntegrityKey, Message, write_binding_request};
+use parley_engine_core::wire::stun::{
+    BindingRequest, Class, IntegrityKey, Message, write_binding_request, write_binding_success,
+};
 
 use control::Heard;
 
@@ -28,10 +30,14 @@ use super::certificate::lengthen;
 use super::channels::ChannelClient;
 use super::receiver::{Received, SlotReceiver};
 use super::sender::{AUDIO_TYPE, RTX_TYPE, Sender, VIDEO_TYPE};
-use super::{AUDIO_SLOTS, CAMERA, MICROPHONE, VIDEO_SLOTS};
+use super::{AUDIO_SLOTS, CAMERA, MICROPHONE, NODE, VIDEO_SLOTS};
 
 const FIRST_CHECKS: Micros = 50 * MILLISECOND;
 const LATER_CHECKS: Micros = 2 * SECOND;
+
+fn ice_pwd() -> String {
+    "p".repeat(24)
+}
 
 /// A client.
 pub struct Client {
@@ -62,6 +68,8 @@ pub struct Client {
     limit: Option<u64>,
     /// Whether it sends connectivity checks.
     pub checks: bool,
+    /// Whether it answers those of the node.
+    pub answers: bool,
     /// Whether its checks nominate.
     pub nominates: bool,
     pub profile: Option<SrtpProfile>,
@@ -141,6 +149,7 @@ impl Client {
             next_arrival_report: 0,
             sender_reports: HashMap::new(),
             checks: true,
+            answers: true,
             nominates: true,
             limit: None,
             profile: None,
@@ -168,6 +177,11 @@ impl Client {
     pub fn connect_to(&mut self, node: &LocalCredentials) {
         self.username = format!("{}:client", node.ufrag);
         self.node_key = IntegrityKey::new(&node.pwd);
+    }
+
+    /// The client's half of it.
+    pub fn credentials() -> RemoteCredentials {
+        RemoteCredentials { ufrag: "client".into(), pwd: ice_pwd() }
     }
 
     /// What the node knows of this client.
@@ -198,7 +212,7 @@ impl Client {
             .chain(VIDEO_SLOTS.iter().map(|mid| (mid, MediaKind::Video)));
         SessionParameters {
             ice_ufrag: "client".into(),
-            ice_pwd: "p".repeat(24),
+            ice_pwd: ice_pwd(),
             fingerprints: vec![("sha-256".into(), self.certificate.fingerprint_str())],
             codecs: vec![codec("opus", AUDIO_TYPE, 48_000, None), codec("VP8", VIDEO_TYPE, 90_000, Some(RTX_TYPE))],
             extensions: HeaderExtensions {
@@ -262,6 +276,9 @@ impl Client {
             DatagramKind::Stun => {
                 let message = Message::parse(datagram).unwrap();
                 self.ice_connected |= message.class == Class::Success && message.verify(&self.node_key);
+                if message.class == Class::Request && self.answers {
+                    self.answer_check(&message);
+                }
             }
             DatagramKind::Dtls => {
                 let handled =
@@ -307,6 +324,18 @@ impl Client {
     /// A check as somebody writes it who has read the user name on the wire, but does not know the password.
     pub fn forged_check(&self) -> Vec<u8> {
         self.write_check(&IntegrityKey::new("guessed"))
+    }
+
+    /// Answers a check of the node, as every full ICE agent does.
+    fn answer_check(&mut self, check: &Message<'_>) {
+        let key = IntegrityKey::new(&ice_pwd());
+        let for_me = check.receiver_fragment() == Some(b"client") && check.verify(&key);
+        if !for_me || !self.username.as_bytes().starts_with(check.sender_fragment().unwrap_or_default()) {
+            return;
+        }
+        let mut buffer = [0; 640];
+        let len = write_binding_success(&mut buffer, &check.transaction_id, NODE, &key).unwrap();
+        self.outgoing.push(buffer[..len].to_vec());
     }
 
     fn write_check(&self, key: &IntegrityKey) -> Vec<u8> {

@@ -87,6 +87,9 @@ pub struct Network {
     order: u64,
     /// Everything sent to the shard, when it is to be kept.
     pub recorded: Option<Vec<(SocketAddr, Vec<u8>)>>,
+    /// Lengths of what the shard has sent to an address.
+    pub watched: Option<SocketAddr>,
+    pub seen: Vec<usize>,
 }
 
 impl Network {
@@ -101,6 +104,8 @@ impl Network {
             flights: BinaryHeap::new(),
             order: 0,
             recorded: None,
+            watched: None,
+            seen: Vec::new(),
         }
     }
 
@@ -130,6 +135,9 @@ impl Network {
     pub fn accept(&mut self, now: Micros) {
         for (to, datagram) in std::mem::take(&mut self.outgoing.0) {
             self.sealed.note(&datagram);
+            if self.watched == Some(to) {
+                self.seen.push(datagram.len());
+            }
             self.send(now, NODE, to, datagram);
         }
     }
