@@ -179,7 +179,9 @@ class Agent:
             raise SdpNotAcceptableError(message)
         _check_mids(command.choices, session.slots, "slots")
         self.update_tracks(room_id, epoch, command.participant_id, command.tracks)
-        transport = self._restart_ice(session, offer) if restarts else replace(session.transport, addresses=self._addresses())
+        transport = (
+            self._restart_ice(session, offer) if restarts else replace(session.transport, addresses=self._addresses())
+        )
         if transport is None:
             return None
         session.agreement = replace(session.agreement, offer=offer, version=session.agreement.version + 1)
