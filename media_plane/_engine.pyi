@@ -13,7 +13,7 @@ MediaKind: TypeAlias = Literal["audio", "video"]
 SessionState: TypeAlias = Literal["connecting", "connected", "closed"]
 LayerReason: TypeAlias = Literal["best", "viewport", "bandwidth", "sender", "policy", "switching", "codec"]
 BandwidthState: TypeAlias = Literal["sufficient", "increasing", "holding", "delayed", "lossy", "probing"]
-CloseReason: TypeAlias = Literal["requested", "replaced", "ice_timeout", "dtls_failed", "peer_closed"]
+CloseReason: TypeAlias = Literal["requested", "replaced", "ice_timeout", "dtls_failed", "peer_closed", "shard_failed"]
 
 class EngineError(Exception):
     """A command that the engine refuses; `reason` says why, in a word that does not change."""
@@ -26,6 +26,8 @@ class EngineError(Exception):
         "session_exists",
         "too_many",
         "queue_full",
+        "no_shard",
+        "shard_failed",
         "invalid",
         "stopped",
     ]
@@ -216,6 +218,22 @@ class EncodingsWanted:
     codec: str
     time_unix_nano: int
 
+@final
+class ShardFailed:
+    """A shard failed: its thread panicked, or made no turn for a second (a deadlock, a loop without an end).
+
+    Its rooms are not open any more. For each of its sessions a `SessionStateChanged` to "closed" follows, with the
+    reason "shard_failed". The shard serves again as soon as another thread has it, mostly within milliseconds, with
+    other keys and on the same ports. `activity` is what the thread was doing: a kind of datagram, a command, "timers".
+    """
+
+    shard: int
+    cause: Literal["panicked", "stalled"]
+    activity: str
+    room_ids: list[str]
+    session_count: int
+    time_unix_nano: int
+
 Event: TypeAlias = (
     SessionStateChanged
     | FirstMedia
@@ -223,6 +241,7 @@ Event: TypeAlias = (
     | DominantSpeakerChanged
     | TrackActivityChanged
     | EncodingsWanted
+    | ShardFailed
 )
 
 @final
@@ -320,15 +339,31 @@ class Engine:
         """Bind one UDP socket a port (0.
 
         Any free port) and make the DTLS certificate; raises OSError when a port is taken. `tcp_ports` are as many, for
-        clients whose network lets no UDP through (RFC 6544); None: no TCP.
+        clients whose network lets no UDP through (RFC 6544); None: no TCP. `event_capacity` events wait as they
+        happened; beyond, only the last on each topic is kept.
         """
 
     def start(self) -> None: ...
     def stop(self) -> None:
-        """End every session (RTCP BYE, DTLS close_notify), join the shard threads.
+        """End every session (RTCP BYE, DTLS close_notify), join the shard threads; takes four seconds at most.
 
+        Raises EngineError("shard_failed") when a shard panicked meanwhile, or did not end in time and was left behind.
         Further commands raise EngineError("stopped").
         """
+
+    @property
+    def serving_shards(self) -> int:
+        """How many shards serve now; those that failed are missing until they are replaced."""
+
+    @property
+    def abandoned_threads(self) -> int:
+        """Threads that hang and were replaced. They can't be ended, but get only what time the cores have to spare."""
+
+    def allow_faults(self) -> None:
+        """Let `inject_fault` work, which raises EngineError("invalid") otherwise; for tests and drills."""
+
+    def inject_fault(self, shard: int, fault: Literal["panic", "sleep", "spin"], seconds: float = 10.0) -> None:
+        """Make a shard's thread panic, sleep or spin for so long, to see what follows."""
 
     @property
     def ports(self) -> list[int]: ...
@@ -372,7 +407,8 @@ class Engine:
         rtcp_work (units of 20 ns), layer_allocations (times a session's bandwidth was divided), retransmissions_sent,
         paced_out (times that waiting pictures of a slot were dropped), send_runs, send_calls, receive_calls,
         calls_over_limit (calls that made more datagrams than any should: a defect), cpu_nanoseconds (of the shard
-        threads), sessions_opened, sessions_closed, of data channels
+        threads), sessions_opened, sessions_closed, shard_panics, shard_stalls (shards that failed,
+        by cause), of data channels
         channel_messages_received, channel_messages_sent, channel_messages_dropped_rate, channel_messages_dropped_room
         (over what one sender, or all of a room, may send to everyone in it), channel_messages_dropped_slow,
         channel_messages_dropped_malformed, channels_opened, channels_refused, channels_closed_slow (reliable ones whose

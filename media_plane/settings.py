@@ -73,6 +73,10 @@ class NodeSettings(BaseSettings):
         le=86_400,
         description="How long a node that is told to end waits for its rooms to end first.",
     )
+    node_fault_signals: bool = Field(
+        default=False,
+        description="For drills: SIGUSR1 makes the first shard panic, SIGUSR2 makes it hang for ten seconds.",
+    )
     otlp_endpoint: str = Field(
         default="", description="host:port of an OTLP/gRPC collector for traces. Empty: traces are not exported."
     )

@@ -170,6 +170,9 @@ class LoadReport:
         sessions_opened: Sessions opened; covers pending joins.
         sessions_closed: Sessions closed.
         rooms: Every room it holds.
+        shards: Threads that forward media; 0: not said.
+        serving_shards: Those of them that serve now.
+        shard_failures: Shards that have failed.
     """
 
     cpu_seconds: float = 0.0
@@ -178,3 +181,6 @@ class LoadReport:
     sessions_opened: int = 0
     sessions_closed: int = 0
     rooms: tuple[RoomLease, ...] = ()
+    shards: int = 0
+    serving_shards: int = 0
+    shard_failures: int = 0

@@ -25,6 +25,9 @@ class NodeStatus:
         packets_sent_per_second: Derived from the last two reports.
         bits_sent_per_second: Derived from the last two reports.
         last_report_time: When it last reported or registered.
+        shards: Threads that forward media; 0: not said.
+        serving_shards: Those of them that serve, by its last report.
+        shard_failures: Shards that have failed since its start.
     """
 
     registration: Registration
@@ -36,6 +39,14 @@ class NodeStatus:
     packets_sent_per_second: float
     bits_sent_per_second: float
     last_report_time: datetime
+    shards: int = 0
+    serving_shards: int = 0
+    shard_failures: int = 0
+
+    @property
+    def forwards(self) -> bool:
+        """Whether any of its shards serves."""
+        return self.serving_shards > 0 or self.shards == 0
 
     @property
     def load(self) -> int:

@@ -251,6 +251,7 @@ def _registration_fields(registration: Registration, state: NodeState, *, clear:
         # Counters begin anew with a process.
         fields |= dict.fromkeys(("sessions", "rooms", "sessions_opened", "cpu", "packets", "bytes", "report_time"), "0")
         fields |= dict.fromkeys(("cpu_rate", "packet_rate", "bit_rate"), "0")
+        fields |= dict.fromkeys(("shards", "serving_shards", "shard_failures"), "0")
     return fields
 
 
@@ -269,6 +270,9 @@ def _report_fields(
         "cpu": repr(report.cpu_seconds),
         "packets": str(report.packets_sent),
         "bytes": str(report.bytes_sent),
+        "shards": str(report.shards),
+        "serving_shards": str(report.serving_shards),
+        "shard_failures": str(report.shard_failures),
     }
     span = now - before
     if before and span > 0:
@@ -298,6 +302,9 @@ def _status(node_id: str, fields: Mapping[str, str], pending: int) -> NodeStatus
         packets_sent_per_second=_number(fields, "packet_rate"),
         bits_sent_per_second=_number(fields, "bit_rate"),
         last_report_time=from_milliseconds(_number(fields, "seen")),
+        shards=_count(fields, "shards"),
+        serving_shards=_count(fields, "serving_shards"),
+        shard_failures=_count(fields, "shard_failures"),
     )
 
 

@@ -118,6 +118,9 @@ def _node(node: NodeStatus) -> placement_pb2.Node:
         cpu_cores_used=node.cpu_cores_used,
         cpu_cores=who.cpu_cores,
         packets_sent_per_second=node.packets_sent_per_second,
+        shard_count=node.shards,
+        serving_shard_count=node.serving_shards,
+        shard_failures=node.shard_failures,
         bits_sent_per_second=node.bits_sent_per_second,
         last_report_time=timestamp(node.last_report_time),
     )

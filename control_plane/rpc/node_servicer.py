@@ -95,6 +95,9 @@ def _load(message: node_service_pb2.LoadReport) -> LoadReport:
         sessions_opened=message.sessions_opened,
         sessions_closed=message.sessions_closed,
         rooms=tuple(_lease(room) for room in message.rooms),
+        shards=message.shard_count,
+        serving_shards=message.serving_shard_count,
+        shard_failures=message.shard_failures,
     )
 
 

@@ -14,6 +14,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from media_plane._engine import EngineError, LocalTransport
 from media_plane.node.announcer import Announcer
+from media_plane.node.closings import Closings
 from media_plane.node.engine_port import EnginePort, session_parameters
 from media_plane.node.errors import (
     MidUnknownError,
@@ -21,6 +22,7 @@ from media_plane.node.errors import (
     NodeFullError,
     RoomNotFoundError,
     SessionNotFoundError,
+    ShardUnavailableError,
 )
 from media_plane.node.rooms import Room, Rooms, Session, SlotChoice, SlotState, Track, apply_choices
 from media_plane.node.sdp import Agreement, Offer, SdpNotAcceptableError, agree, read_offer, write_answer
@@ -77,6 +79,7 @@ class Agent:
             now_unix_nano: The clock.
         """
         self._engine = engine
+        self._closings = Closings(engine)
         self._rooms = rooms
         self._director = director
         self._announcer = announcer
@@ -90,6 +93,7 @@ class Agent:
         Raises:
             EpochStaleError: The node has seen a newer epoch.
             NodeDrainingError: The room is not open and the node takes no new ones.
+            ShardUnavailableError: No shard serves.
         """
         self._rooms.check_epoch(room_id, epoch)
         room = self._rooms.find(room_id)
@@ -97,6 +101,7 @@ class Agent:
             return room
         if self.is_draining:
             raise NodeDrainingError
+        self._closings.retry()
         with _engine_refusals():
             self._engine.open_room(room_id)
         return self._rooms.open(room_id, epoch)
@@ -108,6 +113,7 @@ class Agent:
             EpochStaleError: The node has seen a newer epoch.
         """
         self._rooms.check_epoch(room_id, epoch)
+        self._closings.retry()
         self._close_room(room_id)
 
     def fence_room(self, room_id: str, epoch: int) -> None:
@@ -137,6 +143,7 @@ class Agent:
             MidUnknownError: A track or a choice names an m-line that is not there.
             NodeFullError: No place.
             NodeDrainingError: The room is not open and the node takes no new ones.
+            ShardUnavailableError: No shard serves.
         """
         self._rooms.check_epoch(room_id, epoch)
         found = self._rooms.session_by_id(command.session_id)
@@ -209,6 +216,7 @@ class Agent:
             EpochStaleError: The node has seen a newer epoch.
         """
         self._rooms.check_epoch(room_id, epoch)
+        self._closings.retry()
         room = self._rooms.find(room_id)
         session = room.sessions.get(participant_id) if room else None
         if room is None or session is None or session_id not in {"", session.session_id}:
@@ -317,19 +325,16 @@ class Agent:
         if older is not None:
             self._close_in_engine(older, replaced=True)
 
+    def retry_closings(self) -> None:
+        """Close what the engine would not close before."""
+        self._closings.retry()
+
     def _close_in_engine(self, session: Session, *, replaced: bool = False) -> None:
-        try:
-            self._engine.close_session(session.session_id, "replaced" if replaced else "requested")
-        except EngineError as error:
-            log.info("session.close_refused", session_id=session.session_id, reason=error.reason)
+        self._closings.session(session.session_id, "replaced" if replaced else "requested")
 
     def _close_room(self, room_id: str) -> None:
-        if self._rooms.close(room_id) is None:
-            return
-        try:
-            self._engine.close_room(room_id)
-        except EngineError as error:
-            log.warning("room.close_refused", room=f"rooms/{room_id}", reason=error.reason)
+        if self._rooms.close(room_id) is not None:
+            self._closings.room(room_id)
 
 
 def _tracks(agreement: Agreement, named: Sequence[Track]) -> dict[str, Track]:
@@ -364,6 +369,8 @@ def _engine_refusals() -> Iterator[None]:
     except EngineError as error:
         if error.reason in {"too_many", "queue_full"}:
             raise NodeFullError from None
+        if error.reason == "no_shard":
+            raise ShardUnavailableError from None
         if error.reason == "stopped":
             raise NodeDrainingError from None
         if error.reason == "unknown_session":

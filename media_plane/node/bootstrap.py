@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -25,13 +26,14 @@ from grpc_kit.interceptors import (
 from grpc_kit.process import announce_ready, end_on_signal
 from grpc_kit.server import GrpcServer, Service
 from grpc_kit.telemetry import Telemetry, TelemetryOptions, start_telemetry
-from media_plane._engine import Engine
+from media_plane._engine import Engine, EngineError
 from media_plane.node.agent import Agent
 from media_plane.node.announcer import Announcer
 from media_plane.node.auth import NodeTokenAuthenticator, caller
 from media_plane.node.engine_events import EngineEvents
 from media_plane.node.errors import to_service_error
 from media_plane.node.event_log import EventLog
+from media_plane.node.health import EngineHealth
 from media_plane.node.identity import NodeIdentity, load_identity
 from media_plane.node.load import Load, LoadCollector
 from media_plane.node.reporter import Description, Reporter
@@ -71,6 +73,7 @@ class Node:
     channel: aio.Channel
     control_port: int
     reporting: asyncio.Task[None]
+    health: asyncio.Task[None]
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -97,8 +100,12 @@ class Node:
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await self.reporting
         await self.server.drain(grace_seconds=_CALLS_SECONDS)
+        self.health.cancel()
         self.events.stop()
-        await asyncio.to_thread(self.engine.stop)
+        try:
+            await asyncio.to_thread(self.engine.stop)
+        except EngineError as error:
+            log.error("engine.stop_failed", detail=str(error))  # noqa: TRY400 - the engine's threads have no traceback here
         await self.channel.close()
 
     async def _wait_for_rooms(self) -> None:
@@ -161,6 +168,7 @@ async def start_node(settings: NodeSettings) -> Node:
         channel=channel,
         control_port=port,
         reporting=asyncio.create_task(reporter.run(), name="reporter"),
+        health=asyncio.create_task(EngineHealth(engine, server).run(), name="engine health"),
     )
 
 
@@ -235,10 +243,20 @@ def telemetry(settings: NodeSettings) -> Telemetry:
         raise StartError(message) from error
 
 
+def _fail_on_signals(engine: Engine) -> None:
+    """Let SIGUSR1 and SIGUSR2 give the first shard a fault, for drills."""
+    engine.allow_faults()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, engine.inject_fault, 0, "panic")
+    loop.add_signal_handler(signal.SIGUSR2, engine.inject_fault, 0, "spin")
+
+
 async def run(settings: NodeSettings) -> None:
     """Run a node until SIGTERM or SIGINT."""
     ending = end_on_signal()
     node = await start_node(settings)
+    if settings.node_fault_signals:
+        _fail_on_signals(node.engine)
     announce_ready(node.facts)
     await ending.wait()
     log.info("node.stopping")

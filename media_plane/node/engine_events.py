@@ -14,6 +14,7 @@ from media_plane._engine import (
     Event,
     FirstMedia,
     SessionStateChanged,
+    ShardFailed,
     SlotSourceChanged,
     TrackActivityChanged,
 )
@@ -27,6 +28,16 @@ from media_plane.node.slot_policy import TrackKey
 from parley.sfu.v1 import media_pb2
 
 log = structlog.get_logger(__name__)
+
+RoomEvent = (
+    SessionStateChanged
+    | FirstMedia
+    | SlotSourceChanged
+    | DominantSpeakerChanged
+    | TrackActivityChanged
+    | EncodingsWanted
+)
+"""What happens in a room."""
 
 _BATCH: Final = 1024
 _JOIN_NANOSECONDS: Final = 30_000_000_000
@@ -62,6 +73,9 @@ class EngineEvents:
         changed: dict[str, Room] = {}
         for event in events:
             try:
+                if isinstance(event, ShardFailed):
+                    self._take_shard_failure(event)
+                    continue
                 room = self._rooms.find(event.room_id)
                 if room is not None and self._take(room, event):
                     changed[room.room_id] = room
@@ -73,7 +87,22 @@ class EngineEvents:
             except Exception as error:  # noqa: BLE001 -- as above
                 outlived("engine events", error, room=room.name)
 
-    def _take(self, room: Room, event: Event) -> bool:
+    def _take_shard_failure(self, event: ShardFailed) -> None:
+        """Close what was on the shard: the watchers place the rooms anew, and their sessions open others."""
+        log.error(
+            "shard.failed",
+            shard=event.shard,
+            cause=event.cause,
+            activity=event.activity,
+            rooms=len(event.room_ids),
+            sessions=event.session_count,
+        )
+        for room_id in event.room_ids:
+            room = self._rooms.close(room_id)
+            if room is not None:
+                self._announcer.room_closed(room, media_pb2.ROOM_CLOSE_REASON_SHARD_FAILED)
+
+    def _take(self, room: Room, event: RoomEvent) -> bool:
         """Take an event; return whether the room's slots must be looked at."""
         if isinstance(event, DominantSpeakerChanged):
             return self._take_speaker(room, event)

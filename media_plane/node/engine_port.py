@@ -39,6 +39,21 @@ class EnginePort(Protocol):
         """Return what has happened."""
         ...
 
+    @property
+    def serving_shards(self) -> int:
+        """How many shards serve."""
+        ...
+
+    @property
+    def abandoned_threads(self) -> int:
+        """Threads that hang and were replaced."""
+        ...
+
+    @property
+    def ports(self) -> list[int]:
+        """UDP port of each shard."""
+        ...
+
     def open_room(self, room_id: str) -> None:
         """Open a room."""
         ...

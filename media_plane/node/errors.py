@@ -65,7 +65,14 @@ class NodeDrainingError(NodeError):
     code = grpc.StatusCode.UNAVAILABLE
 
 
-_RETRY_SECONDS: Final = {"NODE_FULL": 5.0, "NODE_DRAINING": 1.0}
+class ShardUnavailableError(NodeError):
+    """The shards that could serve the room have failed and are being started anew."""
+
+    reason = "SHARD_UNAVAILABLE"
+    code = grpc.StatusCode.UNAVAILABLE
+
+
+_RETRY_SECONDS: Final = {"NODE_FULL": 5.0, "NODE_DRAINING": 1.0, "SHARD_UNAVAILABLE": 1.0}
 
 
 def to_service_error(error: Exception) -> ServiceError | None:

@@ -50,6 +50,9 @@ class Load:
             sessions_closed=counters["sessions_closed"],
             resident_memory_bytes=self._process.memory_info().rss,
             rooms=self.leases(),
+            shard_count=len(self._engine.ports),
+            serving_shard_count=self._engine.serving_shards,
+            shard_failures=counters["shard_panics"] + counters["shard_stalls"],
         )
         report.cpu_time.FromNanoseconds(time.process_time_ns())
         return report
@@ -74,6 +77,7 @@ class LoadCollector(Collector):
                 drops.add_metric([key.removeprefix(_DROPPED)], counters[key])
         yield drops
         yield from _channels(counters)
+        yield from _shards(self._engine, counters)
         yield from _cpu(counters)
 
     def describe(self) -> Iterable[Metric]:
@@ -123,6 +127,19 @@ def _channels(counters: Mapping[str, int]) -> Iterator[Metric]:
     }
     for key, text in plain.items():
         yield CounterMetricFamily(f"parley_node_{key}", text, value=counters[key])
+
+
+def _shards(engine: EnginePort, counters: Mapping[str, int]) -> Iterator[Metric]:
+    yield GaugeMetricFamily("parley_node_shards", "Shards of the node.", value=len(engine.ports))
+    yield GaugeMetricFamily(
+        "parley_node_serving_shards", "Shards that serve; the others have failed.", value=engine.serving_shards
+    )
+    text = "Threads that hang and were replaced; only a restart of the node ends them."
+    yield GaugeMetricFamily("parley_node_abandoned_threads", text, value=engine.abandoned_threads)
+    failures = CounterMetricFamily("parley_node_shard_failures", "Shards that failed, by cause.", labels=["cause"])
+    failures.add_metric(["panicked"], counters["shard_panics"])
+    failures.add_metric(["stalled"], counters["shard_stalls"])
+    yield failures
 
 
 def _cpu(counters: Mapping[str, int]) -> Iterator[Metric]:

@@ -169,6 +169,7 @@ class _Stream:
         yield self._number(pb.ReportRequest(registration=self._registration()))
         await self._configured.wait()
         while not self._ending.is_set():
+            self._agent.retry_closings()
             yield self._number(pb.ReportRequest(load_report=self._load.report()))
             try:
                 async with asyncio.timeout(self._interval):

@@ -23,11 +23,16 @@ class _Transport:
 
 @dataclass
 class FakeEngine:
-    """Keeps commands in order; `refuse` makes the next command fail with that reason."""
+    """Keeps commands in order; `refuse` makes the next command fail with that reason, `refuse_named` that of a name."""
 
     commands: list[tuple[Any, ...]] = field(default_factory=list)
     refuse: str = ""
+    refuse_named: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ":".join(["AB"] * 32)
+
+    serving_shards: int = 1
+    abandoned_threads: int = 0
+    ports: list[int] = field(default_factory=lambda: [5000])
 
     def fileno(self) -> int:
         return -1
@@ -70,6 +75,8 @@ class FakeEngine:
         return dict.fromkeys(names, 7) | {
             "dropped_stun": 1,
             "dropped_noise": 2,
+            "shard_panics": 1,
+            "shard_stalls": 2,
             "sessions_opened": opened,
             "sessions_closed": closed,
         }
@@ -99,10 +106,11 @@ class FakeEngine:
         return [command[1:] for command in self.commands if command[0] == name]
 
     def _take(self, *command: object) -> None:
-        if self.refuse:
-            error = EngineError(f"refused: {self.refuse}")
-            error.reason = self.refuse  # type: ignore[assignment]  # a test may make up reasons
+        reason = self.refuse or self.refuse_named.pop(str(command[0]), "")
+        if reason:
             self.refuse = ""
+            error = EngineError(f"refused: {reason}")
+            error.reason = reason  # type: ignore[assignment]  # a test may make up reasons
             raise error
         self.commands.append(command)
 

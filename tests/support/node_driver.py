@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from grpc_kit.channel import open_channel
 from media_plane.bots.peer import BotPeer, PeerOptions, Source
@@ -159,6 +160,12 @@ class NodeDriver:
     async def show(self, guest: Guest, *selections: media_pb2.SlotSelection) -> None:
         request = pb.UpdateSlotsRequest(room=self.room, participant_id=guest.participant_id, slots=selections)
         await self.stub.UpdateSlots(request, timeout=10)
+
+    async def is_serving(self) -> bool:
+        """What the node says of its health."""
+        stub: Any = health_pb2_grpc.HealthStub(self._channel)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def until(self, condition: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
         """Wait until something is true."""

@@ -18,5 +18,5 @@ class Selector(Protocol):
 
 
 def candidates(nodes: Sequence[NodeStatus]) -> list[NodeStatus]:
-    """Returns the nodes that may take a new room at all: active, with room for one more session."""
-    return [node for node in nodes if node.state is NodeState.ACTIVE and node.load < node.capacity]
+    """Returns the nodes that may take a new room at all: active, a shard serves, room for one more session."""
+    return [node for node in nodes if node.state is NodeState.ACTIVE and node.forwards and node.load < node.capacity]

@@ -2,7 +2,9 @@
 
 import select
 import socket
+import time
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 
@@ -122,3 +124,40 @@ def test_strangers_are_counted(engine: Engine) -> None:
     assert counters["dropped_unknown_source"] == 2
     assert counters["dropped_noise"] == 2
     assert counters["dropped_stun"] == 2
+
+
+@pytest.mark.parametrize(("fault", "cause"), [("panic", "panicked"), ("sleep", "stalled"), ("spin", "stalled")])
+def test_a_shard_that_fails_is_an_event_and_serves_again(fault: Literal["panic", "sleep", "spin"], cause: str) -> None:
+    """FLT-5."""
+    engine = Engine(bind_address="127.0.0.1", ports=[0])
+    engine.allow_faults()
+    engine.start()
+    engine.open_room("room")
+    engine.open_session("room", "a", parameters())
+    engine.inject_fault(0, fault, seconds=3.0)
+
+    events: list[_engine.Event] = []
+    while not any(isinstance(event, _engine.ShardFailed) for event in events):
+        assert select.select([engine.fileno()], [], [], 30)[0]
+        events += engine.drain_events()
+
+    failed = next(event for event in events if isinstance(event, _engine.ShardFailed))
+    assert (failed.shard, failed.cause, failed.activity) == (0, cause, "fault")
+    assert (failed.room_ids, failed.session_count) == (["room"], 1)
+    ended = events[-1]
+    assert isinstance(ended, _engine.SessionStateChanged)
+    assert (ended.session_id, ended.state, ended.reason) == ("a", "closed", "shard_failed")
+    while engine.serving_shards == 0:
+        time.sleep(0.01)
+    engine.open_room("room")
+    assert engine.open_session("room", "a", parameters()).port == engine.ports[0]
+    counters = engine.counters()
+    assert counters["shard_panics"] + counters["shard_stalls"] == 1
+    engine.stop()
+
+
+def test_faults_are_refused_where_they_are_not_allowed(engine: Engine) -> None:
+    with pytest.raises(EngineError) as error:
+        engine.inject_fault(0, "panic")
+    assert reason(error) == "invalid"
+    assert engine.serving_shards == 2

@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use crate::event::CloseReason;
 use crate::explanation::SessionExplanation;
+use crate::fault::Fault;
 use crate::params::SessionParameters;
 use crate::stats::SessionStats;
 use crate::ufrag::{LocalCredentials, RemoteCredentials};
@@ -76,6 +77,15 @@ pub enum Command {
     Stats(SessionKey, SyncSender<SessionStats>),
     /// Say why a session's pictures look as they do.
     Explain(SessionKey, SyncSender<SessionExplanation>),
+    /// Have a fault, for tests.
+    Fault(Fault),
     /// End every session and the thread.
     Stop,
+}
+
+impl Command {
+    /// Whether it ends something. Such a command can't be refused: whoever gave it takes it for done.
+    pub(crate) fn closes(&self) -> bool {
+        matches!(self, Self::CloseSession(..) | Self::CloseRoom(_) | Self::Stop)
+    }
 }

@@ -68,6 +68,10 @@ counters! {
     sessions_opened,
     /// Sessions closed.
     sessions_closed,
+    /// Shards that failed because their thread panicked.
+    shard_panics,
+    /// Shards that failed because their thread made no turn any more.
+    shard_stalls,
     /// Messages on data channels from clients that were passed on.
     channel_messages_received,
     /// Messages on data channels to clients.

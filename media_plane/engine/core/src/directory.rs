@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::command::SessionKey;
 use crate::engine::CommandError;
+use crate::event::Subject;
+use crate::incarnation::Incarnation;
 use crate::params::{MediaKind, SessionParameters};
 
 /// Where a session lives, and what it has.
@@ -58,6 +60,15 @@ impl Places {
         Some(SessionKey { index, generation: self.generations[index as usize] })
     }
 
+    /// Frees every place; keys of the sessions that had them fit no later one.
+    fn clear(&mut self) {
+        for generation in &mut self.generations {
+            *generation = generation.wrapping_add(1);
+        }
+        self.free = (0..self.generations.len() as u32).collect();
+        self.taken = 0;
+    }
+
     fn give_back(&mut self, key: SessionKey) {
         let generation = &mut self.generations[key.index as usize];
         if *generation == key.generation {
@@ -74,6 +85,16 @@ struct Contents {
     rooms: HashMap<Arc<str>, usize>,
     sessions: HashMap<Arc<str>, SessionEntry>,
     places: Vec<Places>,
+    /// Whether each shard takes rooms.
+    serves: Vec<bool>,
+}
+
+/// What was on a shard that failed.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    pub rooms: Vec<Arc<str>>,
+    /// The sessions, by name, with their rooms.
+    pub sessions: Vec<Subject>,
 }
 
 /// Rooms and sessions by name.
@@ -86,23 +107,24 @@ pub(crate) struct Directory {
 impl Directory {
     pub(crate) fn new(shards: usize, max_sessions: usize) -> Self {
         let places = (0..shards).map(|_| Places::default()).collect();
-        Self { contents: Mutex::new(Contents { places, ..Contents::default() }), max_sessions }
+        let serves = vec![true; shards];
+        Self { contents: Mutex::new(Contents { places, serves, ..Contents::default() }), max_sessions }
     }
 
     fn lock(&self) -> MutexGuard<'_, Contents> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a room on the shard with the fewest sessions.
+    /// Adds a room on the shard with the fewest sessions of those that serve.
     pub(crate) fn open_room(&self, room: &str) -> Result<(usize, Arc<str>), CommandError> {
         let mut contents = self.lock();
         if contents.rooms.contains_key(room) {
             return Err(CommandError::RoomExists);
         }
         let rooms_of = |shard| contents.rooms.values().filter(|other| **other == shard).count();
-        let shards = 0..contents.places.len();
+        let shards = (0..contents.places.len()).filter(|shard| contents.serves[*shard]);
         let shard = shards.min_by_key(|shard| (contents.places[*shard].taken, rooms_of(*shard)));
-        let shard = shard.ok_or(CommandError::Stopped)?;
+        let shard = shard.ok_or(CommandError::NoShard)?;
         let name: Arc<str> = room.into();
         contents.rooms.insert(Arc::clone(&name), shard);
         Ok((shard, name))
@@ -151,9 +173,45 @@ impl Directory {
         self.lock().sessions.get(session).cloned().ok_or(CommandError::UnknownSession)
     }
 
+    /// A shard has failed: removes its rooms and sessions, and places no room there until [`Directory::restore_shard`].
+    pub(crate) fn fail_shard(&self, shard: usize) -> Lost {
+        let mut contents = self.lock();
+        contents.serves[shard] = false;
+        contents.places[shard].clear();
+        let rooms = contents.rooms.extract_if(|_, place| *place == shard).map(|(room, _)| room).collect();
+        let sessions = contents.sessions.extract_if(|_, entry| entry.shard == shard);
+        let sessions = sessions.map(|(session, entry)| Subject { room: entry.room, session }).collect();
+        Lost { rooms, sessions }
+    }
+
+    /// A shard takes rooms again.
+    pub(crate) fn restore_shard(&self, shard: usize) {
+        self.lock().serves[shard] = true;
+    }
+
+    /// How many shards take rooms.
+    pub(crate) fn serving_shards(&self) -> usize {
+        self.lock().serves.iter().filter(|serves| **serves).count()
+    }
+
+    /// Frees the places of sessions that have ended on a shard, by the word of its thread. One that has been fenced has no say:
+    /// its sessions have ended already.
+    pub(crate) fn release_of(&self, thread: &Incarnation, shard: usize, keys: &[SessionKey]) {
+        let mut contents = self.lock();
+        if !thread.is_fenced() {
+            contents.release(shard, keys);
+        }
+    }
+
     /// Frees the places of sessions that have ended on a shard, and their names where they ended by themselves.
     pub(crate) fn release(&self, shard: usize, keys: &[SessionKey]) {
-        let mut contents = self.lock();
+        self.lock().release(shard, keys);
+    }
+}
+
+impl Contents {
+    fn release(&mut self, shard: usize, keys: &[SessionKey]) {
+        let contents = self;
         contents.sessions.retain(|_, session| session.shard != shard || !keys.contains(&session.key));
         for key in keys {
             contents.places[shard].give_back(*key);
@@ -230,6 +288,46 @@ mod tests {
         assert_eq!(directory.session("1").unwrap_err(), CommandError::UnknownSession);
         assert!(directory.session("2").is_ok());
         assert_eq!(directory.close_room("a").unwrap_err(), CommandError::UnknownRoom);
+    }
+
+    #[test]
+    fn a_shard_that_failed_gets_no_room_until_it_serves_again() {
+        let directory = Directory::new(2, 10);
+        directory.open_room("a").unwrap();
+        directory.open_room("b").unwrap();
+        let old = open(&directory, "a", "1");
+        open(&directory, "b", "2");
+        let lost = directory.fail_shard(0);
+        assert_eq!((lost.rooms.len(), &*lost.rooms[0]), (1, "a"));
+        assert_eq!((lost.sessions.len(), &*lost.sessions[0].session), (1, "1"));
+        assert_eq!(directory.session("1").unwrap_err(), CommandError::UnknownSession);
+        assert!(directory.session("2").is_ok());
+        assert_eq!(directory.open_room("c").unwrap().0, 1, "the other one is emptier, but does not serve");
+        directory.restore_shard(0);
+        assert_eq!(directory.open_room("a").unwrap().0, 0);
+        let new = open(&directory, "a", "1");
+        assert_eq!((new.key.index, new.key.generation), (old.key.index, old.key.generation + 1));
+        directory.release(0, &[old.key]);
+        assert!(directory.session("1").is_ok(), "the old session's key fits no other");
+    }
+
+    #[test]
+    fn without_a_shard_that_serves_there_is_no_room() {
+        let directory = Directory::new(1, 10);
+        directory.fail_shard(0);
+        assert_eq!(directory.serving_shards(), 0);
+        assert_eq!(directory.open_room("a").unwrap_err(), CommandError::NoShard);
+    }
+
+    #[test]
+    fn a_fenced_thread_frees_no_place() {
+        let directory = Directory::new(1, 10);
+        directory.open_room("a").unwrap();
+        let entry = open(&directory, "a", "1");
+        let thread = Incarnation::new().unwrap();
+        thread.fence();
+        directory.release_of(&thread, 0, &[entry.key]);
+        assert!(directory.session("1").is_ok());
     }
 
     #[test]

@@ -2,27 +2,23 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::command::{Command, OpenSession, SessionKey, SlotRequest};
-use crate::counters::{Counters, SharedCounters};
-use crate::directory::{Directory, SessionEntry};
-use crate::dtls::Identity;
-use crate::event::{CloseReason, Event};
+use crate::counters::Counters;
+use crate::directory::SessionEntry;
+use crate::event::{CloseReason, Event, FailureCause};
 use crate::explanation::SessionExplanation;
-use crate::net::{MediaSocket, Network, TcpPort};
+use crate::fault::Fault;
+use crate::keeper::KeeperHandle;
 use crate::params::{MediaKind, SessionParameters};
-use crate::queue::{CommandQueue, EventQueue};
-use crate::shard::{Shard, ShardConfig};
+use crate::shards::Shards;
 use crate::stats::SessionStats;
 use crate::ufrag::{LocalCredentials, RemoteCredentials};
-use crate::worker::{Shared, Worker};
 
 /// The most shards: as many as an ICE fragment can tell apart.
 const MAX_SHARDS: usize = 4_096;
@@ -46,8 +42,10 @@ pub enum CommandError {
     SessionExists,
     /// The shard is full.
     TooMany,
-    /// The shard does not keep up with its commands.
+    /// The shard does not keep up with its commands. What closes something is never refused so.
     QueueFull,
+    /// The shard has failed, or no shard serves, and none has been replaced yet.
+    NoShard,
     /// An argument breaks this rule.
     Invalid(&'static str),
     /// The engine has been stopped.
@@ -66,6 +64,7 @@ impl CommandError {
             Self::SessionExists => "session_exists",
             Self::TooMany => "too_many",
             Self::QueueFull => "queue_full",
+            Self::NoShard => "no_shard",
             Self::Invalid(_) => "invalid",
             Self::Stopped => "stopped",
         }
@@ -98,7 +97,7 @@ pub struct EngineConfig {
     pub audio_slots_per_room: usize,
     /// The most sessions of a shard.
     pub max_sessions_per_shard: usize,
-    /// Events that may wait for the node.
+    /// Events that wait for the node as they happened; of what comes beyond, the last on each topic are kept.
     pub event_capacity: usize,
 }
 
@@ -126,27 +125,17 @@ pub struct LocalTransport {
     pub tcp_port: Option<u16>,
 }
 
-enum Threads {
-    Waiting(Vec<Worker>),
-    Running(Vec<JoinHandle<()>>),
+/// Whether the threads run.
+enum Stage {
+    Waiting,
+    Running(KeeperHandle),
     Stopped,
-}
-
-struct ShardHandle {
-    port: u16,
-    tcp_port: Option<u16>,
-    commands: Arc<CommandQueue>,
-    counters: Arc<SharedCounters>,
 }
 
 /// The engine.
 pub struct Engine {
-    shards: Vec<ShardHandle>,
-    threads: Mutex<Threads>,
-    events: Arc<EventQueue>,
-    directory: Arc<Directory>,
-    identity: Arc<Identity>,
-    audio_slots: usize,
+    shards: Arc<Shards>,
+    stage: Mutex<Stage>,
 }
 
 impl fmt::Debug for Engine {
@@ -164,117 +153,99 @@ impl Engine {
         if config.tcp_ports.as_ref().is_some_and(|ports| ports.len() != config.ports.len()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "an engine has as many TCP as UDP ports"));
         }
-        let identity = Arc::new(Identity::generate().map_err(io::Error::other)?);
-        let events = Arc::new(EventQueue::new(config.event_capacity)?);
-        let directory = Arc::new(Directory::new(config.ports.len(), config.max_sessions_per_shard));
-        let mut shards = Vec::new();
-        let mut workers = Vec::new();
-        for (index, port) in config.ports.iter().enumerate() {
-            let socket = MediaSocket::bind(SocketAddr::new(config.bind_address, *port))?;
-            let tcp_port = config.tcp_ports.as_ref().and_then(|ports| ports.get(index));
-            let tcp = tcp_port.map(|port| TcpPort::bind(SocketAddr::new(config.bind_address, *port))).transpose()?;
-            let clock = Clock::start();
-            let shard = ShardConfig {
-                index: index as u16,
-                clock,
-                identity: Arc::clone(&identity),
-                audio_slots: config.audio_slots_per_room,
-            };
-            let shared = Shared {
-                shard: index,
-                commands: Arc::new(CommandQueue::new()?),
-                events: Arc::clone(&events),
-                counters: Arc::new(SharedCounters::default()),
-                directory: Arc::clone(&directory),
-            };
-            shards.push(ShardHandle {
-                port: socket.port(),
-                tcp_port: tcp.as_ref().map(TcpPort::port),
-                commands: Arc::clone(&shared.commands),
-                counters: Arc::clone(&shared.counters),
-            });
-            let core = config.pin_cores.then_some(index);
-            workers.push(Worker { shard: Shard::new(shard), network: Network { socket, tcp }, clock, shared, core });
-        }
-        let threads = Mutex::new(Threads::Waiting(workers));
-        Ok(Self { shards, threads, events, directory, identity, audio_slots: config.audio_slots_per_room })
+        Ok(Self { shards: Arc::new(Shards::bind(config)?), stage: Mutex::new(Stage::Waiting) })
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts the threads; does nothing when they run.
     pub fn start(&self) -> Result<(), EngineStartError> {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *threads, Threads::Stopped) {
-            Threads::Waiting(workers) => {
-                let mut handles = Vec::new();
-                for (index, worker) in workers.into_iter().enumerate() {
-                    let builder = std::thread::Builder::new().name(format!("shard-{index}"));
-                    handles.push(builder.spawn(move || worker.run()).map_err(EngineStartError::Thread)?);
-                }
-                *threads = Threads::Running(handles);
-                Ok(())
-            }
-            running @ Threads::Running(_) => {
-                *threads = running;
-                Ok(())
-            }
-            Threads::Stopped => Err(EngineStartError::Stopped),
+        let mut stage = self.stage();
+        match *stage {
+            Stage::Running(_) => return Ok(()),
+            Stage::Stopped => return Err(EngineStartError::Stopped),
+            Stage::Waiting => {}
+        }
+        *stage = Stage::Stopped;
+        *stage = Stage::Running(KeeperHandle::start(&self.shards)?);
+        Ok(())
+    }
+
+    /// Ends every session and the threads, and waits for them, for some seconds at most. Safe to call again.
+    pub fn stop(&self) -> Result<(), EngineStopError> {
+        let stage = std::mem::replace(&mut *self.stage(), Stage::Stopped);
+        match stage {
+            Stage::Running(keeper) => keeper.stop(),
+            Stage::Waiting | Stage::Stopped => Ok(()),
         }
     }
 
-    /// Ends every session and the threads, and waits for them. Safe to call again.
-    pub fn stop(&self) {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Threads::Running(handles) = std::mem::replace(&mut *threads, Threads::Stopped) {
-            for shard in &self.shards {
-                shard.commands.push(Command::Stop);
-            }
-            for handle in handles {
-                // A thread that panicked has nothing left to say.
-                let _ = handle.join();
-            }
+    /// How many shards serve. One that has failed serves again as soon as another thread has it.
+    #[must_use]
+    pub fn serving_shards(&self) -> usize {
+        self.shards.directory.serving_shards()
+    }
+
+    /// Threads of former shards that hang and can't be ended; each may keep a core from idling.
+    #[must_use]
+    pub fn abandoned_threads(&self) -> usize {
+        match &*self.stage() {
+            Stage::Running(keeper) => keeper.abandoned_threads(),
+            Stage::Waiting | Stage::Stopped => 0,
         }
+    }
+
+    /// Gives a shard a fault, for tests of what follows.
+    pub fn inject_fault(&self, shard: usize, fault: Fault) -> Result<(), CommandError> {
+        self.check_running()?;
+        if shard >= self.shards.count() {
+            return Err(CommandError::Invalid("there is no such shard"));
+        }
+        self.shards.queue(shard, Command::Fault(fault))
     }
 
     /// UDP port of each shard.
     #[must_use]
     pub fn ports(&self) -> Vec<u16> {
-        self.shards.iter().map(|shard| shard.port).collect()
+        (0..self.shards.count()).map(|shard| self.shards.port(shard)).collect()
     }
 
     /// TCP port of each shard; empty: there is no TCP.
     #[must_use]
     pub fn tcp_ports(&self) -> Vec<u16> {
-        self.shards.iter().filter_map(|shard| shard.tcp_port).collect()
+        (0..self.shards.count()).filter_map(|shard| self.shards.tcp_port(shard)).collect()
     }
 
     /// SHA-256 of the certificate, upper-case hexadecimal with colons.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        self.identity.fingerprint()
+        self.shards.identity.fingerprint()
     }
 
     /// Takes up to `max` events.
     #[must_use]
     pub fn drain_events(&self, max: usize) -> Vec<Event> {
-        self.events.drain(max)
+        self.shards.events.drain(max)
     }
 
     /// Opens a room.
     pub fn open_room(&self, room: &str) -> Result<(), CommandError> {
         self.check_running()?;
         check_name(room)?;
-        let (shard, name) = self.directory.open_room(room)?;
-        self.queue(shard, Command::OpenRoom(name)).inspect_err(|_| {
+        let (shard, name) = self.shards.directory.open_room(room)?;
+        self.shards.queue(shard, Command::OpenRoom(name)).inspect_err(|_| {
             // The shard never learnt of it.
-            let _ = self.directory.close_room(room);
+            let _ = self.shards.directory.close_room(room);
         })
     }
 
     /// Ends a room and its sessions.
     pub fn close_room(&self, room: &str) -> Result<(), CommandError> {
         self.check_running()?;
-        let (shard, name) = self.directory.close_room(room)?;
-        self.queue(shard, Command::CloseRoom(name))
+        let (shard, name) = self.shards.directory.close_room(room)?;
+        self.shards.queue(shard, Command::CloseRoom(name))
     }
 
     /// Opens a session.
@@ -288,15 +259,16 @@ impl Engine {
         check_name(session)?;
         parameters.validate().map_err(CommandError::Invalid)?;
         let audio_slots = parameters.slots.iter().filter(|slot| slot.kind == MediaKind::Audio).count();
-        if audio_slots > self.audio_slots {
+        if audio_slots > self.shards.audio_slots {
             return Err(CommandError::Invalid("more audio slots than the engine fills"));
         }
-        let (name, entry) = self.directory.open_session(room, session, &parameters)?;
+        let (name, entry) = self.shards.directory.open_session(room, session, &parameters)?;
         let credentials = LocalCredentials::generate(entry.shard as u16, entry.key.index);
         let transport = self.transport(entry.shard, credentials.clone());
         let open = OpenSession { room: entry.room, session: name, key: entry.key, credentials, parameters };
-        self.queue(entry.shard, Command::OpenSession(Box::new(open)))
-            .inspect_err(|_| self.directory.release(entry.shard, &[entry.key]))?;
+        self.shards
+            .queue(entry.shard, Command::OpenSession(Box::new(open)))
+            .inspect_err(|_| self.shards.directory.release(entry.shard, &[entry.key]))?;
         Ok(transport)
     }
 
@@ -305,39 +277,38 @@ impl Engine {
     pub fn restart_ice(&self, session: &str, remote: RemoteCredentials) -> Result<LocalTransport, CommandError> {
         self.check_running()?;
         remote.validate().map_err(CommandError::Invalid)?;
-        let entry = self.directory.session(session)?;
+        let entry = self.shards.directory.session(session)?;
         let credentials = LocalCredentials::generate(entry.shard as u16, entry.key.index);
-        self.queue(entry.shard, Command::RestartIce(entry.key, credentials.clone(), remote))?;
+        self.shards.queue(entry.shard, Command::RestartIce(entry.key, credentials.clone(), remote))?;
         Ok(self.transport(entry.shard, credentials))
     }
 
     fn transport(&self, shard: usize, credentials: LocalCredentials) -> LocalTransport {
-        let shard = &self.shards[shard];
-        LocalTransport { credentials, port: shard.port, tcp_port: shard.tcp_port }
+        LocalTransport { credentials, port: self.shards.port(shard), tcp_port: self.shards.tcp_port(shard) }
     }
 
     /// Ends a session.
     pub fn close_session(&self, session: &str, reason: CloseReason) -> Result<(), CommandError> {
         self.check_running()?;
-        let entry = self.directory.close_session(session)?;
-        self.queue(entry.shard, Command::CloseSession(entry.key, reason))
+        let entry = self.shards.directory.close_session(session)?;
+        self.shards.queue(entry.shard, Command::CloseSession(entry.key, reason))
     }
 
     /// Stops or resumes forwarding a track.
     pub fn set_track_muted(&self, session: &str, mid: &str, muted: bool) -> Result<(), CommandError> {
         self.check_running()?;
-        let entry = self.directory.session(session)?;
+        let entry = self.shards.directory.session(session)?;
         let (mid, _) = entry.track(mid)?;
-        self.queue(entry.shard, Command::SetTrackMuted { key: entry.key, mid, muted })
+        self.shards.queue(entry.shard, Command::SetTrackMuted { key: entry.key, mid, muted })
     }
 
     /// Sets what video slots show.
     pub fn update_slots(&self, session: &str, requests: &[NamedSlotRequest]) -> Result<(), CommandError> {
         self.check_running()?;
-        let entry = self.directory.session(session)?;
+        let entry = self.shards.directory.session(session)?;
         let resolve = |request: &NamedSlotRequest| self.resolve(&entry, request);
         let requests = requests.iter().map(resolve).collect::<Result<_, _>>()?;
-        self.queue(entry.shard, Command::UpdateSlots(entry.key, requests))
+        self.shards.queue(entry.shard, Command::UpdateSlots(entry.key, requests))
     }
 
     fn resolve(&self, receiver: &SessionEntry, request: &NamedSlotRequest) -> Result<SlotRequest, CommandError> {
@@ -346,7 +317,7 @@ impl Engine {
         let Some((session, track)) = &request.source else {
             return Ok(SlotRequest { mid, source: None, max_height, priority });
         };
-        let sender = self.directory.session(session)?;
+        let sender = self.shards.directory.session(session)?;
         let (track, kind) = sender.track(track)?;
         if sender.room != receiver.room {
             return Err(CommandError::UnknownSession);
@@ -360,19 +331,15 @@ impl Engine {
     /// Asks a track's sender for a key frame.
     pub fn request_key_frame(&self, session: &str, mid: &str) -> Result<(), CommandError> {
         self.check_running()?;
-        let entry = self.directory.session(session)?;
+        let entry = self.shards.directory.session(session)?;
         let (mid, _) = entry.track(mid)?;
-        self.queue(entry.shard, Command::RequestKeyFrame(entry.key, mid))
+        self.shards.queue(entry.shard, Command::RequestKeyFrame(entry.key, mid))
     }
 
     /// Sums of the shards' counters, with their names.
     #[must_use]
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
-        let mut sums = [0; Counters::NAMES.len()];
-        for shard in &self.shards {
-            shard.counters.add_to(&mut sums);
-        }
-        Counters::NAMES.iter().copied().zip(sums).collect()
+        Counters::NAMES.iter().copied().zip(self.shards.counters()).collect()
     }
 
     /// Figures of a session; waits for its shard for at most 200 ms.
@@ -391,9 +358,9 @@ impl Engine {
         question: impl FnOnce(SessionKey, SyncSender<T>) -> Command,
     ) -> Result<T, CommandError> {
         self.check_running()?;
-        let entry = self.directory.session(session)?;
+        let entry = self.shards.directory.session(session)?;
         let (reply, answer) = sync_channel(1);
-        self.queue(entry.shard, question(entry.key, reply))?;
+        self.shards.queue(entry.shard, question(entry.key, reply))?;
         answer.recv_timeout(STATS_TIMEOUT).map_err(|error| match error {
             // The shard dropped the request: the session has just ended.
             std::sync::mpsc::RecvTimeoutError::Disconnected => CommandError::UnknownSession,
@@ -402,24 +369,20 @@ impl Engine {
     }
 
     fn check_running(&self) -> Result<(), CommandError> {
-        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*threads, Threads::Stopped) { Err(CommandError::Stopped) } else { Ok(()) }
-    }
-
-    fn queue(&self, shard: usize, command: Command) -> Result<(), CommandError> {
-        if self.shards[shard].commands.push(command) { Ok(()) } else { Err(CommandError::QueueFull) }
+        if matches!(*self.stage(), Stage::Stopped) { Err(CommandError::Stopped) } else { Ok(()) }
     }
 }
 
 impl AsRawFd for Engine {
     fn as_raw_fd(&self) -> RawFd {
-        self.events.as_raw_fd()
+        self.shards.events.as_raw_fd()
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.stop();
+        // Nobody is left to be told; whoever wants to know stops it before.
+        let _ = self.stop();
     }
 }
 
@@ -439,3 +402,22 @@ pub enum EngineStartError {
     /// The operating system gave no thread.
     Thread(io::Error),
 }
+
+/// What was left when the engine stopped: shards that panicked or did not end. Empty: the engine's own thread was gone.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct EngineStopError {
+    /// Number and failure of each.
+    pub failures: Vec<(usize, FailureCause)>,
+}
+
+impl fmt::Display for EngineStopError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the engine did not stop in good order")?;
+        for (shard, cause) in &self.failures {
+            write!(formatter, ": shard {shard} {}", cause.name())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for EngineStopError {}

@@ -28,10 +28,32 @@ pub enum CloseReason {
     DtlsFailed,
     /// The client closed it.
     PeerClosed,
+    /// Its shard failed.
+    ShardFailed,
+}
+
+/// How a shard failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureCause {
+    /// Its thread panicked.
+    Panicked,
+    /// Its thread made no turn any more.
+    Stalled,
+}
+
+impl FailureCause {
+    /// A word that does not change.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Panicked => "panicked",
+            Self::Stalled => "stalled",
+        }
+    }
 }
 
 /// Direction of media as the engine sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From a client.
     In,
@@ -117,13 +139,52 @@ pub enum EventKind {
         /// What to send it in, because it is what those who watch have in common; None: what the answer names first.
         codec: Option<Codec>,
     },
+    /// A shard failed. Its rooms are not open any more and its sessions have ended; each session is told by an event of its
+    /// own, too, which follows. Another thread takes its place.
+    ShardFailed {
+        /// Its number.
+        shard: usize,
+        /// How.
+        cause: FailureCause,
+        /// What its thread was doing: a kind of datagram, a command, timers.
+        activity: &'static str,
+        /// The rooms that it had.
+        rooms: Vec<Arc<str>>,
+        /// How many sessions it had.
+        sessions: usize,
+    },
+}
+
+/// What an event is about. Of two events of one topic the later one makes the earlier one worthless.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Topic {
+    /// The state of an open session.
+    Opening(Arc<str>),
+    /// The end of a session. No later session of the same name makes up for it.
+    End(Arc<str>),
+    FirstMedia(Arc<str>, Arc<str>, Direction),
+    SlotSource(Arc<str>, Arc<str>),
+    Speaker(Arc<str>),
+    TrackActivity(Arc<str>, Arc<str>),
+    Encodings(Arc<str>, Arc<str>),
 }
 
 impl EventKind {
-    /// Whether losing the event would leave the node with a wrong picture: such events are never dropped.
-    #[must_use]
-    pub fn is_state(&self) -> bool {
-        !matches!(self, Self::DominantSpeaker { .. } | Self::TrackActivity { .. })
+    /// What the event is about; None: no later event makes up for it.
+    pub(crate) fn topic(&self) -> Option<Topic> {
+        let session = |subject: &Subject| Arc::clone(&subject.session);
+        Some(match self {
+            Self::SessionState { subject, state: SessionState::Closed, .. } => Topic::End(session(subject)),
+            Self::SessionState { subject, .. } => Topic::Opening(session(subject)),
+            Self::FirstMedia { subject, mid, direction } => {
+                Topic::FirstMedia(session(subject), Arc::clone(mid), *direction)
+            }
+            Self::SlotSource { subject, mid, .. } => Topic::SlotSource(session(subject), Arc::clone(mid)),
+            Self::DominantSpeaker { room, .. } => Topic::Speaker(Arc::clone(room)),
+            Self::TrackActivity { subject, mid, .. } => Topic::TrackActivity(session(subject), Arc::clone(mid)),
+            Self::EncodingsWanted { subject, mid, .. } => Topic::Encodings(session(subject), Arc::clone(mid)),
+            Self::ShardFailed { .. } => return None,
+        })
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, MILLISECOND, Micros};
 use crate::command::Command;
-use crate::counters::SharedCounters;
 use crate::directory::Directory;
-use crate::net::{Inbox, Network, TcpPort, pin_to_core, thread_cpu_nanoseconds, wait_readable};
-use crate::queue::{CommandQueue, EventQueue};
+use crate::incarnation::{Activity, Incarnation};
+use crate::net::{Inbox, Network, TcpPort, pin_to_core, thread_cpu_nanoseconds, thread_number, wait_readable};
+use crate::queue::EventQueue;
 use crate::shard::Shard;
 use crate::spacing::GATHER;
+use crate::wire::demux::classify;
 use crate::wire::framing::Frames;
 
 /// Datagrams taken before they are forwarded: more would keep the first one waiting, and all must fit a track's ring.
@@ -20,13 +21,15 @@ const COMMAND_TIME: Micros = MILLISECOND;
 /// How often the CPU time is read.
 const CPU_INTERVAL: Micros = 100 * MILLISECOND;
 
+/// The longest wait for something to do, so that a shard without work shows by its turns that it is alive.
+pub(crate) const LONGEST_WAIT: Micros = 250 * MILLISECOND;
+
 /// What a shard's thread shares with the engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub shard: usize,
-    pub commands: Arc<CommandQueue>,
+    pub incarnation: Arc<Incarnation>,
     pub events: Arc<EventQueue>,
-    pub counters: Arc<SharedCounters>,
     pub directory: Arc<Directory>,
 }
 
@@ -40,21 +43,28 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Runs until it is told to stop.
+    /// Runs until it is told to stop, or finds that the shard has been taken from it.
     pub(crate) fn run(mut self) {
+        let incarnation = Arc::clone(&self.shared.incarnation);
+        incarnation.begin(thread_number());
         if let Some(core) = self.core {
             pin_to_core(core);
         }
         let mut inbox = Inbox::new();
         let mut cpu_read_at = 0;
         let mut running = true;
-        while running {
+        while running && !incarnation.is_fenced() {
+            incarnation.count_turn();
             let now = self.clock.now();
             let due = [self.shard.poll_timeout(), self.network.poll_timeout()].into_iter().flatten().min();
-            let timeout = due.map(|at| at.saturating_sub(now));
+            let timeout = due.map_or(LONGEST_WAIT, |at| at.saturating_sub(now).min(LONGEST_WAIT));
             let descriptors =
-                [self.network.socket.as_raw_fd(), self.shared.commands.as_raw_fd(), self.network.tcp_descriptor()];
-            let [datagrams, commands, connections] = wait_readable(&descriptors, timeout);
+                [self.network.udp_descriptor(), incarnation.commands.as_raw_fd(), self.network.tcp_descriptor()];
+            incarnation.enter(Activity::Waiting);
+            let [datagrams, commands, connections] = wait_readable(&descriptors, Some(timeout));
+            if incarnation.is_fenced() {
+                return;
+            }
             if commands {
                 running = self.carry_out_commands();
             }
@@ -64,6 +74,7 @@ impl Worker {
             if connections {
                 self.receive_streams(inbox.scratch());
             }
+            incarnation.enter(Activity::Timers);
             let now = self.clock.now();
             self.shard.handle_timeout(now, &mut self.network);
             self.network.handle_timeout(now);
@@ -72,6 +83,7 @@ impl Worker {
                 self.shard.counters().cpu_nanoseconds = thread_cpu_nanoseconds();
                 cpu_read_at = now + CPU_INTERVAL;
             }
+            incarnation.enter(Activity::Publishing);
             self.publish();
         }
     }
@@ -81,8 +93,9 @@ impl Worker {
         let began = self.clock.now();
         let mut now = began;
         while now < began + COMMAND_TIME
-            && let Some(command) = self.shared.commands.pop()
+            && let Some(command) = self.shared.incarnation.commands.pop()
         {
+            self.shared.incarnation.enter(Activity::from(&command));
             let last = matches!(command, Command::Stop);
             self.shard.handle_command(now, command, &mut self.network);
             if last {
@@ -99,11 +112,12 @@ impl Worker {
         let mut now = began;
         let mut taken = self.take(now, BATCH, inbox);
         while taken < BATCH && self.shard.expects_more() && now < began + GATHER {
-            if wait_readable(&[self.network.socket.as_raw_fd()], Some(began + GATHER - now)) == [true] {
+            if wait_readable(&[self.network.udp_descriptor()], Some(began + GATHER - now)) == [true] {
                 taken += self.take(self.clock.now(), BATCH - taken, inbox);
             }
             now = self.clock.now();
         }
+        self.shared.incarnation.enter(Activity::Forwarding);
         self.shard.flush(now, &mut self.network);
     }
 
@@ -114,10 +128,11 @@ impl Worker {
         while more && taken < limit {
             self.shard.counters().receive_calls += 1;
             // An error of the socket itself would return at once each time; the next wait is as good a moment to try again.
-            more = inbox.fill(&self.network.socket, limit - taken).unwrap_or(false);
+            more = self.network.fill(inbox, limit - taken).unwrap_or(false);
             let before = taken;
             for received in inbox.runs() {
                 for datagram in received.bytes.chunks_mut(received.segment) {
+                    self.shared.incarnation.enter(classify(datagram).into());
                     self.shard.handle_datagram(now, &received.path, datagram, &mut self.network);
                     taken += 1;
                 }
@@ -131,22 +146,24 @@ impl Worker {
     /// Takes what has come over TCP and forwards it, a connection at a time.
     fn receive_streams(&mut self, buffer: &mut [u8]) {
         let now = self.clock.now();
-        if let Some(tcp) = &mut self.network.tcp {
+        self.shared.incarnation.enter(Activity::Stream);
+        if let Some(tcp) = self.network.tcp() {
             tcp.poll(now);
         }
-        while let Some(number) = self.network.tcp.as_mut().and_then(TcpPort::next_readable) {
-            let received = self.network.tcp.as_mut().and_then(|tcp| tcp.receive(number, buffer));
+        while let Some(number) = self.network.tcp().and_then(TcpPort::next_readable) {
+            let received = self.network.tcp().and_then(|tcp| tcp.receive(number, buffer));
             let Some((path, len)) = received else { continue };
             let mut frames = Frames::new(&mut buffer[..len]);
             let mut taken = 0;
             while let Some(datagram) = frames.take_next() {
+                self.shared.incarnation.enter(classify(datagram).into());
                 self.shard.handle_datagram(now, &path, datagram, &mut self.network);
                 taken += 1;
                 if taken % BATCH == 0 {
                     self.shard.flush(now, &mut self.network);
                 }
             }
-            if let Some(tcp) = &mut self.network.tcp {
+            if let Some(tcp) = self.network.tcp() {
                 tcp.keep(number, frames.incomplete());
             }
             self.shard.flush(now, &mut self.network);
@@ -155,7 +172,7 @@ impl Worker {
 
     /// Tells the shard which connections have ended.
     fn note_closed_streams(&mut self) {
-        let Some(tcp) = &mut self.network.tcp else { return };
+        let Some(tcp) = self.network.tcp() else { return };
         let (closed, counts) = (tcp.take_closed(), tcp.counts());
         for path in closed {
             self.shard.handle_disconnect(&path);
@@ -167,14 +184,17 @@ impl Worker {
     }
 
     fn publish(&mut self) {
-        self.shared.counters.publish(self.shard.counters());
+        let Shared { shard, incarnation, events, directory } = &self.shared;
+        if let Some(counters) = incarnation.published_counters() {
+            counters.publish(self.shard.counters());
+        }
         let released = self.shard.take_released();
         if !released.is_empty() {
-            self.shared.directory.release(self.shared.shard, &released);
+            directory.release_of(incarnation, *shard, &released);
         }
-        let events = self.shard.take_events();
-        if !events.is_empty() {
-            self.shared.events.push(events);
+        let new = self.shard.take_events();
+        if !new.is_empty() {
+            events.push(new, incarnation);
         }
     }
 }

@@ -2,18 +2,13 @@
 
 mod sim;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::net::UdpSocket;
 
 use parley_engine_core::clock::Clock;
 use parley_engine_core::engine::{CommandError, Engine, EngineConfig, NamedSlotRequest};
 use parley_engine_core::event::{CloseReason, EventKind, SessionState};
+use sim::peer::{LOOPBACK, Peer, SLOT, run_until, show, until};
 use sim::{CAMERA, Client};
-
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const SLOT: &str = "5";
-/// Generous: the machine may be busy with anything.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn config(ports: &[u16]) -> EngineConfig {
     EngineConfig {
@@ -31,54 +26,6 @@ fn engine(shards: usize) -> Engine {
     let engine = Engine::new(&config(&vec![0; shards])).unwrap();
     engine.start().unwrap();
     engine
-}
-
-/// A simulated client on a real socket.
-struct Peer {
-    client: Client,
-    socket: UdpSocket,
-    node: SocketAddr,
-    clock: Clock,
-}
-
-impl Peer {
-    fn join(engine: &Engine, room: &str, number: usize) -> Self {
-        let clock = Clock::start();
-        let mut client = Client::new(number, 0, clock);
-        let local = engine.open_session(room, &client.name, client.parameters()).unwrap();
-        client.connect_to(&local.credentials);
-        let socket = UdpSocket::bind((LOOPBACK, 0)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-        Self { client, socket, node: SocketAddr::new(LOOPBACK, local.port), clock }
-    }
-
-    fn step(&mut self) {
-        let mut buffer = [0; 2_000];
-        while let Ok(len) = self.socket.recv(&mut buffer) {
-            self.client.receive(self.clock.now(), &mut buffer[..len]);
-        }
-        self.client.tick(self.clock.now());
-        for datagram in self.client.outgoing.drain(..) {
-            self.socket.send_to(&datagram, self.node).unwrap();
-        }
-    }
-
-    fn pictures(&self) -> usize {
-        self.client.slots.get(SLOT).map_or(0, |slot| slot.packets.len())
-    }
-}
-
-fn run_until(peers: &mut [Peer], done: impl Fn(&[Peer]) -> bool) {
-    let start = Instant::now();
-    while !done(peers) {
-        assert!(start.elapsed() < PATIENCE, "the engine does what it should within {PATIENCE:?}");
-        peers.iter_mut().for_each(Peer::step);
-    }
-}
-
-fn show(session: usize) -> [NamedSlotRequest; 1] {
-    let source = Some((Client::name_of(session), CAMERA.to_owned()));
-    [NamedSlotRequest { mid: SLOT.to_owned(), source, max_height: 0, priority: 0 }]
 }
 
 #[test]
@@ -104,7 +51,7 @@ fn a_call_over_real_sockets() {
     assert!(counter("send_calls") > 0);
     assert_eq!((counter("sessions_opened"), counter("dropped_srtp_auth"), counter("dropped_noise")), (2, 0, 0));
 
-    engine.stop();
+    engine.stop().unwrap();
     assert_eq!(engine.open_room("late"), Err(CommandError::Stopped));
     run_until(&mut peers, |peers| peers.iter().all(|peer| peer.client.heard.closed && peer.client.heard.byes > 0));
     assert!(counter("cpu_nanoseconds") > 0 && counter("sessions_closed") == 2);
@@ -159,12 +106,10 @@ fn opening_a_session_is_told() {
     engine.open_room("room").unwrap();
     let client = Client::new(0, 0, Clock::start());
     engine.open_session("room", "a", client.parameters()).unwrap();
-    let start = Instant::now();
     let mut events = Vec::new();
-    while events.is_empty() {
-        assert!(start.elapsed() < PATIENCE);
-        std::thread::yield_now();
+    until("the session is told", || {
         events = engine.drain_events(10);
-    }
+        !events.is_empty()
+    });
     assert!(matches!(&events[0].kind, EventKind::SessionState { state: SessionState::Connecting, .. }));
 }

@@ -210,7 +210,7 @@ fn a_client_without_udp_calls_over_tcp() {
     assert_eq!(stats.remote_address, Some(peers[0].carrier.address()));
     assert_eq!(peers[0].client.slot(SLOT).missing(), [], "a stream loses nothing");
     assert_eq!((counter(&engine, "dropped_send_buffer"), counter(&engine, "dropped_noise")), (0, 0));
-    engine.stop();
+    engine.stop().unwrap();
     run_until(&mut peers, |peers| peers.iter().all(|peer| peer.client.heard.closed));
 }
 

@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parley_engine_core::engine::{self as core, CommandError, EngineConfig, EngineStartError};
+use parley_engine_core::fault::Fault;
 use parley_engine_core::stats::{SessionStats, SlotStats, TrackStats};
 use parley_engine_core::ufrag::RemoteCredentials;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::error::engine_error;
+use crate::error::{engine_error, stop_error};
 use crate::events::{close_reason, state_name, to_python};
 use crate::explanation::explanation_to_python;
 use crate::params::{SessionParameters, SlotRequest};
@@ -34,7 +37,10 @@ impl From<core::LocalTransport> for LocalTransport {
 
 /// The forwarding engine.
 #[pyclass(frozen, module = "media_plane._engine")]
-pub(crate) struct Engine(core::Engine);
+pub(crate) struct Engine {
+    engine: core::Engine,
+    takes_faults: AtomicBool,
+}
 
 fn refuse<T>(py: Python<'_>, result: Result<T, CommandError>) -> PyResult<T> {
     result.map_err(|error| engine_error(py, error))
@@ -64,50 +70,80 @@ impl Engine {
             max_sessions_per_shard,
             event_capacity,
         };
-        Ok(Self(core::Engine::new(&config)?))
+        Ok(Self { engine: core::Engine::new(&config)?, takes_faults: AtomicBool::new(false) })
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {
-        self.0.start().map_err(|error| match error {
+        self.engine.start().map_err(|error| match error {
             EngineStartError::Stopped => engine_error(py, CommandError::Stopped),
             EngineStartError::Thread(error) => error.into(),
         })
     }
 
-    fn stop(&self, py: Python<'_>) {
-        py.detach(|| self.0.stop());
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.engine.stop()).map_err(|error| stop_error(py, &error))
+    }
+
+    #[getter]
+    fn serving_shards(&self) -> usize {
+        self.engine.serving_shards()
+    }
+
+    #[getter]
+    fn abandoned_threads(&self) -> usize {
+        self.engine.abandoned_threads()
+    }
+
+    fn allow_faults(&self) {
+        self.takes_faults.store(true, Ordering::Relaxed);
+    }
+
+    #[pyo3(signature = (shard, fault, seconds=10.0))]
+    fn inject_fault(&self, py: Python<'_>, shard: usize, fault: &str, seconds: f64) -> PyResult<()> {
+        if !self.takes_faults.load(Ordering::Relaxed) {
+            return refuse(py, Err(CommandError::Invalid("the engine takes no faults")));
+        }
+        let duration =
+            Duration::try_from_secs_f64(seconds).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let fault = match fault {
+            "panic" => Fault::Panic,
+            "sleep" => Fault::Sleep(duration),
+            "spin" => Fault::Spin(duration),
+            _ => return Err(PyValueError::new_err("a fault is panic, sleep or spin")),
+        };
+        refuse(py, self.engine.inject_fault(shard, fault))
     }
 
     #[getter]
     fn ports(&self) -> Vec<u16> {
-        self.0.ports()
+        self.engine.ports()
     }
 
     #[getter]
     fn tcp_ports(&self) -> Vec<u16> {
-        self.0.tcp_ports()
+        self.engine.tcp_ports()
     }
 
     #[getter]
     fn fingerprint(&self) -> String {
-        self.0.fingerprint()
+        self.engine.fingerprint()
     }
 
     fn fileno(&self) -> i32 {
-        self.0.as_raw_fd()
+        self.engine.as_raw_fd()
     }
 
     #[pyo3(signature = (max_events=1024))]
     fn drain_events(&self, py: Python<'_>, max_events: usize) -> PyResult<Vec<Py<PyAny>>> {
-        self.0.drain_events(max_events).into_iter().map(|event| to_python(py, event)).collect()
+        self.engine.drain_events(max_events).into_iter().map(|event| to_python(py, event)).collect()
     }
 
     fn open_room(&self, py: Python<'_>, room_id: &str) -> PyResult<()> {
-        refuse(py, self.0.open_room(room_id))
+        refuse(py, self.engine.open_room(room_id))
     }
 
     fn close_room(&self, py: Python<'_>, room_id: &str) -> PyResult<()> {
-        refuse(py, self.0.close_room(room_id))
+        refuse(py, self.engine.close_room(room_id))
     }
 
     fn open_session(
@@ -117,7 +153,7 @@ impl Engine {
         session_id: &str,
         parameters: PyRef<'_, SessionParameters>,
     ) -> PyResult<LocalTransport> {
-        Ok(refuse(py, self.0.open_session(room_id, session_id, parameters.0.clone()))?.into())
+        Ok(refuse(py, self.engine.open_session(room_id, session_id, parameters.0.clone()))?.into())
     }
 
     fn restart_ice(
@@ -128,39 +164,39 @@ impl Engine {
         ice_pwd: String,
     ) -> PyResult<LocalTransport> {
         let remote = RemoteCredentials { ufrag: ice_ufrag, pwd: ice_pwd };
-        Ok(refuse(py, self.0.restart_ice(session_id, remote))?.into())
+        Ok(refuse(py, self.engine.restart_ice(session_id, remote))?.into())
     }
 
     #[pyo3(signature = (session_id, reason="requested"))]
     fn close_session(&self, py: Python<'_>, session_id: &str, reason: &str) -> PyResult<()> {
         let reason = close_reason(reason).ok_or(CommandError::Invalid("unknown reason"));
-        refuse(py, reason.and_then(|reason| self.0.close_session(session_id, reason)))
+        refuse(py, reason.and_then(|reason| self.engine.close_session(session_id, reason)))
     }
 
     fn set_track_muted(&self, py: Python<'_>, session_id: &str, mid: &str, muted: bool) -> PyResult<()> {
-        refuse(py, self.0.set_track_muted(session_id, mid, muted))
+        refuse(py, self.engine.set_track_muted(session_id, mid, muted))
     }
 
     fn update_slots(&self, py: Python<'_>, session_id: &str, requests: Vec<PyRef<'_, SlotRequest>>) -> PyResult<()> {
         let requests: Vec<_> = requests.iter().map(|request| request.0.clone()).collect();
-        refuse(py, self.0.update_slots(session_id, &requests))
+        refuse(py, self.engine.update_slots(session_id, &requests))
     }
 
     fn request_key_frame(&self, py: Python<'_>, session_id: &str, mid: &str) -> PyResult<()> {
-        refuse(py, self.0.request_key_frame(session_id, mid))
+        refuse(py, self.engine.request_key_frame(session_id, mid))
     }
 
     fn counters(&self) -> HashMap<&'static str, u64> {
-        self.0.counters().into_iter().collect()
+        self.engine.counters().into_iter().collect()
     }
 
     fn session_stats<'py>(&self, py: Python<'py>, session_id: &str) -> PyResult<Bound<'py, PyDict>> {
-        let stats = py.detach(|| self.0.session_stats(session_id));
+        let stats = py.detach(|| self.engine.session_stats(session_id));
         stats_to_python(py, refuse(py, stats)?)
     }
 
     fn explain<'py>(&self, py: Python<'py>, session_id: &str) -> PyResult<Bound<'py, PyDict>> {
-        let explanation = py.detach(|| self.0.explain(session_id));
+        let explanation = py.detach(|| self.engine.explain(session_id));
         explanation_to_python(py, refuse(py, explanation)?)
     }
 }

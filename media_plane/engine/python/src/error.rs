@@ -1,6 +1,6 @@
 //! `EngineError`.
 
-use parley_engine_core::engine::CommandError;
+use parley_engine_core::engine::{CommandError, EngineStopError};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -24,9 +24,18 @@ pub(crate) fn engine_error_type(py: Python<'_>) -> PyResult<Py<PyType>> {
 
 /// Turns a refusal into an exception.
 pub(crate) fn engine_error(py: Python<'_>, error: CommandError) -> PyErr {
+    make(py, &error.to_string(), error.reason())
+}
+
+/// Turns what was left by a stop into an exception.
+pub(crate) fn stop_error(py: Python<'_>, error: &EngineStopError) -> PyErr {
+    make(py, &error.to_string(), "shard_failed")
+}
+
+fn make(py: Python<'_>, message: &str, reason: &str) -> PyErr {
     let raise = || {
-        let instance = engine_error_type(py)?.bind(py).call1((error.to_string(),))?;
-        instance.setattr("reason", error.reason())?;
+        let instance = engine_error_type(py)?.bind(py).call1((message,))?;
+        instance.setattr("reason", reason)?;
         Ok(PyErr::from_value(instance))
     };
     raise().unwrap_or_else(|failure: PyErr| failure)

@@ -64,6 +64,17 @@ pub(crate) struct EncodingsWanted {
     time_unix_nano: u64,
 }
 
+/// A shard failed.
+#[pyclass(frozen, get_all, module = "media_plane._engine")]
+pub(crate) struct ShardFailed {
+    shard: usize,
+    cause: &'static str,
+    activity: &'static str,
+    room_ids: Vec<String>,
+    session_count: usize,
+    time_unix_nano: u64,
+}
+
 /// The word for a state.
 pub(crate) fn state_name(state: SessionState) -> &'static str {
     match state {
@@ -73,12 +84,13 @@ pub(crate) fn state_name(state: SessionState) -> &'static str {
     }
 }
 
-const CLOSE_REASONS: [(CloseReason, &str); 5] = [
+const CLOSE_REASONS: [(CloseReason, &str); 6] = [
     (CloseReason::Requested, "requested"),
     (CloseReason::Replaced, "replaced"),
     (CloseReason::IceTimeout, "ice_timeout"),
     (CloseReason::DtlsFailed, "dtls_failed"),
     (CloseReason::PeerClosed, "peer_closed"),
+    (CloseReason::ShardFailed, "shard_failed"),
 ];
 
 fn reason_name(reason: CloseReason) -> Option<&'static str> {
@@ -157,6 +169,18 @@ pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
                 mid: mid.to_string(),
                 rids: rids.into_iter().map(String::from).collect(),
                 codec: codec.map(|codec| codec.name).unwrap_or_default(),
+                time_unix_nano,
+            },
+        )?
+        .into_any(),
+        EventKind::ShardFailed { shard, cause, activity, rooms, sessions } => Py::new(
+            py,
+            ShardFailed {
+                shard,
+                cause: cause.name(),
+                activity,
+                room_ids: rooms.iter().map(ToString::to_string).collect(),
+                session_count: sessions,
                 time_unix_nano,
             },
         )?

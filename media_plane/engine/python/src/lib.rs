@@ -30,11 +30,17 @@ fn add_type_aliases(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let literal = module.py().import("typing")?.getattr("Literal")?;
     module.add("MediaKind", literal.get_item(("audio", "video"))?)?;
     module.add("SessionState", literal.get_item(("connecting", "connected", "closed"))?)?;
-    let reasons = ("requested", "replaced", "ice_timeout", "dtls_failed", "peer_closed");
+    let reasons = ("requested", "replaced", "ice_timeout", "dtls_failed", "peer_closed", "shard_failed");
     module.add("CloseReason", literal.get_item(reasons)?)?;
     let event = module.getattr("SessionStateChanged")?;
-    let others =
-        ["FirstMedia", "SlotSourceChanged", "DominantSpeakerChanged", "TrackActivityChanged", "EncodingsWanted"];
+    let others = [
+        "FirstMedia",
+        "SlotSourceChanged",
+        "DominantSpeakerChanged",
+        "TrackActivityChanged",
+        "EncodingsWanted",
+        "ShardFailed",
+    ];
     module.add("Event", others.iter().try_fold(event, |union, name| union.bitor(module.getattr(*name)?))?)
 }
 
@@ -55,6 +61,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<events::DominantSpeakerChanged>()?;
     module.add_class::<events::TrackActivityChanged>()?;
     module.add_class::<events::EncodingsWanted>()?;
+    module.add_class::<events::ShardFailed>()?;
     module.add_class::<engine::LocalTransport>()?;
     module.add_class::<engine::Engine>()?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;

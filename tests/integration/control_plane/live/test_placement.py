@@ -156,6 +156,17 @@ async def test_a_full_node_takes_no_new_room(replica: Replica, node: FakeNode) -
     assert refused.value.reason == "NO_NODE_AVAILABLE"
 
 
+async def test_a_node_none_of_whose_shards_serves_takes_no_new_room(replica: Replica, node: FakeNode) -> None:
+    """FLT-5."""
+    report = replica.part.registry.report
+    await report(node.node_id, node.instance_id, LoadReport(shards=2, serving_shards=0, shard_failures=2))
+    with pytest.raises(DomainError) as refused:
+        await place(replica, "room")
+    assert refused.value.reason == "NO_NODE_AVAILABLE"
+    await report(node.node_id, node.instance_id, LoadReport(shards=2, serving_shards=1, shard_failures=2))
+    assert await place(replica, "room") == node.node_id
+
+
 # ---------------------------------------------------------------- lost nodes
 
 

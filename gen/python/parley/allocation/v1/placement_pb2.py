@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$parley/allocation/v1/placement.proto\x12\x14parley.allocation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n\tPlacement\x12\x12\n\x04room\x18\x01 \x01(\tR\x04room\x12\x12\n\x04node\x18\x02 \x01(\tR\x04node\x12\'\n\x0f\x63ontrol_address\x18\x03 \x01(\tR\x0e\x63ontrolAddress\x12\x14\n\x05\x65poch\x18\x04 \x01(\x04R\x05\x65poch\x12;\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\x8c\x04\n\x04Node\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06region\x18\x02 \x01(\tR\x06region\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\'\n\x0f\x63ontrol_address\x18\x04 \x01(\tR\x0e\x63ontrolAddress\x12\x35\n\x05state\x18\x05 \x01(\x0e\x32\x1f.parley.allocation.v1.NodeStateR\x05state\x12#\n\rsession_count\x18\x06 \x01(\rR\x0csessionCount\x12)\n\x10session_capacity\x18\x07 \x01(\rR\x0fsessionCapacity\x12\x1d\n\nroom_count\x18\x08 \x01(\rR\troomCount\x12$\n\x0e\x63pu_cores_used\x18\t \x01(\x01R\x0c\x63puCoresUsed\x12\x1b\n\tcpu_cores\x18\n \x01(\rR\x08\x63puCores\x12\x35\n\x17packets_sent_per_second\x18\x0b \x01(\x01R\x14packetsSentPerSecond\x12/\n\x14\x62its_sent_per_second\x18\x0c \x01(\x01R\x11\x62itsSentPerSecond\x12\x44\n\x10last_report_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0elastReportTime*\x81\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11NODE_STATE_ACTIVE\x10\x01\x12\x17\n\x13NODE_STATE_DRAINING\x10\x02\x12\x13\n\x0fNODE_STATE_LOST\x10\x03\x12\x13\n\x0fNODE_STATE_GONE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$parley/allocation/v1/placement.proto\x12\x14parley.allocation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n\tPlacement\x12\x12\n\x04room\x18\x01 \x01(\tR\x04room\x12\x12\n\x04node\x18\x02 \x01(\tR\x04node\x12\'\n\x0f\x63ontrol_address\x18\x03 \x01(\tR\x0e\x63ontrolAddress\x12\x14\n\x05\x65poch\x18\x04 \x01(\x04R\x05\x65poch\x12;\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\x84\x05\n\x04Node\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06region\x18\x02 \x01(\tR\x06region\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\'\n\x0f\x63ontrol_address\x18\x04 \x01(\tR\x0e\x63ontrolAddress\x12\x35\n\x05state\x18\x05 \x01(\x0e\x32\x1f.parley.allocation.v1.NodeStateR\x05state\x12#\n\rsession_count\x18\x06 \x01(\rR\x0csessionCount\x12)\n\x10session_capacity\x18\x07 \x01(\rR\x0fsessionCapacity\x12\x1d\n\nroom_count\x18\x08 \x01(\rR\troomCount\x12$\n\x0e\x63pu_cores_used\x18\t \x01(\x01R\x0c\x63puCoresUsed\x12\x1b\n\tcpu_cores\x18\n \x01(\rR\x08\x63puCores\x12\x35\n\x17packets_sent_per_second\x18\x0b \x01(\x01R\x14packetsSentPerSecond\x12/\n\x14\x62its_sent_per_second\x18\x0c \x01(\x01R\x11\x62itsSentPerSecond\x12\x44\n\x10last_report_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0elastReportTime\x12\x1f\n\x0bshard_count\x18\x0e \x01(\rR\nshardCount\x12.\n\x13serving_shard_count\x18\x0f \x01(\rR\x11servingShardCount\x12%\n\x0eshard_failures\x18\x10 \x01(\x04R\rshardFailures*\x81\x01\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11NODE_STATE_ACTIVE\x10\x01\x12\x17\n\x13NODE_STATE_DRAINING\x10\x02\x12\x13\n\x0fNODE_STATE_LOST\x10\x03\x12\x13\n\x0fNODE_STATE_GONE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.allocation.v1.placement_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NODESTATE']._serialized_start=801
-  _globals['_NODESTATE']._serialized_end=930
+  _globals['_NODESTATE']._serialized_start=921
+  _globals['_NODESTATE']._serialized_end=1050
   _globals['_PLACEMENT']._serialized_start=96
   _globals['_PLACEMENT']._serialized_end=271
   _globals['_NODE']._serialized_start=274
-  _globals['_NODE']._serialized_end=798
+  _globals['_NODE']._serialized_end=918
 # @@protoc_insertion_point(module_scope)

@@ -109,6 +109,9 @@ class Node(_message.Message):
     PACKETS_SENT_PER_SECOND_FIELD_NUMBER: _builtins.int
     BITS_SENT_PER_SECOND_FIELD_NUMBER: _builtins.int
     LAST_REPORT_TIME_FIELD_NUMBER: _builtins.int
+    SHARD_COUNT_FIELD_NUMBER: _builtins.int
+    SERVING_SHARD_COUNT_FIELD_NUMBER: _builtins.int
+    SHARD_FAILURES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `nodes/{node}`."""
     region: _builtins.str
@@ -133,6 +136,12 @@ class Node(_message.Message):
     """Packets sent a second, derived from the last two reports."""
     bits_sent_per_second: _builtins.float
     """Bits sent a second, derived from the last two reports."""
+    shard_count: _builtins.int
+    """Its shards: threads that forward media, each with ports of its own. 0: not known."""
+    serving_shard_count: _builtins.int
+    """Shards that serve now. Fewer than `shard_count`: some have failed and wait for their next start."""
+    shard_failures: _builtins.int
+    """Shards that have failed since the node's start."""
     @_builtins.property
     def last_report_time(self) -> _timestamp_pb2.Timestamp:
         """When it last reported."""
@@ -153,10 +162,13 @@ class Node(_message.Message):
         packets_sent_per_second: _builtins.float = ...,
         bits_sent_per_second: _builtins.float = ...,
         last_report_time: _timestamp_pb2.Timestamp | None = ...,
+        shard_count: _builtins.int = ...,
+        serving_shard_count: _builtins.int = ...,
+        shard_failures: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_report_time", b"last_report_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_sent_per_second", b"bits_sent_per_second", "control_address", b"control_address", "cpu_cores", b"cpu_cores", "cpu_cores_used", b"cpu_cores_used", "last_report_time", b"last_report_time", "name", b"name", "packets_sent_per_second", b"packets_sent_per_second", "region", b"region", "room_count", b"room_count", "session_capacity", b"session_capacity", "session_count", b"session_count", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_sent_per_second", b"bits_sent_per_second", "control_address", b"control_address", "cpu_cores", b"cpu_cores", "cpu_cores_used", b"cpu_cores_used", "last_report_time", b"last_report_time", "name", b"name", "packets_sent_per_second", b"packets_sent_per_second", "region", b"region", "room_count", b"room_count", "serving_shard_count", b"serving_shard_count", "session_capacity", b"session_capacity", "session_count", b"session_count", "shard_count", b"shard_count", "shard_failures", b"shard_failures", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -171,6 +171,9 @@ class LoadReport(_message.Message):
     SESSIONS_CLOSED_FIELD_NUMBER: _builtins.int
     RESIDENT_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     ROOMS_FIELD_NUMBER: _builtins.int
+    SHARD_COUNT_FIELD_NUMBER: _builtins.int
+    SERVING_SHARD_COUNT_FIELD_NUMBER: _builtins.int
+    SHARD_FAILURES_FIELD_NUMBER: _builtins.int
     packets_received: _builtins.int
     """RTP packets received and authenticated."""
     bytes_received: _builtins.int
@@ -189,6 +192,12 @@ class LoadReport(_message.Message):
     """Sessions closed since start."""
     resident_memory_bytes: _builtins.int
     """Resident memory of the node's process."""
+    shard_count: _builtins.int
+    """Shards of the node: threads that forward media, each with ports of its own. 0: not said (nodes before this field)."""
+    serving_shard_count: _builtins.int
+    """Shards that serve now. A node none of whose shards serves gets no room."""
+    shard_failures: _builtins.int
+    """Shards that have failed since start, by a panic or because they made no progress. Their rooms are missing in `rooms`."""
     @_builtins.property
     def cpu_time(self) -> _duration_pb2.Duration:
         """CPU time of the node's process, user and system."""
@@ -211,10 +220,13 @@ class LoadReport(_message.Message):
         sessions_closed: _builtins.int = ...,
         resident_memory_bytes: _builtins.int = ...,
         rooms: _abc.Iterable[Global___RoomLease] | None = ...,
+        shard_count: _builtins.int = ...,
+        serving_shard_count: _builtins.int = ...,
+        shard_failures: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cpu_time", b"cpu_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_received", b"bytes_received", "bytes_sent", b"bytes_sent", "cpu_time", b"cpu_time", "datagrams_dropped", b"datagrams_dropped", "packets_lost", b"packets_lost", "packets_received", b"packets_received", "packets_sent", b"packets_sent", "resident_memory_bytes", b"resident_memory_bytes", "rooms", b"rooms", "sessions_closed", b"sessions_closed", "sessions_opened", b"sessions_opened"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_received", b"bytes_received", "bytes_sent", b"bytes_sent", "cpu_time", b"cpu_time", "datagrams_dropped", b"datagrams_dropped", "packets_lost", b"packets_lost", "packets_received", b"packets_received", "packets_sent", b"packets_sent", "resident_memory_bytes", b"resident_memory_bytes", "rooms", b"rooms", "serving_shard_count", b"serving_shard_count", "sessions_closed", b"sessions_closed", "sessions_opened", b"sessions_opened", "shard_count", b"shard_count", "shard_failures", b"shard_failures"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

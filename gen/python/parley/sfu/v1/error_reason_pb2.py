@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n parley/sfu/v1/error_reason.proto\x12\rparley.sfu.v1*\xab\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_REASON_EPOCH_STALE\x10\x01\x12\x1f\n\x1b\x45RROR_REASON_ROOM_NOT_FOUND\x10\x02\x12\"\n\x1e\x45RROR_REASON_SESSION_NOT_FOUND\x10\x03\x12\x1c\n\x18\x45RROR_REASON_SDP_INVALID\x10\x04\x12#\n\x1f\x45RROR_REASON_SDP_NOT_ACCEPTABLE\x10\x05\x12\x1c\n\x18\x45RROR_REASON_MID_UNKNOWN\x10\x06\x12\x1a\n\x16\x45RROR_REASON_NODE_FULL\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_NODE_DRAINING\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n parley/sfu/v1/error_reason.proto\x12\rparley.sfu.v1*\xcf\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_REASON_EPOCH_STALE\x10\x01\x12\x1f\n\x1b\x45RROR_REASON_ROOM_NOT_FOUND\x10\x02\x12\"\n\x1e\x45RROR_REASON_SESSION_NOT_FOUND\x10\x03\x12\x1c\n\x18\x45RROR_REASON_SDP_INVALID\x10\x04\x12#\n\x1f\x45RROR_REASON_SDP_NOT_ACCEPTABLE\x10\x05\x12\x1c\n\x18\x45RROR_REASON_MID_UNKNOWN\x10\x06\x12\x1a\n\x16\x45RROR_REASON_NODE_FULL\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_NODE_DRAINING\x10\x08\x12\"\n\x1e\x45RROR_REASON_SHARD_UNAVAILABLE\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'parley.sfu.v1.error_reason_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=52
-  _globals['_ERRORREASON']._serialized_end=351
+  _globals['_ERRORREASON']._serialized_end=387
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED: the node holds as many sessions as it takes."""
     ERROR_REASON_NODE_DRAINING: _ErrorReason.ValueType  # 8
     """UNAVAILABLE: the node is draining and takes no new rooms."""
+    ERROR_REASON_SHARD_UNAVAILABLE: _ErrorReason.ValueType  # 9
+    """UNAVAILABLE: the shards of the node that could serve the room have failed and are being started anew;
+    `google.rpc.RetryInfo` says when to try again.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Values of `google.rpc.ErrorInfo.reason` (domain `parley.dev`) that a node answers with, without the `ERROR_REASON_` prefix."""
@@ -62,4 +66,8 @@ ERROR_REASON_NODE_FULL: ErrorReason.ValueType  # 7
 """RESOURCE_EXHAUSTED: the node holds as many sessions as it takes."""
 ERROR_REASON_NODE_DRAINING: ErrorReason.ValueType  # 8
 """UNAVAILABLE: the node is draining and takes no new rooms."""
+ERROR_REASON_SHARD_UNAVAILABLE: ErrorReason.ValueType  # 9
+"""UNAVAILABLE: the shards of the node that could serve the room have failed and are being started anew;
+`google.rpc.RetryInfo` says when to try again.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

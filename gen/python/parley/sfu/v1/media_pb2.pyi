@@ -35,7 +35,7 @@ class _MediaStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MediaState
     MEDIA_STATE_CONNECTED: _MediaState.ValueType  # 2
     """Media flows."""
     MEDIA_STATE_CLOSED: _MediaState.ValueType  # 3
-    """No consent (RFC 7675) for 30 s, or the peer closed."""
+    """No consent (RFC 7675) for 30 s, the peer closed, or the node's shard failed."""
 
 class MediaState(_MediaState, metaclass=_MediaStateEnumTypeWrapper):
     """Where a session's transport is in its life."""
@@ -47,7 +47,7 @@ MEDIA_STATE_CONNECTING: MediaState.ValueType  # 1
 MEDIA_STATE_CONNECTED: MediaState.ValueType  # 2
 """Media flows."""
 MEDIA_STATE_CLOSED: MediaState.ValueType  # 3
-"""No consent (RFC 7675) for 30 s, or the peer closed."""
+"""No consent (RFC 7675) for 30 s, the peer closed, or the node's shard failed."""
 Global___MediaState: _TypeAlias = MediaState  # noqa: Y015
 
 class _RoomCloseReason:
@@ -62,6 +62,10 @@ class _RoomCloseReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RoomC
     """Another node has it now."""
     ROOM_CLOSE_REASON_DRAINED: _RoomCloseReason.ValueType  # 2
     """The node drained."""
+    ROOM_CLOSE_REASON_SHARD_FAILED: _RoomCloseReason.ValueType  # 3
+    """The part of the node that forwarded its media failed and starts anew. Its sessions are lost; the room may be placed on the same
+    node again.
+    """
 
 class RoomCloseReason(_RoomCloseReason, metaclass=_RoomCloseReasonEnumTypeWrapper):
     """Why a room closed."""
@@ -72,6 +76,10 @@ ROOM_CLOSE_REASON_FENCED: RoomCloseReason.ValueType  # 1
 """Another node has it now."""
 ROOM_CLOSE_REASON_DRAINED: RoomCloseReason.ValueType  # 2
 """The node drained."""
+ROOM_CLOSE_REASON_SHARD_FAILED: RoomCloseReason.ValueType  # 3
+"""The part of the node that forwarded its media failed and starts anew. Its sessions are lost; the room may be placed on the same
+node again.
+"""
 Global___RoomCloseReason: _TypeAlias = RoomCloseReason  # noqa: Y015
 
 @_typing.final
@@ -445,7 +453,7 @@ class NodeEvent(_message.Message):
 
     @_builtins.property
     def room_closed(self) -> Global___RoomClosed:
-        """The room closed by itself: fenced, lease lost, or empty for too long."""
+        """The room closed by itself: fenced, drained, or lost with the shard that served it."""
 
     @_builtins.property
     def encodings_changed(self) -> Global___EncodingsChanged:

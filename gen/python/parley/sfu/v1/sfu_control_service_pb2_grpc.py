@@ -98,7 +98,7 @@ class SfuControlServiceServicer:
     def OpenRoom(self, request, context):
         """Opens a room, or takes over its newer epoch. Opening an open room is harmless.
 
-        Errors: EPOCH_STALE, NODE_DRAINING.
+        Errors: EPOCH_STALE, NODE_DRAINING, SHARD_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,7 +118,7 @@ class SfuControlServiceServicer:
         unless the offer differs from its offer in nothing but ICE credentials and candidates: then it stays, with its id, keys and
         streams, and the answer has new credentials (ICE restart, RFC 8445 section 9). The same `session_id` again gives the same answer.
 
-        Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING.
+        Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING, SHARD_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

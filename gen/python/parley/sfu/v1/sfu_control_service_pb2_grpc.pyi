@@ -39,7 +39,7 @@ class SfuControlServiceStub:
     OpenRoom: _grpc.UnaryUnaryMultiCallable[_sfu_control_service_pb2.OpenRoomRequest, _sfu_control_service_pb2.OpenRoomResponse]
     """Opens a room, or takes over its newer epoch. Opening an open room is harmless.
 
-    Errors: EPOCH_STALE, NODE_DRAINING.
+    Errors: EPOCH_STALE, NODE_DRAINING, SHARD_UNAVAILABLE.
     """
     CloseRoom: _grpc.UnaryUnaryMultiCallable[_sfu_control_service_pb2.CloseRoomRequest, _sfu_control_service_pb2.CloseRoomResponse]
     """Closes a room and all its sessions. Closing a closed room is harmless.
@@ -51,7 +51,7 @@ class SfuControlServiceStub:
     unless the offer differs from its offer in nothing but ICE credentials and candidates: then it stays, with its id, keys and
     streams, and the answer has new credentials (ICE restart, RFC 8445 section 9). The same `session_id` again gives the same answer.
 
-    Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING.
+    Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING, SHARD_UNAVAILABLE.
     """
     CloseSession: _grpc.UnaryUnaryMultiCallable[_sfu_control_service_pb2.CloseSessionRequest, _sfu_control_service_pb2.CloseSessionResponse]
     """Closes a participant's session. Closing a closed one is harmless.
@@ -99,7 +99,7 @@ class SfuControlServiceAsyncStub(SfuControlServiceStub):
     OpenRoom: _aio.UnaryUnaryMultiCallable[_sfu_control_service_pb2.OpenRoomRequest, _sfu_control_service_pb2.OpenRoomResponse]  # type: ignore[assignment]
     """Opens a room, or takes over its newer epoch. Opening an open room is harmless.
 
-    Errors: EPOCH_STALE, NODE_DRAINING.
+    Errors: EPOCH_STALE, NODE_DRAINING, SHARD_UNAVAILABLE.
     """
     CloseRoom: _aio.UnaryUnaryMultiCallable[_sfu_control_service_pb2.CloseRoomRequest, _sfu_control_service_pb2.CloseRoomResponse]  # type: ignore[assignment]
     """Closes a room and all its sessions. Closing a closed room is harmless.
@@ -111,7 +111,7 @@ class SfuControlServiceAsyncStub(SfuControlServiceStub):
     unless the offer differs from its offer in nothing but ICE credentials and candidates: then it stays, with its id, keys and
     streams, and the answer has new credentials (ICE restart, RFC 8445 section 9). The same `session_id` again gives the same answer.
 
-    Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING.
+    Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING, SHARD_UNAVAILABLE.
     """
     CloseSession: _aio.UnaryUnaryMultiCallable[_sfu_control_service_pb2.CloseSessionRequest, _sfu_control_service_pb2.CloseSessionResponse]  # type: ignore[assignment]
     """Closes a participant's session. Closing a closed one is harmless.
@@ -162,7 +162,7 @@ class SfuControlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_sfu_control_service_pb2.OpenRoomResponse, _abc.Awaitable[_sfu_control_service_pb2.OpenRoomResponse]]:
         """Opens a room, or takes over its newer epoch. Opening an open room is harmless.
 
-        Errors: EPOCH_STALE, NODE_DRAINING.
+        Errors: EPOCH_STALE, NODE_DRAINING, SHARD_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -186,7 +186,7 @@ class SfuControlServiceServicer(metaclass=_abc_1.ABCMeta):
         unless the offer differs from its offer in nothing but ICE credentials and candidates: then it stays, with its id, keys and
         streams, and the answer has new credentials (ICE restart, RFC 8445 section 9). The same `session_id` again gives the same answer.
 
-        Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING.
+        Errors: EPOCH_STALE, SDP_INVALID, SDP_NOT_ACCEPTABLE, MID_UNKNOWN, NODE_FULL, NODE_DRAINING, SHARD_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/allocation/v1/placement.proto.
  */
 export const file_parley_allocation_v1_placement: GenFile = /*@__PURE__*/
-  fileDesc("CiRwYXJsZXkvYWxsb2NhdGlvbi92MS9wbGFjZW1lbnQucHJvdG8SFHBhcmxleS5hbGxvY2F0aW9uLnYxIoABCglQbGFjZW1lbnQSDAoEcm9vbRgBIAEoCRIMCgRub2RlGAIgASgJEhcKD2NvbnRyb2xfYWRkcmVzcxgDIAEoCRINCgVlcG9jaBgEIAEoBBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi4wIKBE5vZGUSDAoEbmFtZRgBIAEoCRIOCgZyZWdpb24YAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIXCg9jb250cm9sX2FkZHJlc3MYBCABKAkSLgoFc3RhdGUYBSABKA4yHy5wYXJsZXkuYWxsb2NhdGlvbi52MS5Ob2RlU3RhdGUSFQoNc2Vzc2lvbl9jb3VudBgGIAEoDRIYChBzZXNzaW9uX2NhcGFjaXR5GAcgASgNEhIKCnJvb21fY291bnQYCCABKA0SFgoOY3B1X2NvcmVzX3VzZWQYCSABKAESEQoJY3B1X2NvcmVzGAogASgNEh8KF3BhY2tldHNfc2VudF9wZXJfc2Vjb25kGAsgASgBEhwKFGJpdHNfc2VudF9wZXJfc2Vjb25kGAwgASgBEjQKEGxhc3RfcmVwb3J0X3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKoEBCglOb2RlU3RhdGUSGgoWTk9ERV9TVEFURV9VTlNQRUNJRklFRBAAEhUKEU5PREVfU1RBVEVfQUNUSVZFEAESFwoTTk9ERV9TVEFURV9EUkFJTklORxACEhMKD05PREVfU1RBVEVfTE9TVBADEhMKD05PREVfU1RBVEVfR09ORRAEYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiRwYXJsZXkvYWxsb2NhdGlvbi92MS9wbGFjZW1lbnQucHJvdG8SFHBhcmxleS5hbGxvY2F0aW9uLnYxIoABCglQbGFjZW1lbnQSDAoEcm9vbRgBIAEoCRIMCgRub2RlGAIgASgJEhcKD2NvbnRyb2xfYWRkcmVzcxgDIAEoCRINCgVlcG9jaBgEIAEoBBIvCgtleHBpcmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAirQMKBE5vZGUSDAoEbmFtZRgBIAEoCRIOCgZyZWdpb24YAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIXCg9jb250cm9sX2FkZHJlc3MYBCABKAkSLgoFc3RhdGUYBSABKA4yHy5wYXJsZXkuYWxsb2NhdGlvbi52MS5Ob2RlU3RhdGUSFQoNc2Vzc2lvbl9jb3VudBgGIAEoDRIYChBzZXNzaW9uX2NhcGFjaXR5GAcgASgNEhIKCnJvb21fY291bnQYCCABKA0SFgoOY3B1X2NvcmVzX3VzZWQYCSABKAESEQoJY3B1X2NvcmVzGAogASgNEh8KF3BhY2tldHNfc2VudF9wZXJfc2Vjb25kGAsgASgBEhwKFGJpdHNfc2VudF9wZXJfc2Vjb25kGAwgASgBEjQKEGxhc3RfcmVwb3J0X3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3NoYXJkX2NvdW50GA4gASgNEhsKE3NlcnZpbmdfc2hhcmRfY291bnQYDyABKA0SFgoOc2hhcmRfZmFpbHVyZXMYECABKAQqgQEKCU5vZGVTdGF0ZRIaChZOT0RFX1NUQVRFX1VOU1BFQ0lGSUVEEAASFQoRTk9ERV9TVEFURV9BQ1RJVkUQARIXChNOT0RFX1NUQVRFX0RSQUlOSU5HEAISEwoPTk9ERV9TVEFURV9MT1NUEAMSEwoPTk9ERV9TVEFURV9HT05FEARiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * Which node a room is on: a lease with a fencing epoch, so that two nodes never own one room.
@@ -159,6 +159,27 @@ export type Node = Message<"parley.allocation.v1.Node"> & {
    * @generated from field: google.protobuf.Timestamp last_report_time = 13;
    */
   lastReportTime?: Timestamp | undefined;
+
+  /**
+   * Its shards: threads that forward media, each with ports of its own. 0: not known.
+   *
+   * @generated from field: uint32 shard_count = 14;
+   */
+  shardCount: number;
+
+  /**
+   * Shards that serve now. Fewer than `shard_count`: some have failed and wait for their next start.
+   *
+   * @generated from field: uint32 serving_shard_count = 15;
+   */
+  servingShardCount: number;
+
+  /**
+   * Shards that have failed since the node's start.
+   *
+   * @generated from field: uint64 shard_failures = 16;
+   */
+  shardFailures: bigint;
 };
 
 /**

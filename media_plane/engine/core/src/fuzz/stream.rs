@@ -1,7 +1,7 @@
 //! TCP as a shard takes it: real connections whose bytes come in pieces.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 
 use super::split_stream;
@@ -21,8 +21,9 @@ const PIECES: usize = 64;
 pub fn tcp(data: &[u8]) {
     let Some((&step, stream)) = data.split_first() else { return };
     let (expected, rest) = split_stream(stream, stream.len().max(1));
-    let Some(mut port) = TcpPort::bind(([127, 0, 0, 1], 0).into()).ok() else { panic!("no port") };
-    let Some(mut client) = TcpStream::connect(("127.0.0.1", port.port())).ok() else { panic!("no connection") };
+    let Ok(listener) = TcpListener::bind("127.0.0.1:0") else { panic!("no port") };
+    let Some(mut client) = listener.local_addr().and_then(TcpStream::connect).ok() else { panic!("no connection") };
+    let Ok(mut port) = TcpPort::new(listener) else { panic!("no port") };
     let mut reader = Reader { buffer: vec![0; READ_BUFFER], ..Reader::default() };
     let mut written = 0;
     for piece in stream.chunks((1 + usize::from(step)).max(stream.len() / PIECES)) {

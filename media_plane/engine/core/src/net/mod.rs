@@ -16,9 +16,11 @@ mod system;
 mod tcp;
 
 pub(crate) use inbox::Inbox;
-pub(crate) use network::Network;
+pub(crate) use network::{Network, Sockets};
 pub(crate) use socket::MediaSocket;
-pub(crate) use system::{WakeFd, pin_to_core, thread_cpu_nanoseconds, wait_readable};
+pub(crate) use system::{
+    ThreadUsage, WakeFd, give_way, pin_to_core, thread_cpu_nanoseconds, thread_number, thread_usage, wait_readable,
+};
 #[cfg(feature = "fuzzing")]
 pub(crate) use tcp::READ_BUFFER;
 pub(crate) use tcp::TcpPort;

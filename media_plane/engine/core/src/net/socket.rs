@@ -42,6 +42,12 @@ impl MediaSocket {
         Ok(Self { socket, bound, gso, gro })
     }
 
+    /// The same socket for another thread.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        let &Self { ref socket, bound, gso, gro } = self;
+        Ok(Self { socket: socket.try_clone()?, bound, gso, gro })
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.bound.port()
     }

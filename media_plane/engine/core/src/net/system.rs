@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::time::Duration;
 
 use crate::clock::Micros;
 
@@ -62,6 +63,46 @@ pub(crate) fn thread_cpu_nanoseconds() -> u64 {
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
+/// The kernel's number of the calling thread.
+pub(crate) fn thread_number() -> i32 {
+    // SAFETY: gettid takes nothing and can't fail.
+    unsafe { libc::gettid() }
+}
+
+/// What a thread is doing, by the kernel's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ThreadUsage {
+    /// It runs, waits for a core, or waits for memory to be read in: whether it goes on is not its own doing.
+    pub runnable: bool,
+    /// CPU time since its start, in steps of some milliseconds.
+    pub cpu: Duration,
+}
+
+/// What a thread of this process is doing; None: it has ended, or the kernel does not say.
+pub(crate) fn thread_usage(thread: i32) -> Option<ThreadUsage> {
+    parse_usage(&std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?)
+}
+
+/// Reads state, utime and stime out of `proc_pid_stat(5)`. The name before them may hold anything.
+fn parse_usage(stat: &str) -> Option<ThreadUsage> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let runnable = matches!(fields.next()?, "R" | "D");
+    let mut times = fields.skip(10).map(str::parse::<u64>);
+    let ticks = times.next()?.ok()? + times.next()?.ok()?;
+    // SAFETY: sysconf takes no pointer.
+    let ticks_per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
+    Some(ThreadUsage { runnable, cpu: Duration::from_millis((ticks * 1_000).checked_div(ticks_per_second)?) })
+}
+
+/// Lets a thread of this process run only where a core has nothing else to do.
+pub(crate) fn give_way(thread: i32) {
+    // SAFETY: sched_param is plain data, and lives during the call.
+    unsafe {
+        let parameters: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(thread, libc::SCHED_IDLE, &raw const parameters);
+    }
+}
+
 /// Keeps the calling thread on one core; a core that does not exist leaves it where it is.
 pub(crate) fn pin_to_core(core: usize) {
     // SAFETY: cpu_set_t is plain data (zero bytes: no core); CPU_SET writes inside it for every core below CPU_SETSIZE;
@@ -88,6 +129,34 @@ mod tests {
         assert_eq!(wait_readable(&[wake.as_raw_fd()], None), [true]);
         assert!(wake.clear());
         assert!(!wake.clear());
+    }
+
+    #[test]
+    fn the_kernel_tells_who_sleeps_from_who_works() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let sleeper = std::thread::spawn(move || {
+            tell.send(thread_number()).unwrap();
+            ended.recv().unwrap_err();
+        });
+        let number = told.recv().unwrap();
+        while thread_usage(number).unwrap().runnable {
+            std::thread::yield_now();
+        }
+        let mine = thread_usage(thread_number()).unwrap();
+        assert!(mine.runnable);
+        while thread_usage(thread_number()).unwrap().cpu == mine.cpu {}
+        drop(end);
+        sleeper.join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_of_any_name_is_read() {
+        let stat = "7 (a) R 1 (b) S 1 7 7 0 -1 4194304 90 0 0 0 150 50 0 0 20 0 1 0 5 0 0";
+        let usage = parse_usage(stat).unwrap();
+        assert!(!usage.runnable);
+        assert!(usage.cpu >= Duration::from_secs(1) / 10, "{usage:?}");
+        assert_eq!(parse_usage("7 (a) R 1"), None);
     }
 
     #[test]

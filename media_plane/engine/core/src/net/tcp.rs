@@ -58,7 +58,6 @@ enum End {
 #[derive(Debug)]
 pub(crate) struct TcpPort {
     listener: TcpListener,
-    port: u16,
     listening: bool,
     epoll: Epoll,
     ready: Vec<Ready>,
@@ -73,14 +72,12 @@ pub(crate) struct TcpPort {
 }
 
 impl TcpPort {
-    /// Listens; port 0 takes any free one.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
+    /// Takes the connections of a listening socket.
+    pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let epoll = Epoll::new()?;
         epoll.add(listener.as_raw_fd(), LISTENER)?;
         Ok(Self {
-            port: listener.local_addr()?.port(),
             listener,
             listening: true,
             epoll,
@@ -94,10 +91,6 @@ impl TcpPort {
             next_sweep: 0,
             counts: TcpCounts::default(),
         })
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
     }
 
     pub(crate) fn counts(&self) -> TcpCounts {

@@ -5,11 +5,11 @@ use std::io::Write;
 const MOMENT: Micros = 2 * SECOND;
 
 fn port() -> TcpPort {
-    TcpPort::bind("127.0.0.1:0".parse().unwrap()).unwrap()
+    TcpPort::new(TcpListener::bind("127.0.0.1:0").unwrap()).unwrap()
 }
 
 fn connect(port: &TcpPort) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", port.port())).unwrap();
+    let stream = TcpStream::connect(port.listener.local_addr().unwrap()).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
     stream
 }

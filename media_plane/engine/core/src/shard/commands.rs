@@ -50,6 +50,7 @@ impl Shard {
                     let _ = reply.try_send(explanation);
                 }
             }
+            Command::Fault(fault) => fault.happen(),
             Command::Stop => self.end_all(now, network),
         }
         self.outbox.flush(network);

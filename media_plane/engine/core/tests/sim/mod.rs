@@ -16,6 +16,7 @@ mod encoding;
 mod link;
 mod network;
 pub mod participant;
+pub mod peer;
 mod picture;
 mod receiver;
 mod sealed;
