@@ -10,6 +10,7 @@ use sctp_proto::{
 };
 
 use super::dcep::{ACK, OpenMessage};
+use super::guard::Guard;
 use super::label::{LABELS, Label};
 use super::limits::{Allowance, MAX_MESSAGE, RoomAllowance};
 use crate::clock::{Clock, Micros, SECOND};
@@ -112,6 +113,7 @@ pub(crate) struct Channels {
     /// Stream of each channel that is open.
     open: [Option<u16>; LABELS],
     allowance: Allowance,
+    guard: Guard,
     received: Vec<Received>,
     tally: Tally,
 }
@@ -128,6 +130,7 @@ impl Channels {
             link: None,
             open: [None; LABELS],
             allowance: Allowance::new(now),
+            guard: Guard::default(),
             received: Vec::new(),
             tally: Tally::default(),
         }
@@ -135,7 +138,11 @@ impl Channels {
 
     /// Takes a packet that came in a DTLS record.
     pub(crate) fn handle_input(&mut self, now: Micros, packet: &[u8]) {
-        if !self.allowance.take_packet(now) {
+        let Some(work) = self.guard.work(packet) else {
+            self.tally.malformed += 1;
+            return;
+        };
+        if !self.allowance.take_work(now, work) {
             self.tally.packets_over_rate += 1;
             return;
         }
@@ -180,6 +187,7 @@ impl Channels {
         let transmit = answer.or_else(|| self.link.as_mut()?.association.poll_transmit(instant))?;
         match transmit.payload {
             Payload::RawEncode(mut packets) => {
+                packets.iter().for_each(|packet| self.guard.note_sent(packet));
                 let made = packets.len();
                 packets.retain(|packet| packet.len() <= MAX_PACKET);
                 self.tally.oversized += (made - packets.len()) as u64;
@@ -338,6 +346,7 @@ impl Channels {
         let (endpoint, server) = &*CONFIG;
         self.endpoint = Endpoint::new(Arc::clone(endpoint), Some(Arc::clone(server)));
         self.link = None;
+        self.guard = Guard::default();
         self.open = [None; LABELS];
         self.tally.lost += 1;
     }

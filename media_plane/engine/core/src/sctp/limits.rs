@@ -15,15 +15,16 @@ const BYTES: u64 = 64 << 10;
 const RECORDS: u64 = 20_000;
 /// And those of all participants of a room together.
 const ROOM_RECORDS: u64 = 40_000;
-/// SCTP packets a session may send a second: as many messages, and an acknowledgement for every second one that it gets.
-const PACKETS: u64 = 1_000;
+/// Work for a session's SCTP, in units ([`Guard::work`](super::guard::Guard::work)) a second: for its messages, and for an acknowledgement
+/// of every second one that it gets in a lively room.
+const WORK: u64 = 2_000;
 /// Seconds for which what was not used may be saved up: a client that stalled, or four messages of the largest size.
 const SAVED: Micros = 2 * SECOND;
 
 /// What a session may still send.
 #[derive(Debug)]
 pub(crate) struct Allowance {
-    packets: Bucket,
+    work: Bucket,
     messages: Bucket,
     bytes: Bucket,
     records: Bucket,
@@ -32,12 +33,12 @@ pub(crate) struct Allowance {
 impl Allowance {
     pub(crate) fn new(now: Micros) -> Self {
         let bucket = |rate| Bucket::new(now, rate, SAVED);
-        Self { packets: bucket(PACKETS), messages: bucket(MESSAGES), bytes: bucket(BYTES), records: bucket(RECORDS) }
+        Self { work: bucket(WORK), messages: bucket(MESSAGES), bytes: bucket(BYTES), records: bucket(RECORDS) }
     }
 
-    /// Whether a packet may be looked at.
-    pub(crate) fn take_packet(&mut self, now: Micros) -> bool {
-        self.packets.take(now, 1)
+    /// Whether so much work may be done for a packet.
+    pub(crate) fn take_work(&mut self, now: Micros, work: u64) -> bool {
+        self.work.take(now, work)
     }
 
     /// Whether a message of this length may be passed on; one that may not costs nothing.

@@ -8,6 +8,7 @@ mod association;
 mod dcep;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
+mod guard;
 mod label;
 mod limits;
 mod message;

@@ -218,12 +218,17 @@ const HEARTBEAT_INFO: u16 = 1;
 /// A HEARTBEAT (RFC 9260 section 3.3.5) with the ports and the tag of another packet of its association, and so many bytes, a
 /// multiple of four, to be sent back.
 pub fn heartbeat(like: &[u8], info: usize) -> Vec<u8> {
-    let mut packet = like[..8].to_vec();
-    packet.extend([0, 0, 0, 0, HEARTBEAT, 0]);
-    packet.extend((8 + info as u16).to_be_bytes());
-    packet.extend(HEARTBEAT_INFO.to_be_bytes());
-    packet.extend((4 + info as u16).to_be_bytes());
-    packet.resize(packet.len() + info, 7);
+    let mut chunk = vec![HEARTBEAT, 0];
+    chunk.extend((8 + info as u16).to_be_bytes());
+    chunk.extend(HEARTBEAT_INFO.to_be_bytes());
+    chunk.extend((4 + info as u16).to_be_bytes());
+    chunk.resize(chunk.len() + info, 7);
+    with_chunks(like, &chunk)
+}
+
+/// A packet with these chunks, and with the ports and the tag of another packet of its association.
+pub fn with_chunks(like: &[u8], chunks: &[u8]) -> Vec<u8> {
+    let mut packet = [&like[..8], &[0; 4], chunks].concat();
     let sum = crc32c(&packet);
     packet[8..12].copy_from_slice(&sum.to_le_bytes());
     packet

@@ -40,7 +40,7 @@ use parley_engine_core::shard::{Shard, ShardConfig};
 use parley_engine_core::stats::SessionStats;
 use parley_engine_core::ufrag::LocalCredentials;
 
-pub use channels::{ChannelClient, Heard as HeardOnChannel, heartbeat};
+pub use channels::{ChannelClient, Heard as HeardOnChannel, heartbeat, with_chunks};
 pub use client::Client;
 pub use link::{Bursts, Link};
 pub use network::{Conditions, Network, Random};
