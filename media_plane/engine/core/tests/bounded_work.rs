@@ -44,7 +44,7 @@ fn what_follows_a_key_frame_is_not_looked_for_beyond_the_ring() {
 /// SCTP chunks (RFC 9260) that make whoever takes them look for each number that they name.
 mod hostile {
     /// SACK: nothing new, but all numbers after it, many times over.
-    pub fn sack(acknowledged: u32) -> Vec<u8> {
+    pub(super) fn sack(acknowledged: u32) -> Vec<u8> {
         const BLOCKS: u16 = 270;
         let mut chunk = vec![3, 0];
         chunk.extend((16 + 4 * BLOCKS).to_be_bytes());
@@ -57,7 +57,7 @@ mod hostile {
     }
 
     /// DATA with one byte.
-    pub fn data(number: u32) -> Vec<u8> {
+    pub(super) fn data(number: u32) -> Vec<u8> {
         let mut chunk = vec![0, 3, 0, 17];
         chunk.extend(number.to_be_bytes());
         chunk.extend([0; 8]);

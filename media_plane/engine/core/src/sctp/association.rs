@@ -187,7 +187,9 @@ impl Channels {
         let transmit = answer.or_else(|| self.link.as_mut()?.association.poll_transmit(instant))?;
         match transmit.payload {
             Payload::RawEncode(mut packets) => {
-                packets.iter().for_each(|packet| self.guard.note_sent(packet));
+                for packet in &packets {
+                    self.guard.note_sent(packet);
+                }
                 let made = packets.len();
                 packets.retain(|packet| packet.len() <= MAX_PACKET);
                 self.tally.oversized += (made - packets.len()) as u64;

@@ -15,8 +15,8 @@ const BYTES: u64 = 64 << 10;
 const RECORDS: u64 = 20_000;
 /// And those of all participants of a room together.
 const ROOM_RECORDS: u64 = 40_000;
-/// Work for a session's SCTP, in units ([`Guard::work`](super::guard::Guard::work)) a second: for its messages, and for an acknowledgement
-/// of every second one that it gets in a lively room.
+/// Units of work (`Guard::work`) that a session's SCTP may take a second: its messages, and an acknowledgement of every second one that
+/// it gets in a lively room.
 const WORK: u64 = 2_000;
 /// Seconds for which what was not used may be saved up: a client that stalled, or four messages of the largest size.
 const SAVED: Micros = 2 * SECOND;
