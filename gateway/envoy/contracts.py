@@ -80,9 +80,9 @@ class Binding:
 
     @property
     def path_regex(self) -> str:
-        """Regular expression of its path."""
+        """Regular expression of its path. The transcoder passes over slashes at the end."""
         plain = re.sub(r"\{[a-z_.]+=([^}]*)\}", r"\1", self.path)
-        return re.escape(plain).replace(r"\*", "[^/?]+")
+        return re.escape(plain).replace(r"\*", "[^/?]+") + "/*"
 
 
 def rest_bindings() -> Sequence[Binding]:

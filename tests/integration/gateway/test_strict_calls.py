@@ -74,6 +74,17 @@ async def test_a_parameter_does_not_name_another_resource_than_the_path(
     assert gateway.upstream.calls == []
 
 
+@pytest.mark.parametrize("end", ["/", "//"])
+@pytest.mark.parametrize("binding", BINDINGS, ids=names(BINDINGS))
+async def test_slashes_at_the_end_of_a_path_hide_no_parameter(gateway: Gateway, binding: Binding, end: str) -> None:
+    """REST-1: the transcoder takes `/v1/meetings/A/` for `/v1/meetings/A`."""
+    for field in binding.path_fields:
+        query = f"{end}?{field}={value_of(binding, field)}"
+        answer = await call(gateway, binding, query, {} if binding.body else None)
+        assert answer.status_code in {400, 404}, "a verb before a slash is none, so that such a path is unknown"
+    assert gateway.upstream.calls == []
+
+
 WITH_BODY = [binding for binding in BINDINGS if binding.body]
 
 
@@ -96,6 +107,12 @@ async def test_a_field_that_the_contract_has_not_is_refused(gateway: Gateway, bi
     answer = await call(gateway, binding, body={"topik": "Plans"})
     assert (answer.status_code, reason(answer)) == (400, "INVALID_ARGUMENT")
     assert "topik: this request has no such field." in answer.json()["message"]
+    assert gateway.upstream.calls == []
+
+
+async def test_slashes_at_the_end_of_a_path_hide_no_misspelt_field(gateway: Gateway) -> None:
+    answer = await gateway.client.post("/v1/meetings//", json={"topik": "Plans"})
+    assert (answer.status_code, reason(answer)) == (400, "INVALID_ARGUMENT")
     assert gateway.upstream.calls == []
 
 
