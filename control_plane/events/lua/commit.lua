@@ -312,7 +312,10 @@ end
 redis.call('HSETNX', meta, 'generation', command.generation)
 for _, s in ipairs(command.steps) do steps[s[1]](s) end
 -- What nobody is in has an end, whatever wrote to it last.
-if redis.call('HLEN', participants) == 0 and redis.call('PTTL', meta) < 0 then keep(command.keep_ms) end
+if redis.call('HLEN', participants) == 0 then
+  local left = redis.call('PTTL', meta)
+  keep(left > 0 and left or command.keep_ms)
+end
 if command.op and command.op ~= '' then
   redis.call('SET', key('op:' .. command.op), command.op_result, 'PX', command.op_ttl_ms)
 end

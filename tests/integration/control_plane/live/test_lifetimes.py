@@ -73,11 +73,14 @@ async def test_what_is_kept_of_a_meeting_ends_with_it(replica: Replica, client: 
     assert all(0 < left <= KEEP_ENDED_MS for left in (await of_meeting(client)).values())
 
 
+@pytest.mark.parametrize("before", ["never", "left"])
 @pytest.mark.parametrize("step", ["reserve", "withdraw", "vacate", "begin_end", "tidy", "session"])
 async def test_what_is_written_of_a_meeting_that_nobody_is_in_has_an_end(
-    replica: Replica, client: Client, step: str
+    replica: Replica, client: Client, step: str, before: str
 ) -> None:
     live = replica.part.live
+    if before == "left":
+        await replica.part.signaling.leave(attendee(await replica.join("Ana")))
     match step:
         case "reserve":
             await live.reserve(MEETING, "p", "s", 10)
