@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import structlog
 
 from control_plane.application.background import stay_alive
-from control_plane.domain.errors import DomainError
+from control_plane.domain.errors import DomainError, ErrorKind
 
 _log = structlog.get_logger(__name__)
 _FIRST_BACK_OFF: Final = 0.1
@@ -22,6 +22,8 @@ _LONGEST_BACK_OFF: Final = 5.0
 _LONGEST_OUTAGE_BACK_OFF: Final = 1.0
 _LONGEST_TURN: Final = 120.0
 """Seconds after which a turn is taken to hang: it is cancelled and counts as a fault."""
+
+_LONGEST_TELLING: Final = 5.0
 
 HealthListener = Callable[[str, bool], Awaitable[None]]
 
@@ -91,29 +93,40 @@ class Tasks:
         try:
             async with asyncio.timeout(_LONGEST_TURN):
                 await task.work()
-        except DomainError as error:
-            task.outages += 1
-            if task.outages == 1:  # a store that is away says so once, not once a turn
-                _log.warning("task is held up", task=task.name, reason=error.reason)
-            return _back_off(task.outages, _LONGEST_OUTAGE_BACK_OFF)
-        except Exception as error:  # noqa: BLE001 -- a task outlives its faults
-            task.faults += 1
-            self._observer.task_failed(task.name, type(error).__name__)
-            if task.faults == 1:
-                _log.exception("task failed, starting it again", task=task.name)
-                await self._tell(task)
-            return _back_off(task.faults, _LONGEST_BACK_OFF)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 -- a task outlives its faults
+            stay_alive()  # else it is something in the turn that was cancelled, not the task
+            if isinstance(error, DomainError) and error.kind is ErrorKind.UNAVAILABLE:
+                return self._held_up(task, error)
+            return await self._failed(task, error)
         recovered, task.faults, task.outages = task.faults > 0, 0, 0
         if recovered:
             _log.info("task works again", task=task.name)
             await self._tell(task)
         return task.pause
 
+    def _held_up(self, task: _Task, error: DomainError) -> float:
+        task.outages += 1
+        if task.outages == 1:  # a store that is away says so once, not once a turn
+            _log.warning("task is held up", task=task.name, reason=error.reason)
+        return _back_off(task.outages, _LONGEST_OUTAGE_BACK_OFF)
+
+    async def _failed(self, task: _Task, error: BaseException) -> float:
+        task.faults += 1
+        self._observer.task_failed(task.name, type(error).__name__)
+        if task.faults == 1:
+            _log.error("task failed, starting it again", task=task.name, exc_info=error)
+            await self._tell(task)
+        return _back_off(task.faults, _LONGEST_BACK_OFF)
+
     async def _tell(self, task: _Task) -> None:
         healthy = task.faults == 0
         self._observer.task_healthy(task.name, healthy=healthy)
         for listener in self._listeners:
-            await listener(task.name, healthy)
+            try:
+                async with asyncio.timeout(_LONGEST_TELLING):
+                    await listener(task.name, healthy)
+            except Exception:  # noqa: BLE001 -- who can't be told ends no task
+                _log.exception("health of a task not told", task=task.name, healthy=healthy)
 
 
 def _back_off(failures: int, longest: float) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 from control_plane.application import tasks as tasks_module
 from control_plane.application.tasks import Tasks
-from control_plane.domain.errors import store_unavailable
+from control_plane.domain.errors import permission_denied, store_unavailable
 from tests.support.live import QuietObserver, eventually
 
 
@@ -79,6 +79,46 @@ async def test_a_store_that_is_away_is_no_fault_of_the_task() -> None:
 
     assert tasks.faults == {"work": 0}
     assert health == [("work", True)]
+
+
+@pytest.mark.parametrize("fault", [asyncio.CancelledError(), permission_denied()])
+async def test_whatever_else_ends_a_turn_is_a_fault(fault: BaseException) -> None:
+    """Something that the turn waited for was cancelled, say; it is not the task that was."""
+
+    def work() -> None:
+        raise fault
+
+    _, observer, _ = await supervised(work, lambda tasks: tasks.faults["work"] >= 3)
+
+    assert observer.counts[f"work failed by {type(fault).__name__}"] >= 3
+
+
+async def test_a_listener_that_fails_or_hangs_ends_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks_module, "_LONGEST_TELLING", 0.01)
+    told: list[bool] = []
+    tasks = Tasks(QuietObserver())
+
+    async def work() -> None:
+        raise ZeroDivisionError
+
+    async def failing(_name: str, _healthy: bool) -> None:  # noqa: FBT001 - a listener
+        raise LookupError
+
+    async def hanging(_name: str, _healthy: bool) -> None:  # noqa: FBT001 - a listener
+        await asyncio.Event().wait()
+
+    async def listen(_name: str, healthy: bool) -> None:  # noqa: FBT001 - a listener
+        told.append(healthy)
+
+    tasks.add("work", work, pause=0.0)
+    for listener in (failing, hanging, listen):
+        tasks.on_health(listener)
+    (running,) = tasks.start()
+    await eventually(lambda: tasks.faults["work"] >= 3 or running.done())
+    assert not running.done()
+    await tasks.stop()
+
+    assert told == [True, False]
 
 
 async def test_a_turn_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
