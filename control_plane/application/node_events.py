@@ -31,7 +31,7 @@ from control_plane.application.media_ports import (
 )
 from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.application.rooms import Rooms
-from control_plane.domain.errors import DomainError
+from control_plane.domain.errors import DomainError, ErrorKind
 from control_plane.domain.participant import Participant, ParticipantEvent, ParticipantState, advance
 from control_plane.placement.model import NodeStatus, Placement
 from control_plane.placement.registry import NodeRegistry
@@ -147,16 +147,17 @@ class NodeEventConsumers:
     async def _follow(self, node_id: str, address: str, position: NodePosition | None) -> float:
         """Applies events until the stream ends; returns the pause before the next."""
         saved = asyncio.get_running_loop().time()
-        latest = position
+        latest, in_state = position, False
         try:
             async for message in self._nodes.watch(address, position):
                 latest = await self._apply(node_id, address, message, latest)
+                in_state = _in_state(message, before=in_state)
                 now = asyncio.get_running_loop().time()
-                if latest is not None and now - saved > _SAVE_EVERY:
+                if latest is not None and not in_state and now - saved > _SAVE_EVERY:
                     await self._leases.save(node_id, latest)
                     saved = now
         finally:
-            if latest is not None and latest != position:
+            if latest is not None and not in_state and latest != position:
                 await self._leases.save(node_id, latest)
         return _RETRY_FIRST
 
@@ -166,9 +167,11 @@ class NodeEventConsumers:
         """Applies a message; one that can't be applied is passed over, since it would come again for ever."""
         try:
             return await self._applier.apply(node_id, address, message, latest)
-        except (DomainError, NodeUnreachableError, RoomNotServedError):
+        except (NodeUnreachableError, RoomNotServedError):
             raise
-        except Exception as error:  # noqa: BLE001 -- whatever is wrong with this one, the others follow
+        except Exception as error:  # whatever is wrong with this one, the others follow
+            if isinstance(error, DomainError) and error.kind is ErrorKind.UNAVAILABLE:
+                raise
             self._quarantine.note(RecordKind.NODE_EVENT, node_id, error)
             return message.position if isinstance(message, NodeHappening) else latest
 
@@ -293,6 +296,17 @@ class NodeEventApplier:
             await self._nodes.update_tracks(placement, participant.id, different)
         except (NodeUnreachableError, RoomNotServedError) as error:
             _log.info("tracks not restored on their node", node=placement.node_id, error=str(error))
+        except DomainError as error:
+            # Its session has been replaced since the node told of it.
+            if error.reason != "MID_UNKNOWN":
+                raise
+
+
+def _in_state(message: NodeMessage, *, before: bool) -> bool:
+    """Whether rooms of a node's state may still follow: a stream that breaks off here has to begin with them again."""
+    if isinstance(message, WatchStarted):
+        return message.from_state
+    return before and isinstance(message, NodeRoom)
 
 
 def _media_changed(session: SessionKey, *, connected: bool) -> Callable[[Participant], Participant]:
