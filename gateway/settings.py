@@ -60,7 +60,8 @@ class GatewaySettings(BaseSettings):
     connection_requests_per_second: int = Field(
         default=1_000,
         ge=1,
-        description="Requests a second on one connection, lasting; more get RESOURCE_EXHAUSTED (429).",
+        description="Requests a second on one connection, lasting; more get RESOURCE_EXHAUSTED (429). "
+        "Without bound behind trusted proxies, whose connections are many people's.",
     )
     connection_request_burst: int = Field(default=2_000, ge=1, description="Requests at once on one connection.")
     trace_sampling_percent: float = Field(

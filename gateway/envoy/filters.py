@@ -19,7 +19,8 @@ def http_filters(settings: GatewaySettings) -> list[Json]:
     return [
         _health_check(),
         extension(CORS, f"{_HTTP}.cors.v3.Cors"),
-        _local_rate_limit(settings),
+        # Behind a proxy a connection is many people's: one of them who runs wild would keep all others out.
+        *([] if settings.trusted_proxies else [_local_rate_limit(settings)]),
         extension("envoy.filters.http.grpc_web", f"{_HTTP}.grpc_web.v3.GrpcWeb"),
         _field_check(settings),
         _buffer(settings),

@@ -111,7 +111,7 @@ class Proxied:
 
 
 @asynccontextmanager
-async def behind(proxies: int, folder: Path, *, played: int = 0) -> AsyncIterator[Proxied]:
+async def behind(proxies: int, folder: Path, *, played: int = 0, **limits: int) -> AsyncIterator[Proxied]:
     """Runs a gateway behind so many load balancers; before them stand some more, which the test itself plays."""
     upstream, log = Upstream(f"127.0.0.1:{free_port()}"), list[str]()
     settings = GatewaySettings(
@@ -120,6 +120,7 @@ async def behind(proxies: int, folder: Path, *, played: int = 0) -> AsyncIterato
         control_plane_target=upstream.address,
         static_address=f"127.0.0.1:{free_port()}",
         trusted_proxies=proxies + played,
+        **limits,  # type: ignore[arg-type]
     )
     async with AsyncExitStack() as running:
         running.push_async_callback(upstream.stop)
@@ -170,6 +171,13 @@ async def test_an_ipv6_client_is_itself_behind_a_balancer_that_names_it(tmp_path
         assert await proxied.get(ANA, x_forwarded_for="2001:db8::5") == "2001:db8::5"
         assert await proxied.get(ANA, x_forwarded_for=f"{FORGED}, 2001:db8::6") == "2001:db8::6"
         assert await proxied.get("::1", host="[::1]", x_forwarded_for="2001:db8::7") == "2001:db8::7"
+
+
+async def test_one_client_of_a_balancer_does_not_use_up_what_a_connection_may(tmp_path: Path) -> None:
+    """The balancer sends all of them by a few connections; each address has its limit in the control plane."""
+    async with behind(1, tmp_path, connection_request_burst=3, connection_requests_per_second=1) as proxied:
+        assert {await proxied.get(ANA) for _ in range(30)} == {ANA}
+        assert await proxied.get(BEN) == BEN
 
 
 async def test_grpc_and_grpc_web_name_the_client_as_rest_does(tmp_path: Path) -> None:
