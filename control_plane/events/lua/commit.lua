@@ -109,7 +109,7 @@ local checks = {
   end,
   -- One user or guest is in the meeting, or about to be, less often than this.
   devices = function(c)
-    local function theirs(of) return string.sub(of, (string.find(of, ' ', 1, true)) + 1) == c[3] end
+    local function theirs(of) return string.sub(of, (string.find(of, ' ', 1, true) or 0) + 1) == c[3] end
     return others(c[2], theirs) < c[4]
   end,
   -- A session belongs to the participant, as their current or their coming one.
