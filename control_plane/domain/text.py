@@ -11,9 +11,11 @@ import regex
 from control_plane.domain.errors import invalid_argument
 
 # Unicode Technical Standard #51, ED-15a and following: a pictograph or flag, modified or joined to others; keycaps.
+# Tags stand after the black flag alone and name a region, since no others are in use and any text could hide in them.
 _EMOJI_PART = (
     r"(?:\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3|"
-    r"\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\uFE0F\u20E3?|[\U000E0020-\U000E007E]+\U000E007F)?)"
+    r"\U0001F3F4[\U000E0030-\U000E0039\U000E0061-\U000E007A]{3,6}\U000E007F|"
+    r"\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\uFE0F\u20E3?)?)"
 )
 _EMOJI = rf"{_EMOJI_PART}(?:\u200D{_EMOJI_PART})*"
 _ONE_EMOJI = regex.compile(_EMOJI)
@@ -31,10 +33,10 @@ _WITH_MEANING = regex.compile(
     rf"{_EMOJI}|(?<=[{_JOINING}])[\u200C\u200D](?=[{_JOINING}])"
     r"|\p{Script=Han}[\uFE00-\uFE02\U000E0100-\U000E01EF]|\p{Script=Mongolian}[\u180B-\u180D\u180F]"
 )
-# Braille's blank, and what stands for an object that is not there, are seen as nothing too.
+# Braille's blank, a note without a head, and what stands for an object that is not there, are seen as nothing too.
 _NOT_SHOWN = regex.compile(
     r"[\p{Cc}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Noncharacter_Code_Point}"
-    r"\u2800\uFFF9-\uFFFC]"
+    r"\u2800\uFFF9-\uFFFC\U0001D159]"
 )
 _SHOWN = regex.compile(r"[\p{L}\p{N}\p{S}\p{P}]")
 _PILE = regex.compile(r"\p{M}{9}")
@@ -53,7 +55,7 @@ def check_shown(path: str, text: str) -> None:
         raise invalid_argument(path, f"holds a character that can't be seen (U+{ord(hidden[0]):04X}). Take it out.")
     if _PILE.search(text) is not None:
         raise invalid_argument(path, "piles up too many marks on one character.")
-    if _SHOWN.search(bare) is None and _ONE_EMOJI.search(text) is None:
+    if _SHOWN.search(text) is None and _ONE_EMOJI.search(text) is None:
         raise invalid_argument(path, "needs at least one character that can be seen.")
 
 

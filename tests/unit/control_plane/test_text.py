@@ -29,6 +29,7 @@ def problem(text: str) -> str:
         "Weekly, Zürich 🎉",
         "日本語",
         "葛\U000e0100城",  # a Japanese name with its own shape of a character
+        "葛\U000e0100",
         "שלום 12 Bob",
         "علی\u200cرضا",  # a Persian name, whose letters must not join there
         "क्\u200dष",
@@ -57,6 +58,7 @@ def test_what_people_can_read_is_a_name(text: str) -> None:
         *("\u3164", "\u115f", "\u1160", "\uffa0", "\u034f", "\u180e", "\u00ad", "\u2060", "\ufeff", "\u17b4"),
         *("\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u061c", "\ufe0f", "\U000e0041", "\U000e0100"),
         *("\u202a", "\u202e", "\u2066", "\u2069"),
+        *("\U0001d159", "😀\U000e0068\U000e0069\U000e007f"),  # any text can hide in tags
     ],
     ids=ascii,
 )
