@@ -221,7 +221,7 @@ class Fuzzer:
 
 
 def real_offers() -> Iterator[str]:
-    """Offers as Chromium, Firefox and str0m make them, and a small one."""
+    """Offers as browsers and str0m make them, and a small one."""
     for path in sorted(OFFERS.glob("*.sdp")):
         offer = path.read_bytes().decode()
         yield offer

@@ -108,31 +108,6 @@ def test_chromiums_offer_becomes_tracks_and_slots() -> None:
     assert len(known) == len(set(known)) == 6  # audio has no rtx
 
 
-@pytest.mark.parametrize(
-    ("browser", "video", "sound"),
-    [
-        ("safari-18", {"VP8", "VP9", "H264"}, ["red", "opus"]),
-        ("safari-14", {"VP8", "H264"}, ["opus"]),
-        ("chromium-81", {"VP8", "VP9", "H264"}, ["opus"]),
-        ("firefox", {"VP8", "VP9", "H264"}, ["opus"]),
-        ("str0m", {"VP8"}, ["opus"]),
-    ],
-)
-def test_offers_of_other_browsers_are_answered(browser: str, video: set[str], sound: list[str]) -> None:
-    """Their codecs, numbers and extensions are those of public specimens; what names anybody is made up."""
-    offer = (Path(__file__).parent / "offers" / f"{browser}.sdp").read_bytes().decode()
-    read = read_offer(offer)
-    agreed = agree(read, {media.mid: False for media in read.accepted if media.direction != "recvonly"})
-    assert video <= {each.name for each in agreed.formats}
-    assert "H265" not in {each.name for each in agreed.formats}
-    assert [each.name for each in agreed.formats if each.clock_rate == 48_000] == sound
-    assert agreed.extensions["mid"]
-    answered = sections(write_answer(agreed, TRANSPORT))
-    assert all(not re.match("m=[a-z]+ 0 ", section) for section in answered)
-    assert any("a=simulcast:recv q;h;f" in section for section in answered) == ("a=simulcast:send q;h;f" in offer)
-    session_parameters(agreed, "someone")
-
-
 def test_the_engine_takes_what_was_agreed() -> None:
     session_parameters(agreement(), "someone")
 
