@@ -130,7 +130,7 @@ def _switching(slot: SlotExplanation, estimated: int) -> str:
 
 def _codec(slot: SlotExplanation, estimated: int) -> str:
     del slot, estimated
-    return "your browser can't decode what its sender sends, which has been asked for a codec that all have in common"
+    return "your browser can't decode what its sender sends; if all who watch have another codec in common, it is next"
 
 
 _LIMITS: Final = {

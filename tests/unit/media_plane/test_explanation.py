@@ -86,8 +86,8 @@ def slot(
             slot("codec", 0),
             0,
             (
-                "No picture instead of 720p: your browser can't decode what its sender sends, "
-                "which has been asked for a codec that all have in common."
+                "No picture instead of 720p: your browser can't decode what its sender sends; "
+                "if all who watch have another codec in common, it is next."
             ),
         ),
         (slot(None, 0), 0, ""),
