@@ -100,6 +100,12 @@ impl<'a> TransportFeedback<'a> {
         })
     }
 
+    /// Units of work (see [`RtcpPacket::work`](crate::wire::rtcp::RtcpPacket::work)) to look at so many statuses, and past those before them,
+    /// of which a chunk of two bytes may have fourteen, twice.
+    pub(crate) fn work(&self, most: usize) -> usize {
+        usize::from(self.packet_count).min(most) + 2 * self.chunks.len()
+    }
+
     /// The packets reported on that are among the newest `count` up to `newest`, in the order of their sequence numbers: a report
     /// may go back further than anything is remembered, and claim what was never sent.
     pub(crate) fn packets_among(&self, newest: u16, count: usize) -> impl Iterator<Item = PacketArrival> + use<'a> {

@@ -70,7 +70,8 @@ fn number(packet: &[u8]) -> u32 {
     u32::from_be_bytes(packet[16..20].try_into().unwrap())
 }
 
-/// What a client claims to have received is looked for number by number: 65 thousand times 270 with one packet.
+/// What a client claims to have received is looked for number by number as long as it has been sent, as often as the claim is repeated:
+/// 270 times with one packet.
 #[test]
 fn numbers_that_sctp_only_names_are_paid_for() {
     let mut meeting = Meeting::new(6, Conditions::IDEAL);

@@ -62,7 +62,20 @@ fn reports_about_more_than_was_sent_cost_no_more_than_their_bytes() {
     meeting.run(5 * MILLISECOND);
     let after = *meeting.shard.counters();
     assert_eq!(after.transport_feedback_received - before.transport_feedback_received, 40);
-    assert!(after.rtcp_work - before.rtcp_work <= 40 * 520, "{after:?}");
+    assert!(after.rtcp_work - before.rtcp_work <= 40 * 560, "{after:?}");
+}
+
+/// 8,400 statuses, of which each has to be passed over on the way to those that are remembered.
+#[test]
+fn statuses_that_are_passed_over_are_paid_for() {
+    let mut meeting = pair();
+    let before = *meeting.shard.counters();
+    let body: Vec<u32> = [1, 2, 8_400, 0].into_iter().chain([0x8000_8000; 300]).collect();
+    meeting.clients[0].send_control_packet(&packet(15, 205, &body));
+    meeting.run(5 * MILLISECOND);
+    let after = *meeting.shard.counters();
+    assert_eq!(after.transport_feedback_received - before.transport_feedback_received, 1);
+    assert!(after.rtcp_work - before.rtcp_work >= 512 + 600 * 4, "{after:?}");
 }
 
 #[test]

@@ -200,7 +200,7 @@ impl RtcpPacket<'_> {
             }
             Self::Nack { lost, .. } => NACKED_WORK * lost.count_up_to(most_lost),
             Self::FullIntraRequest { requests, .. } => PACKET_WORK * requests.0.len() / 8,
-            Self::TransportFeedback(report) => usize::from(report.packet_count).min(most_statuses),
+            Self::TransportFeedback(report) => report.work(most_statuses),
             Self::Bye(ssrcs) => BYE_WORK * ssrcs.0.len() / 4,
             Self::SourceDescription(_)
             | Self::PictureLossIndication { .. }
