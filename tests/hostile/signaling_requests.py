@@ -78,7 +78,6 @@ _BAD_SDP = {
     "of NULs": "\0" * 64,
     "of a megabyte of m-lines": "v=0\r\n" + "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" * 4000,
     "with a broken m-line": offer(replace=[("m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=audio x")]),
-    "with a payload type out of range": offer(replace=[("rtpmap:96", "rtpmap:999")]),
 }
 _UNACCEPTABLE_SDP = {
     "without an m-line": "v=0\r\n",
@@ -86,6 +85,7 @@ _UNACCEPTABLE_SDP = {
     "without ICE credentials": offer(without=["a=ice-ufrag", "a=ice-pwd"]),
     "without BUNDLE": offer(without=["a=group"]),
     "without rtcp-mux": offer(without=["a=rtcp-mux"]),
+    "with a payload type out of range": offer(replace=[("rtpmap:96", "rtpmap:999")]),
     "without a codec we know": offer(replace=[("VP8/90000", "H261/90000"), ("opus/48000/2", "G722/8000")]),
 }
 
