@@ -131,9 +131,10 @@ impl Worker {
             more = self.network.fill(inbox, limit - taken).unwrap_or(false);
             let before = taken;
             for received in inbox.runs() {
-                for datagram in received.bytes.chunks_mut(received.segment) {
+                let path = received.path;
+                for datagram in received.datagrams() {
                     self.shared.incarnation.enter(classify(datagram).into());
-                    self.shard.handle_datagram(now, &received.path, datagram, &mut self.network);
+                    self.shard.handle_datagram(now, &path, datagram, &mut self.network);
                     taken += 1;
                 }
             }

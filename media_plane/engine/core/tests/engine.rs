@@ -113,3 +113,14 @@ fn opening_a_session_is_told() {
     });
     assert!(matches!(&events[0].kind, EventKind::SessionState { state: SessionState::Connecting, .. }));
 }
+
+#[test]
+fn datagrams_without_content_are_counted() {
+    let engine = engine(1);
+    let stranger = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    for _ in 0..100 {
+        stranger.send_to(&[], (LOOPBACK, engine.ports()[0])).unwrap();
+    }
+    let counter = |name: &str| engine.counters().iter().find(|(known, _)| *known == name).unwrap().1;
+    until("all have been counted", || (counter("packets_received"), counter("dropped_noise")) == (100, 100));
+}

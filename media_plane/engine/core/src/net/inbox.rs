@@ -25,6 +25,14 @@ pub(crate) struct Received<'a> {
     pub bytes: &'a mut [u8],
 }
 
+impl<'a> Received<'a> {
+    /// Each of them. An empty datagram is one, too: a flood of what counts for nothing would never let go.
+    pub(crate) fn datagrams(self) -> impl Iterator<Item = &'a mut [u8]> {
+        let empty = self.bytes.is_empty().then(<&mut [u8]>::default);
+        empty.into_iter().chain(self.bytes.chunks_mut(self.segment))
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Arrived {
     path: Path,
