@@ -112,3 +112,5 @@ async def test_where_no_codec_is_common_the_details_say_why_there_is_no_picture(
         assert other.number not in await viewer.pictures()
         assert await _received(viewer) == []
         assert await _sent(viewer) == ["VP8" if viewer is ann else "H264"]
+        tile = viewer.page.locator(f'[data-testid=tile][data-name="{other.name}"]')
+        await tile.get_by_text(other.name[0], exact=True).wait_for()

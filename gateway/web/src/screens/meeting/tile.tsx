@@ -49,13 +49,13 @@ export const Tile = memo(function Tile(props: TileProps) {
       data-participant-id={id}
       data-name={name}
     >
-      {video ? (
-        <LiveVideo element={video} mirrored={self && !screen} contain={screen} />
-      ) : (
+      {/* Under a camera's picture, too: one that has not come yet, or can't be decoded here, leaves no dark area. */}
+      {!(video && screen) && (
         <span className="absolute inset-0 flex items-center justify-center">
           <Avatar id={id} name={name} size={Math.round(Math.min(120, rect.height * 0.38, rect.width * 0.38))} />
         </span>
       )}
+      {video && <LiveVideo element={video} mirrored={self && !screen} contain={screen} />}
       {props.children}
       {reconnecting && (
         <span className="absolute inset-0 flex items-center justify-center bg-scrim p-2 text-center text-sm">
