@@ -36,6 +36,8 @@ const DRAIN: Micros = 2 * SECOND;
 const CALL: Micros = 12 * SECOND;
 /// Frames that must arrive of a hundred: str0m waits for a repair no longer than for thirty packets.
 const REPAIRED_PERCENT: usize = 97;
+/// Packets that may be on their way, behind others, when a report is written.
+const LATE: u64 = 5;
 
 /// One of two str0m clients.
 struct Peer {
@@ -375,9 +377,10 @@ fn compare(peer: &Peer, node: &SessionStats, loss: u64, round_trip: RangeInclusi
     // str0m counts requests that it sends, the node each packet that is asked for by those that arrive.
     let asked = ingress.nacks * 8 / 10..=2 * ingress.nacks + 5;
     assert!(asked.contains(&slot.nacks), "{} asked for, {} requests", slot.nacks, ingress.nacks);
-    // The node's reports about the camera come back as what str0m knows of its own loss; the last one is up to a second old.
+    // The node's reports about the camera come back as what str0m knows of its own loss; the last one is up to a second
+    // old, and counts what was late then as lost.
     let (lost, reported) = (node.tracks[0].lost, egress.remote.as_ref().unwrap().packets_lost);
-    assert!((reported..=reported + 25).contains(&lost), "{lost} lost, {reported} reported");
+    assert!((reported.saturating_sub(LATE)..=reported + 25).contains(&lost), "{lost} lost, {reported} reported");
     let expected = node.tracks[0].packets * loss / 1_000;
     assert!((expected / 3..=expected * 2 + 5).contains(&lost), "{lost} lost of {}", node.tracks[0].packets);
     // What str0m reported of the slot is what the node says of it; the last report may have been lost.
