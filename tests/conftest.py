@@ -76,6 +76,7 @@ async def fleet(tmp_path_factory: pytest.TempPathFactory, collector: Collector) 
         "PARLEY_OTLP_ENDPOINT": collector.grpc_endpoint,
         "PARLEY_OTLP_HTTP_ENDPOINT": collector.http_endpoint,
         "PARLEY_NODE_METRICS_PORT": str(free_port()),
+        "PARLEY_NODE_FAULT_SIGNALS": "true",
     }
     fleet = Fleet(tmp_path_factory.mktemp("fleet"), settings)
     await fleet.start()

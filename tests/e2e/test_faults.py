@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest_asyncio
 
 from parley.identity.v1 import identity_service_pb2 as identity
 from tests.e2e.conftest import Invite
+from tests.support.browser import Person
 from tests.support.call import Call
 from tests.support.fleet import Fleet, FleetPart
 from tests.support.observer import Observer
@@ -88,6 +90,34 @@ async def test_the_node_is_killed(call: Call, fleet: Fleet, report: Callable[[st
     )
     await call.ann.hears(call.bob)
     report(f"everyone was back {time.monotonic() - began:.1f} s after the node was killed")
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"), [(signal.SIGUSR1, "panicked"), (signal.SIGUSR2, "stalled")], ids=["panic", "hang"]
+)
+async def test_a_shard_fails(
+    call: Call, fleet: Fleet, report: Callable[[str], None], number: signal.Signals, cause: str
+) -> None:
+    """FLT-5: the thread that forwards the call panics, or hangs. It is replaced, and the node itself goes on."""
+    node, failures = fleet.node.pid, fleet.log("node").count(f"cause={cause}")
+    before = [await person.connected() for person in (call.ann, call.bob)]
+    began = time.monotonic()
+    fleet.node.signal(number)
+    seconds = await asyncio.gather(
+        *(
+            _back(viewer, other, connection, began)
+            for (viewer, other), connection in zip(((call.ann, call.bob), (call.bob, call.ann)), before, strict=True)
+        )
+    )
+    assert (fleet.node.pid, fleet.log("node").count(f"cause={cause}")) == (node, failures + 1)
+    report(f"pictures and sound were back {max(seconds):.2f} s after {number.name}")
+
+
+async def _back(viewer: Person, other: Person, connection: int, began: float) -> float:
+    """Wait until a newer connection brings picture and sound; the seconds since `began`."""
+    await until(viewer.connected, lambda now: now > connection, within=_BACK_SECONDS, what="a new connection")
+    await asyncio.gather(viewer.sees(other, within=_BACK_SECONDS), viewer.hears(other, within=_BACK_SECONDS))
+    return time.monotonic() - began
 
 
 async def _outage(call: Call, invite: Invite, fleet: Fleet, part: FleetPart, reason: str | None) -> None:

@@ -49,6 +49,10 @@ class FleetPart:
 
         await until(pid, lambda now: now != before, within=within, what=f"{self.name} serves again")
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
     async def crash(self, *, within: float = START_SECONDS) -> None:
         """End it as a crash would, and wait until the supervisor has brought it back."""
         self.kill()

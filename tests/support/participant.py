@@ -175,6 +175,13 @@ class Participant(ABC):
         count: int = await self.evaluate("parleyTest.offers.length")
         return count
 
+    async def connected(self) -> int:
+        """Place of the newest peer connection that is connected among all that the page has made; -1: there is none."""
+        place: int = await self.evaluate(
+            "parleyTest.connections.findLastIndex(({ connectionState }) => connectionState === 'connected')"
+        )
+        return place
+
     async def follow(self, other: "Participant") -> None:
         """Begin to watch the other's picture for freezes."""
         await self.evaluate(f"parleyTest.follow({other.number})")
