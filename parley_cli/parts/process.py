@@ -102,6 +102,10 @@ class ChildProcess:
         self._process.kill()
         return self._finish()
 
+    def force(self) -> None:
+        """Sends SIGKILL and returns at once: a signal handler that waited could wait for what it has interrupted."""
+        self._process.kill()
+
     def ask_to_stop(self) -> None:
         """Sends the stop signal and returns at once."""
         if self.poll() is None:

@@ -11,6 +11,7 @@ from parley_cli.parts import EnvoyPart, PostgresPart, PythonPart, RedisPart
 from parley_cli.ports import check_port, free_port
 from parley_cli.settings import Settings
 from parley_cli.up.data_folder import DataFolder
+from parley_cli.up.liveness import HealthWatch
 from parley_cli.up.logs import RotatingLog
 from parley_cli.up.network import host_name, lan_addresses, local_certificate
 from parley_cli.up.supervisor import Supervised
@@ -117,6 +118,7 @@ def _parts(settings: Settings, folder: DataFolder) -> Sequence[Supervised]:
     stores, stored = _stores(settings, folder)
     environment = {**_environment(settings), **stored}
     logs = folder.logs
+    node = PythonPart("node", "media_plane.node", environment, RotatingLog(logs, "node"))
     return [
         *stores,
         Supervised(
@@ -126,9 +128,10 @@ def _parts(settings: Settings, folder: DataFolder) -> Sequence[Supervised]:
         ),
         # A node that finds no control plane waits ever longer between attempts: begun after it, it registers at once.
         Supervised(
-            PythonPart("node", "media_plane.node", environment, RotatingLog(logs, "node")),
+            node,
             needs=["control-plane"],
             stop_stage=_NODE_STAGE,
+            liveness=lambda: HealthWatch(node.ready["control_address"]),
         ),
         *gateway_parts(settings, folder.path, logs),
     ]

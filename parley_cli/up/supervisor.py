@@ -1,4 +1,4 @@
-"""Keeps parts running: starts them when they can start, starts them again when they die, stops them in order."""
+"""Keeps parts running: starts them when they can start, again when they die or serve nobody, stops them in order."""
 
 import contextlib
 import enum
@@ -46,6 +46,17 @@ class Observer(Protocol):
         """A part ended by itself; it is started again after `delay` seconds."""
 
 
+class Liveness(Protocol):
+    """Watches a part that serves, from when it is made until `end`."""
+
+    @property
+    def complaint(self) -> str:
+        """Why the part is to be restarted; empty: it serves."""
+
+    def end(self) -> None:
+        """Watches no more."""
+
+
 @dataclass
 class Supervised:
     """A part and what it needs.
@@ -55,18 +66,21 @@ class Supervised:
         needs: Names of parts that must serve before it is started for the first time.
         stop_stage: Parts of a lower stage are stopped first.
         stop_grace: Seconds it has to end in good order.
+        liveness: Begins to watch the part once it serves; None: only its end is noticed.
     """
 
     part: Part
     needs: Sequence[str] = ()
     stop_stage: int = 0
     stop_grace: float = 10.0
+    liveness: Callable[[], Liveness] | None = None
     state: State = field(default=State.WAITING, init=False)
     _begun: float = field(default=0.0, init=False)
     _ready_at: float = field(default=0.0, init=False)
     _due: float = field(default=0.0, init=False)
     _failures: int = field(default=0, init=False)
     _preparation: "_Preparation | None" = field(default=None, init=False)
+    _watch: Liveness | None = field(default=None, init=False)
 
     def advance(self, now: float, *, needs_met: bool, observer: Observer) -> None:
         """Takes the next step, if it is time for one.
@@ -86,10 +100,14 @@ class Supervised:
                 self._check_start(now, observer)
             case State.READY if not self.part.running:
                 self._failed(now, observer)
+            case State.READY if self._watch and (complaint := self._watch.complaint):
+                self.part.kill()
+                self._failed(now, observer, complaint)
 
     def stop_waiting(self) -> None:
         """No more starts."""
         self.state = State.STOPPED
+        self._end_watch()
 
     def _spawn(self, now: float, error: Exception | None, observer: Observer) -> None:
         if error is not None:
@@ -102,6 +120,7 @@ class Supervised:
         if self.part.probe():
             self.state = State.READY
             self._ready_at = now
+            self._watch = self.liveness() if self.liveness else None
             observer.ready(self.part.name, now - self._begun)
         elif not self.part.running:
             self._failed(now, observer)
@@ -110,6 +129,7 @@ class Supervised:
             self._failed(now, observer, f"no answer within {_START_TIMEOUT:g} s")
 
     def _failed(self, now: float, observer: Observer, reason: str = "") -> None:
+        self._end_watch()
         was_healthy = self.state is State.READY and now - self._ready_at > _HEALTHY_AFTER
         ever_ready = self._ready_at > 0
         self._failures = 1 if was_healthy else self._failures + 1
@@ -121,6 +141,11 @@ class Supervised:
         self._due = now + delay
         self.state = State.WAITING
         observer.died(self.part.name, reason, delay)
+
+    def _end_watch(self) -> None:
+        if self._watch:
+            self._watch.end()
+            self._watch = None
 
 
 class Supervisor:
@@ -153,7 +178,8 @@ class Supervisor:
         self._wake.set()
         if self._hurry:
             for supervised in self._parts:
-                supervised.part.kill()
+                if supervised.part.process:
+                    supervised.part.process.force()
 
     @property
     def stopping(self) -> bool:

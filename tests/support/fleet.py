@@ -137,10 +137,10 @@ class Fleet:
             self._process = self._spawn(output)
         await until(self._said_url, within=START_SECONDS, what="parley up prints its URL")
 
-    async def stop(self) -> int:
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop it in good order; the exit status."""
         assert self._process
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(number)
         return await asyncio.to_thread(self._process.wait, _STOP_SECONDS)
 
     def kill(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from parley_cli.up.data_folder import read_instance
 from tests.support.fleet import Fleet
-from tests.support.waiting import until
+from tests.support.waiting import call_of, until
 
 # Each of these may start the whole product once or twice, on a machine that does other things too.
 pytestmark = pytest.mark.timeout(400)
@@ -56,6 +56,29 @@ async def test_a_part_that_dies_comes_back(own: Fleet, part: str) -> None:
     await until(pid, lambda now: now != before, within=60)
     await until(lambda: _status(own, "/v1/meetings"), lambda status: status == httpx.codes.UNAUTHORIZED, within=60)
     assert f"! {part} " in own.output
+
+
+async def test_a_node_that_runs_and_does_not_answer_is_replaced(own: Fleet) -> None:
+    """FLT-5, from outside: a node that hangs as a whole can't say so itself."""
+    before = own.node.pid
+
+    own.node.signal(signal.SIGSTOP)
+
+    await until(call_of(lambda: own.node.pid), lambda now: now != before, within=60)
+    assert not psutil.pid_exists(before)
+    assert "it runs, but did not answer" in own.output
+
+
+async def test_ctrl_c_ends_a_node_that_does_not_by_itself(own: Fleet) -> None:
+    """FLT-5: SIGKILL takes what SIGTERM does not reach, after the time that the node has to stop in good order."""
+    node = psutil.Process(own.node.pid)
+    own.node.signal(signal.SIGSTOP)
+
+    assert await own.stop(signal.SIGINT) == 0
+
+    assert not node.is_running()
+    assert "Parley has stopped." in own.output
+    await own.start()
 
 
 async def test_secrets_are_not_for_others(own: Fleet) -> None:

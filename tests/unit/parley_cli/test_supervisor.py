@@ -23,6 +23,18 @@ class FakeProcess:
     def ask_to_stop(self) -> None:
         self.status = 0
 
+    def force(self) -> None:
+        self.status = -9
+
+
+class FakeWatch:
+    def __init__(self) -> None:
+        self.complaint = ""
+        self.ended = False
+
+    def end(self) -> None:
+        self.ended = True
+
 
 class FakePart(Part):
     def __init__(self, name: str, diary: list[str]) -> None:
@@ -220,6 +232,47 @@ def test_a_part_that_hangs_while_starting_is_killed_and_tried_again(stage: Stage
 
     assert killed
     assert stage.reasons == ["no answer within 120 s"]
+
+
+def test_a_part_that_runs_and_serves_nobody_is_killed_and_comes_back(stage: Stage) -> None:
+    part, watches = stage.part("node"), list[FakeWatch]()
+    part.kill = part.die  # type: ignore[method-assign]
+
+    def watch() -> FakeWatch:
+        watches.append(FakeWatch())
+        return watches[-1]
+
+    supervisor = stage.supervisor(Supervised(part, liveness=watch))
+    part.serving = True
+    tick_until(supervisor, lambda: supervisor.all_ready)
+    supervisor.tick()
+    assert not stage.reasons
+
+    watches[0].complaint = "it does not answer"
+    tick_until(supervisor, lambda: stage.reasons)
+    part.serving = True
+    tick_until(supervisor, lambda: supervisor.all_ready)
+
+    assert stage.reasons == ["it does not answer"]
+    assert stage.diary == ["start node", "ready node", "died node", "start node", "ready node"]
+    assert [each.ended for each in watches] == [True, False], "each start has a watch of its own"
+    supervisor.stop()
+    assert watches[1].ended, "a part that is being stopped need not answer"
+
+
+def test_asking_to_stop_again_ends_all_parts_at_once_and_waits_for_none(stage: Stage) -> None:
+    """Waiting in a signal handler for a process that the interrupted code waits for may never end (FLT-5)."""
+    part, unstarted = stage.part("node"), stage.part("envoy")
+    part.kill = lambda: pytest.fail("that waits")  # type: ignore[method-assign]
+    supervisor = stage.supervisor(Supervised(part), Supervised(unstarted, needs=["nobody"]))
+    tick_until(supervisor, lambda: part.fake)
+
+    supervisor.request_stop()
+    assert part.fake
+    assert part.fake.status is None
+    supervisor.request_stop()
+
+    assert part.fake.status == -9
 
 
 def test_parts_stop_stage_by_stage(stage: Stage) -> None:
