@@ -50,6 +50,11 @@ class Node:
         command = OpenSession(name, session or str(uuid.uuid4()), OFFER, tracks(), choices)
         return self.agent.open_session(room, epoch, command)
 
+    def replace(self, name: str) -> Session:
+        """Opens a session of the same person on a connection of another certificate."""
+        offer = re.sub(r"(a=fingerprint:sha-256) ..:", r"\1 00:", restart_offer(1))
+        return self.agent.open_session("r", 1, OpenSession(name, str(uuid.uuid4()), offer, tracks(), ()))
+
     def shown(self, session: Session) -> list[str]:
         return [slot.shown.participant_id if slot.shown else "" for slot in session.video_slots()]
 
@@ -79,8 +84,7 @@ def test_the_same_session_again_gives_the_same_answer_and_opens_nothing(node: No
 def test_a_new_session_of_a_participant_replaces_the_older_one(node: Node) -> None:
     viewer = node.join("viewer")
     old = node.join("a")
-    other = re.sub(r"(a=fingerprint:sha-256) ..:", r"\1 00:", restart_offer(1))
-    new = node.agent.open_session("r", 1, OpenSession("a", "new", other, tracks(), []))
+    new = node.replace("a")
     assert node.engine.named("close_session") == [(old.session_id, "replaced")]
     assert node.rooms.session_by_id(old.session_id) is None
     assert node.shown(viewer) == ["a", ""]

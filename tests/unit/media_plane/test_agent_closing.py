@@ -38,7 +38,7 @@ def test_nobody_has_to_ask_again(node: Node) -> None:
 def test_a_replaced_session_that_would_not_end_is_ended_later(node: Node) -> None:
     old = node.join("ana")
     node.engine.refuse_named["close_session"] = "queue_full"
-    node.join("ana")
+    node.replace("ana")
     node.agent.retry_closings()
     assert node.engine.named("close_session") == [(old.session_id, "replaced")]
 

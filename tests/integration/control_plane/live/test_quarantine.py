@@ -266,7 +266,7 @@ async def test_a_node_of_a_newer_version_hides_no_other_and_keeps_its_state(
     replica: Replica, client: Client, node: FakeNode
 ) -> None:
     fields = await client.hgetall("parley:{placement}:node:n1")
-    newer = {**fields, "state": "fenced", "capacity": "many", "shards": "3"}
+    newer = {**fields, "state": "fenced", "capacity": "many", "zones": "3"}
     await client.hset("parley:{placement}:node:n9", mapping={**newer, "instance": "other"})
     await client.sadd("parley:{placement}:nodes", "n9", "n8")
     await client.hset("parley:{placement}:node:n1", mapping=newer)
@@ -275,7 +275,7 @@ async def test_a_node_of_a_newer_version_hides_no_other_and_keeps_its_state(
     await replica.report(node)
     await replica.part.count()
     kept = await client.hgetall("parley:{placement}:node:n1")
-    assert (kept["state"], kept["shards"]) == ("fenced", "3")
+    assert (kept["state"], kept["zones"]) == ("fenced", "3")
 
     await replica.register(node)
     await replica.join("Ana")
