@@ -76,8 +76,7 @@ fn number(packet: &[u8]) -> u32 {
 fn numbers_that_sctp_only_names_are_paid_for() {
     let mut meeting = Meeting::new(6, Conditions::IDEAL);
     for _ in 0..3 {
-        let number = meeting.join_with_channels();
-        meeting.clients[number].channels.as_mut().unwrap().open("captions");
+        meeting.join_with_captions();
     }
     meeting.connect();
     meeting.run(SECOND);

@@ -15,8 +15,7 @@ fn a_heartbeat_of_any_length_leaves_the_shard_as_it_was() {
     for info in [0, 4, 100, 1_400, 1_436, 1_440, 1_444, 1_448, 1_456, 1_500, 1_900] {
         let mut meeting = Meeting::new(1, Conditions::IDEAL);
         for _ in 0..2 {
-            let number = meeting.join_with_channels();
-            meeting.clients[number].channels.as_mut().unwrap().open("captions");
+            meeting.join_with_captions();
         }
         meeting.connect();
         meeting.run(SECOND);

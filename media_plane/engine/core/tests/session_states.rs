@@ -114,9 +114,8 @@ const STATES: [State; 17] = [
         lose_path(meeting);
     }),
     ("with messages that wait, without a path", |meeting| {
-        for number in [meeting.join_with_channels(), meeting.join_with_channels()] {
-            meeting.clients[number].channels.as_mut().unwrap().open("captions");
-        }
+        meeting.join_with_captions();
+        meeting.join_with_captions();
         meeting.connect();
         meeting.run(SECOND);
         lose_path(meeting);

@@ -185,7 +185,11 @@ impl Seal<'_> {
     }
 }
 
-impl Departure<'_> {
+impl<'a> Departure<'a> {
+    pub(super) fn new(now: Micros, outbox: &'a mut Outbox, network: &'a mut dyn Transmit, reused: &'a mut u64) -> Self {
+        Self { now, abs_send_time: send_time(now), outbox, network, reused }
+    }
+
     /// Writes, seals and sends one packet; returns the length of the RTP packet.
     pub(super) fn send(
         &mut self,
@@ -416,13 +420,7 @@ impl Shard {
         let track = self.tracks.get(waiting.track)?;
         let packet = track.ring.get(waiting.sequence)?;
         let receiver = Subscriber { session: index, slot: waiting.slot };
-        let mut out = Departure {
-            now,
-            abs_send_time: send_time(now),
-            outbox: &mut self.outbox,
-            network,
-            reused: &mut self.counters.dropped_reuse,
-        };
+        let mut out = Departure::new(now, &mut self.outbox, network, &mut self.counters.dropped_reuse);
         let place = usize::from(waiting.slot);
         let decision = session.forward(place, waiting.track, track, &packet, &mut out);
         if decision == Decision::Leap {
@@ -450,12 +448,10 @@ impl Shard {
     fn forward_work(&mut self, now: Micros, entry: Work, fanout: &mut FanOut, network: &mut dyn Transmit) {
         let receiver = entry.receiver;
         let run = &fanout.pending[entry.first as usize..entry.end as usize];
-        let abs_send_time = send_time(now);
         let session = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut);
         let (Some(session), Some(key)) = (session, run.first().map(|pending| pending.track)) else { return };
         let Some(track) = self.tracks.get(key) else { return };
-        let (outbox, reused) = (&mut self.outbox, &mut self.counters.dropped_reuse);
-        let mut out = Departure { now, abs_send_time, outbox, network, reused };
+        let mut out = Departure::new(now, &mut self.outbox, network, &mut self.counters.dropped_reuse);
         let slot = usize::from(receiver.slot);
         if session.pacer.is_active() && track.kind == MediaKind::Video {
             for pending in run {

@@ -1,7 +1,7 @@
 //! Sending in steps of 5 ms: video that waits for its turn, and the padding of bursts that find out what would pass.
 
 use super::Shard;
-use super::fanout::{Departure, Seal, send_time};
+use super::fanout::{Departure, Seal};
 use crate::bandwidth::PACKET_OVERHEAD;
 use crate::clock::{MILLISECOND, Micros};
 use crate::outbox::Transmit;
@@ -120,13 +120,7 @@ impl Shard {
             transport_sequence: Some(&mut session.transport_sequence),
             may_vary: true,
         };
-        let mut out = Departure {
-            now,
-            abs_send_time: send_time(now),
-            outbox: &mut self.outbox,
-            network,
-            reused: &mut self.counters.dropped_reuse,
-        };
+        let mut out = Departure::new(now, &mut self.outbox, network, &mut self.counters.dropped_reuse);
         let len = out.pad(seal, &slot.mid, &header)?;
         session.bandwidth.on_sent(now, number, len + PACKET_OVERHEAD);
         session.pacer.spend(len + PACKET_OVERHEAD);

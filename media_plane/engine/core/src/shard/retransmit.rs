@@ -1,7 +1,7 @@
 //! Answering a receiver's NACK: the packet is made again from the ring of its source.
 
 use super::Shard;
-use super::fanout::{Departure, Envelope, Seal, send_time};
+use super::fanout::{Departure, Envelope, Seal};
 use crate::bandwidth::{BandwidthState, MAX_REPORTED, PACKET_OVERHEAD};
 use crate::clock::{MILLISECOND, Micros};
 use crate::format::Format;
@@ -143,13 +143,7 @@ impl Shard {
             transport_sequence: number.is_some().then_some(&mut session.transport_sequence),
             may_vary: repaired,
         };
-        let mut out = Departure {
-            now,
-            abs_send_time: send_time(now),
-            outbox: &mut self.outbox,
-            network,
-            reused: &mut self.counters.dropped_reuse,
-        };
+        let mut out = Departure::new(now, &mut self.outbox, network, &mut self.counters.dropped_reuse);
         let len = out.send(seal, &slot.mid, &envelope, &packet)?;
         if limit.is_some() && !left_out {
             // What it takes there the packet has taken, too.

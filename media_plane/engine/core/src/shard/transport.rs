@@ -5,7 +5,8 @@ use crate::clock::Micros;
 use crate::command::SessionKey;
 use crate::dtls::{MAX_RECEIVED, Progress};
 use crate::event::{CloseReason, EventKind, SessionState};
-use crate::outbox::{Path, Transmit};
+use crate::ice::Ice;
+use crate::outbox::{Outbox, Path, Transmit};
 use crate::session::Srtp;
 use crate::srtp::SrtpProfile;
 use crate::ufrag::{self, LocalCredentials, RemoteCredentials};
@@ -191,21 +192,14 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         session.note_handshake(path, datagram.len());
         let (outbox, channels, ice) = (&mut self.outbox, &mut session.channels, &mut session.ice);
-        let (mut data, mut kept_back) = (false, 0);
-        let send = |record: &[u8]| {
-            if ice.may_answer(path, record.len()) {
-                outbox.copy(path, network, record);
-            } else {
-                kept_back += 1;
-            }
-        };
+        let (mut data, dropped) = (false, &mut self.counters.dropped_unanswered);
+        let send = |record: &[u8]| answer_with(outbox, ice, dropped, path, record, network);
         let progress = session.handshake.handle(instant, datagram, send, |packet| {
             if let Some(channels) = channels {
                 channels.handle_input(now, packet);
                 data = true;
             }
         });
-        self.counters.dropped_unanswered += kept_back;
         if matches!(progress, Progress::Keys(..)) && session.handshake_path == Some(*path) {
             // The client's part of the handshake answers ours, which nobody else has seen.
             session.ice.prove(path);
@@ -223,15 +217,10 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut) else { return };
         // Nobody else than who began the handshake shall see our part of it.
         let Some(path) = session.handshake_path.or(session.path()) else { return };
-        let (outbox, ice, mut kept_back) = (&mut self.outbox, &mut session.ice, 0);
-        let progress = session.handshake.handle_timeout(instant, |record| {
-            if ice.may_answer(&path, record.len()) {
-                outbox.copy(&path, network, record);
-            } else {
-                kept_back += 1;
-            }
-        });
-        self.counters.dropped_unanswered += kept_back;
+        let (outbox, ice) = (&mut self.outbox, &mut session.ice);
+        let dropped = &mut self.counters.dropped_unanswered;
+        let send = |record: &[u8]| answer_with(outbox, ice, dropped, &path, record, network);
+        let progress = session.handshake.handle_timeout(instant, send);
         self.follow_handshake(now, index, progress, network);
     }
 
@@ -289,6 +278,22 @@ impl Shard {
         let Some(path) = session.path() else { return };
         let outbox = &mut self.outbox;
         session.handshake.close(|record| outbox.copy(&path, network, record));
+    }
+}
+
+/// Sends a record, or counts that it was kept back: an address that has not answered is sent only so much.
+fn answer_with(
+    outbox: &mut Outbox,
+    ice: &mut Ice,
+    dropped: &mut u64,
+    path: &Path,
+    record: &[u8],
+    network: &mut dyn Transmit,
+) {
+    if ice.may_answer(path, record.len()) {
+        outbox.copy(path, network, record);
+    } else {
+        *dropped += 1;
     }
 }
 

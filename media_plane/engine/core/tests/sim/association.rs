@@ -56,8 +56,7 @@ pub fn association(mut data: &[u8]) {
 fn meeting() -> Meeting {
     let mut meeting = Meeting::new(8, Conditions::IDEAL);
     for _ in 0..3 {
-        let number = meeting.join_with_channels();
-        meeting.clients[number].channels.as_mut().unwrap().open("captions");
+        meeting.join_with_captions();
     }
     meeting.connect();
     meeting.show(WATCHER, VIDEO_SLOTS[0], Some(HONEST));

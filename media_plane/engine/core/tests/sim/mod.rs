@@ -125,6 +125,13 @@ impl Meeting {
         number
     }
 
+    /// A client joins that has data channels, and opens one for captions.
+    pub fn join_with_captions(&mut self) -> usize {
+        let number = self.join_with_channels();
+        self.clients[number].channels.as_mut().unwrap().open("captions");
+        number
+    }
+
     /// A client joins whose certificate is so many bytes longer than usual.
     pub fn join_with_long_certificate(&mut self, longer: usize) -> usize {
         let now = self.now;
