@@ -1,11 +1,16 @@
 """`parley quarantine`: records that were set aside, shown, tried again or dropped."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from parley_cli.operations import Operations
 
 app = typer.Typer(
     help="Show records that could not be read or applied, have them tried again, or drop them.", no_args_is_help=True
@@ -20,12 +25,7 @@ Record = Annotated[str, typer.Argument(help="The record's name, as the list show
 @app.command("list")
 def list_records(*, as_json: Json = False, port: Port = None, data_dir: DataDir = None) -> None:
     """Show what is set aside."""
-    from parley_cli.instances import the_one  # noqa: PLC0415 - --help need not wait for it
-    from parley_cli.operations import Operations  # noqa: PLC0415
-    from parley_cli.settings import load_settings  # noqa: PLC0415
-
-    settings = load_settings(port=port, data_dir=data_dir)
-    with Operations(the_one(settings), settings) as operations:
+    with _operations(port, data_dir) as operations:
         records = operations.quarantined_records()
     console = Console(highlight=False)
     if as_json:
@@ -55,10 +55,14 @@ def drop(record: Record, *, port: Port = None, data_dir: DataDir = None) -> None
 
 
 def _treat(record: str, *, drop: bool, port: int | None, data_dir: Path | None) -> None:
-    from parley_cli.instances import the_one  # noqa: PLC0415
+    with _operations(port, data_dir) as operations:
+        (operations.drop if drop else operations.retry)(record)
+
+
+def _operations(port: int | None, data_dir: Path | None) -> Operations:
+    from parley_cli.instances import the_one  # noqa: PLC0415 - --help need not wait for it
     from parley_cli.operations import Operations  # noqa: PLC0415
     from parley_cli.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(port=port, data_dir=data_dir)
-    with Operations(the_one(settings), settings) as operations:
-        (operations.drop if drop else operations.retry)(record)
+    return Operations(the_one(settings), settings)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from grpc import aio
@@ -18,11 +16,12 @@ from control_plane.placement.model import NodeStatus, Placement, PlacementReques
 from control_plane.placement.registry import NodeRegistry
 from control_plane.rpc.enums import enum_values
 from control_plane.rpc.live_converters import timestamp
+from control_plane.rpc.page_tokens import DEFAULT_PAGE_SIZE, read_token_after, token_after
 from parley.allocation.v1 import placement_pb2, room_allocation_service_pb2, room_allocation_service_pb2_grpc
 
 _Context = aio.ServicerContext[Any, Any]
 _STATES = enum_values(placement_pb2.NodeState, NodeState)
-_PAGE = 50
+_NODES = "nodes/"
 
 
 class RoomAllocationServicer(room_allocation_service_pb2_grpc.RoomAllocationServiceServicer):
@@ -63,35 +62,21 @@ class RoomAllocationServicer(room_allocation_service_pb2_grpc.RoomAllocationServ
         self, request: room_allocation_service_pb2.ListNodesRequest, context: _Context
     ) -> room_allocation_service_pb2.ListNodesResponse:
         """Lists the media nodes by name."""
-        after = _after(request.page_token)
+        after = read_token_after(request.page_token, _NODES)
+        if after is None:
+            field, description = "page_token", "is not one of this list's"
+            raise invalid_argument(field, description)
         nodes = [node for node in await self._registry.nodes() if node.registration.node_id > after]
-        page = nodes[: request.page_size or _PAGE]
+        page = nodes[: request.page_size or DEFAULT_PAGE_SIZE]
         more = len(nodes) > len(page)
         return room_allocation_service_pb2.ListNodesResponse(
             nodes=[_node(node) for node in page],
-            next_page_token=_token(page[-1].registration.node_id) if more else "",
+            next_page_token=token_after(f"{_NODES}{page[-1].registration.node_id}") if more else "",
         )
 
 
 def _room_id(name: str) -> str:
     return name.removeprefix("rooms/")
-
-
-def _token(node_id: str) -> str:
-    return base64.urlsafe_b64encode(f"nodes/{node_id}".encode()).decode()
-
-
-def _after(token: str) -> str:
-    if not token:
-        return ""
-    try:
-        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError):
-        text = ""
-    if not text.startswith("nodes/"):
-        field, description = "page_token", "is not one of this list's"
-        raise invalid_argument(field, description)
-    return text.removeprefix("nodes/")
 
 
 def _placement(placement: Placement) -> placement_pb2.Placement:

@@ -15,6 +15,22 @@ DEFAULT_PAGE_SIZE = 50
 _TAG_BYTES = 16
 
 
+def token_after(name: str) -> str:
+    """Returns the token of the page after a resource, for lists in the order of names that operators alone see."""
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def read_token_after(token: str, collection: str) -> str | None:
+    """Returns the identifier that a token stands for, empty for an empty token; None: it is of no such collection."""
+    if not token:
+        return ""
+    try:
+        name = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError):
+        return None
+    return name.removeprefix(collection) if name.startswith(collection) else None
+
+
 class PageTokens:
     """Makes and reads page tokens."""
 

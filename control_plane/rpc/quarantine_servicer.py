@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from grpc import aio
@@ -13,12 +11,12 @@ from control_plane.application.treatments import QuarantineKeeper
 from control_plane.domain.meeting_errors import page_token_invalid
 from control_plane.rpc.enums import enum_values
 from control_plane.rpc.live_converters import timestamp
+from control_plane.rpc.page_tokens import DEFAULT_PAGE_SIZE, read_token_after, token_after
 from parley.operations.v1 import quarantine_pb2, quarantine_service_pb2, quarantine_service_pb2_grpc
 
 _Context = aio.ServicerContext[Any, Any]
 _KINDS = enum_values(quarantine_pb2.RecordKind, RecordKind)
 _COLLECTION = "quarantinedRecords/"
-_PAGE = 50
 
 
 class QuarantineServicer(quarantine_service_pb2_grpc.QuarantineServiceServicer):
@@ -31,13 +29,15 @@ class QuarantineServicer(quarantine_service_pb2_grpc.QuarantineServiceServicer):
         self, request: quarantine_service_pb2.ListQuarantinedRecordsRequest, context: _Context
     ) -> quarantine_service_pb2.ListQuarantinedRecordsResponse:
         """Lists what is set aside."""
-        after = _after(request.page_token)
+        after = read_token_after(request.page_token, _COLLECTION)
+        if after is None:
+            raise page_token_invalid()
         records = [record for record in await self._keeper.list() if record.id > after]
-        page = records[: request.page_size or _PAGE]
+        page = records[: request.page_size or DEFAULT_PAGE_SIZE]
         more = len(records) > len(page)
         return quarantine_service_pb2.ListQuarantinedRecordsResponse(
             quarantined_records=[_message(record) for record in page],
-            next_page_token=_token(page[-1]) if more else "",
+            next_page_token=token_after(f"{_COLLECTION}{page[-1].id}") if more else "",
         )
 
     async def RetryQuarantinedRecord(
@@ -53,22 +53,6 @@ class QuarantineServicer(quarantine_service_pb2_grpc.QuarantineServiceServicer):
         """Takes a record away."""
         await self._keeper.drop(request.name.removeprefix(_COLLECTION))
         return quarantine_service_pb2.DropQuarantinedRecordResponse()
-
-
-def _token(record: SetAside) -> str:
-    return base64.urlsafe_b64encode(f"{_COLLECTION}{record.id}".encode()).decode()
-
-
-def _after(token: str) -> str:
-    if not token:
-        return ""
-    try:
-        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError):
-        text = ""
-    if not text.startswith(_COLLECTION):
-        raise page_token_invalid()
-    return text.removeprefix(_COLLECTION)
 
 
 def _message(record: SetAside) -> quarantine_pb2.QuarantinedRecord:

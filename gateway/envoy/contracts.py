@@ -48,13 +48,7 @@ class Method:
 
 def public_methods() -> Sequence[Method]:
     """All methods of the public services, in the order of the contracts."""
-    return [
-        _method(f"{file.package}.{service.name}", method)
-        for file in _load().file
-        for service in file.service
-        if f"{file.package}.{service.name}" in PUBLIC_SERVICES
-        for method in service.method
-    ]
+    return [_method(service, method) for service, method in _public(_load())]
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ def rest_bindings() -> Sequence[Binding]:
     """All REST calls, in the order of the contracts."""
     return [
         Binding(verb.upper(), getattr(rule, verb), rule.body, method.input_type.removeprefix("."))
-        for method in _public(_load())
+        for _, method in _public(_load())
         if (verb := (rule := _rule(method)).WhichOneof("pattern"))
     ]
 
@@ -109,9 +103,10 @@ def transcoder_descriptors() -> bytes:
     return files.SerializeToString(deterministic=True)
 
 
-def _public(files: FileDescriptorSet) -> Sequence[MethodDescriptorProto]:
+def _public(files: FileDescriptorSet) -> Sequence[tuple[str, MethodDescriptorProto]]:
+    """The public methods, each with its service's full name."""
     return [
-        method
+        (f"{file.package}.{service.name}", method)
         for file in files.file
         for service in file.service
         if f"{file.package}.{service.name}" in PUBLIC_SERVICES

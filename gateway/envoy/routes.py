@@ -45,14 +45,15 @@ def route_configuration(settings: GatewaySettings) -> Json:
     Contracts, standard services, calls of neither gRPC nor REST, spans of browsers, REST calls that give a field twice,
     what the API has not (REST calls are there until they are transcoded), the web client.
     """
+    bindings = rest_bindings()
     routes = [
         *(_method_route(method) for method in public_methods()),
         *(_service_route(service) for service in PUBLIC_SERVICES),
         *(_stream_route(_grpc({"prefix": f"/{service}/"}), service) for service in _STANDARD_SERVICES),
         _not_grpc_route(),
         _browser_spans_route(settings),
-        *(_head_route(binding) for binding in rest_bindings() if binding.verb == "GET"),
-        *(_given_twice_route(binding) for binding in rest_bindings() if binding.path_fields),
+        *(_head_route(binding) for binding in bindings if binding.verb == "GET"),
+        *(_given_twice_route(binding) for binding in bindings if binding.path_fields),
         *_unknown_api_routes(),
         _static_route(),
     ]

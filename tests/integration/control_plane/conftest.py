@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from control_plane.storage.database import Database
+from control_plane.storage.store import PostgresStore
 from parley_cli.parts.postgres import PostgresPart
 from parley_cli.parts.redis import RedisPart
 from tests.support.control_plane import Running, running
@@ -23,3 +25,16 @@ async def plane(
     with fresh_database(postgres, migrated_template) as url:
         async with running(url, redis_server.url, folder) as it:
             yield it
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    it = Database(database_url)
+    it.opened.set()
+    yield it
+    await it.close()
+
+
+@pytest.fixture
+def store(database: Database) -> PostgresStore:
+    return PostgresStore(database, lambda number, error: pytest.fail(f"{number}: {error}"))

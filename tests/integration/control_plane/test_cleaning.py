@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import func, insert, select, text
 
 from control_plane.application.live_ports import Stay
@@ -40,19 +38,6 @@ from control_plane.storage.tables import (
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MOMENT = timedelta(seconds=1)
-
-
-@pytest_asyncio.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    it = Database(database_url)
-    it.opened.set()
-    yield it
-    await it.close()
-
-
-@pytest.fixture
-def store(database: Database) -> PostgresStore:
-    return PostgresStore(database, lambda number, error: pytest.fail(f"{number}: {error}"))
 
 
 @pytest.fixture

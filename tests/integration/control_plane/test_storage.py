@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import select
 
 from control_plane.application.live_ports import Stay
@@ -30,19 +28,6 @@ from control_plane.storage.tables import MEETING_PARTICIPANTS
 from parley_cli.parts.redis import RedisPart
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest_asyncio.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    it = Database(database_url)
-    it.opened.set()
-    yield it
-    await it.close()
-
-
-@pytest.fixture
-def store(database: Database) -> PostgresStore:
-    return PostgresStore(database, lambda number, error: pytest.fail(f"{number}: {error}"))
 
 
 async def add_meeting(store: PostgresStore) -> Meeting:

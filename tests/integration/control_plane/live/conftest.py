@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
+import redis.asyncio as redis
 
 from tests.support.live import FakeNode, FakeNodes, MemoryDirectory, Replica, SetClock
 
 MakeReplica = Callable[..., Replica]
+Client = Any  # redis-py types its commands for both of its clients at once
 
 
 @pytest.fixture
@@ -52,3 +55,10 @@ async def replica(make_replica: MakeReplica, node: FakeNode) -> Replica:
     made = make_replica()
     await made.register(node)
     return made
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[Client]:
+    it = redis.Redis.from_url(redis_url, decode_responses=True)
+    yield it
+    await it.aclose()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-import redis.asyncio as redis
 
 from control_plane.application.media_ports import SessionKey
 from control_plane.domain.event import SlotAssignment, TrackEncodings
@@ -15,6 +12,7 @@ from control_plane.domain.media import MediaOffer
 from control_plane.domain.node import NodeEvent
 from control_plane.events.commands import KEEP_EMPTY_MS, KEEP_ENDED_MS, prefix
 from control_plane.telemetry.live import PENDING, SESSIONS
+from tests.integration.control_plane.live.conftest import Client
 from tests.support.live import TRACKS, FakeNode, FakeNodes, MemoryDirectory, Replica, attendee
 
 MEETING = "12345678901"
@@ -23,14 +21,6 @@ LASTING = re.compile(
     r"parley:\{placement\}:(epoch|nodes|leases|node:.*|rooms:.*|pending:.*|lease:.*)|parley:live|parley:\{\d+\}:.*"
 )
 """Keys that may have no time to live: those of nodes, of placements and of meetings that somebody is in."""
-Client = Any  # redis-py types its commands for both of its clients at once
-
-
-@pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[Client]:
-    it = redis.Redis.from_url(redis_url, decode_responses=True)
-    yield it
-    await it.aclose()
 
 
 async def lifetimes(client: Client, pattern: str = "*") -> dict[str, int]:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, cast
 
 import pytest
-import redis.asyncio as redis
 
 from control_plane.application.live_ports import Stay
 from control_plane.application.media_ports import MediaStateEvent, NodeMessage, NodePosition, SessionKey, SpeakerEvent
@@ -22,18 +21,10 @@ from control_plane.domain.participant import ParticipantState
 from control_plane.events.commands import prefix
 from control_plane.rpc.node_servicer import NodeServicer
 from parley.node.v1 import node_service_pb2 as pb
-from tests.integration.control_plane.live.conftest import MakeReplica
+from tests.integration.control_plane.live.conftest import Client, MakeReplica
 from tests.support.live import FakeNode, MemoryDirectory, Replica, Watching, attendee, eventually, guest
 
 MEETING, OTHER = "12345678901", "12345678902"
-Client = Any  # redis-py types its commands for both of its clients at once
-
-
-@pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[Client]:
-    it = redis.Redis.from_url(redis_url, decode_responses=True)
-    yield it
-    await it.aclose()
 
 
 async def ids(replica: Replica) -> list[str]:
