@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+import structlog
+
 from control_plane.application.admission import check_offer, check_slots, check_tracks
 from control_plane.application.background import Background
 from control_plane.application.history import StayKeeper
@@ -39,6 +41,7 @@ from control_plane.domain.signaling_errors import media_node_unavailable, mid_un
 from control_plane.placement.model import Placement
 
 T = TypeVar("T")
+_log = structlog.get_logger(__name__)
 _ATTEMPTS: Final = 3
 
 
@@ -190,7 +193,8 @@ class Signaling:
             await self._rooms.unreachable(placement)
             raise media_node_unavailable() from None
         except RoomNotServedError as error:
-            # The room is moving; the offer that follows names the slots again.
+            # The room is moving, or the session is being replaced; the offer that follows names the slots again.
+            _log.info("session can't be asked", room=placement.room_id, reason=error.reason)
             raise media_node_unavailable() from error
 
     async def update_tracks(self, who: Attendee, tracks: Sequence[Track]) -> Participant:
