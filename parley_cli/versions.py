@@ -13,7 +13,7 @@ from parley_cli.parts.redis import program as redis_program
 _PACKAGES = ("parley-server", "grpcio", "protobuf", "aiortc")
 _PROGRAMS: Mapping[str, Callable[[], Path]] = {
     "postgres": lambda: postgres_program("postgres"),
-    "redis": redis_program,
+    "valkey": redis_program,
     "envoy": envoy_program,
 }
 _TIMEOUT = 10.0
@@ -39,6 +39,6 @@ def _program(path: Callable[[], Path]) -> str:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=True)  # noqa: S603 - ours
     except (PartError, OSError, subprocess.SubprocessError):
         return _MISSING
-    # PostgreSQL says "postgres (PostgreSQL) 18.4", Redis "v=6.2.14 sha=...", Envoy "<hash>/1.40.0/Clean/...".
+    # PostgreSQL says "postgres (PostgreSQL) 18.4", Valkey "v=9.1.2 sha=...", Envoy "<hash>/1.40.0/Clean/...".
     words: list[str] = done.stdout.replace("v=", " ").replace("/", " ").split()
     return next((word for word in words if word[0].isdigit() and "." in word), done.stdout.strip())

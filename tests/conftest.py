@@ -15,6 +15,10 @@ from tests.support.fleet import Fleet
 from tests.support.otlp import Collector
 
 
+def pytest_report_header() -> str:
+    return f"live state on: {stores.redis_version()}"
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresPart]:
     """A PostgreSQL server."""
@@ -26,8 +30,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresPart]
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPart]:
-    """A Redis server."""
-    part = RedisPart(tmp_path_factory.mktemp("redis"))
+    """A server of live state: Valkey, or Redis by TEST_REDIS_SERVER."""
+    part = RedisPart(tmp_path_factory.mktemp("redis"), server=stores.redis_program())
     part.start(timeout=60)
     yield part
     part.stop()

@@ -448,7 +448,7 @@ class RedisLiveMeetings:
         """Returns meetings that have to be looked at now."""
         with store_failures():
             found: list[str] = await answer(
-                self._client.zrangebyscore(_DUE, "-inf", milliseconds(now), start=0, num=limit)
+                self._client.zrange(_DUE, "-inf", milliseconds(now), byscore=True, offset=0, num=limit)
             )
         return found
 

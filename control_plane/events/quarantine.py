@@ -22,7 +22,7 @@ for i = 4, #ARGV, 4 do
   redis.call('HINCRBY', KEYS[1] .. 'counts', id, count)
   redis.call('ZADD', times, 'GT', time, id)
 end
-local old = redis.call('ZRANGEBYSCORE', times, '-inf', ARGV[1])
+local old = redis.call('ZRANGE', times, '-inf', ARGV[1], 'BYSCORE')
 local much = redis.call('ZCARD', times) - #old - tonumber(ARGV[2])
 if much > 0 then
   for _, id in ipairs(redis.call('ZRANGE', times, #old, #old + much - 1)) do old[#old + 1] = id end

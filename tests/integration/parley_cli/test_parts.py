@@ -1,6 +1,7 @@
 """Real servers as parts: what was acknowledged survives a crash, and nothing outlives its parent."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +72,29 @@ def test_redis_keeps_what_it_acknowledged(long_folder: Path) -> None:
 
         with redis.Redis.from_url(part.url) as client:
             assert client.dbsize() == 500
+    finally:
+        part.stop()
+
+
+def test_valkey_reads_a_folder_that_redis_6_2_left(long_folder: Path) -> None:
+    """The file is of Redis 6.2.14: rewritten once, so that it begins as a snapshot, and torn in its last command."""
+    part = RedisPart(long_folder)
+    part.prepare()
+    shutil.copy(Path(__file__).parent / "data" / "redis-6.2-appendonly.aof", long_folder / "redis" / "appendonly.aof")
+
+    try:
+        for _ in range(2):  # the second time from its own form of the file
+            part.start()
+            with redis.Redis.from_url(part.url, decode_responses=True) as client:
+                assert client.dbsize() == 6
+                assert client.get("string") == "after"
+                assert client.hgetall("hash") == {f"field-{number}": str(number) for number in range(1, 40)}
+                assert client.smembers("set") == {"a", "b", "c"}
+                assert client.zrange("scores", 0, -1, withscores=True) == [("late", 2.0)]
+                assert client.pexpiretime("lease") == 4_102_444_800_000
+                kept = [entry for entry, _ in client.xrange("log")]
+                assert kept == [f"{number}-0" for number in range(11, 32) if number != 20]
+            part.kill()
     finally:
         part.stop()
 

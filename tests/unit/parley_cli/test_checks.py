@@ -15,7 +15,7 @@ def _check(settings: Settings, name: str) -> Check:
 
 def test_the_parts_have_versions() -> None:
     assert versions()["postgres"].startswith("18.")
-    assert versions()["redis"].startswith("6.2.")
+    assert versions()["valkey"].startswith("9.")
     assert versions()["envoy"].startswith("1.")
 
 

@@ -13,6 +13,7 @@ from control_plane.domain.errors import DomainError
 from control_plane.domain.event import ReactionSent
 from control_plane.domain.node import NodeState
 from parley_cli.parts.redis import RedisPart
+from tests.support import stores
 from tests.support.live import (
     FakeNode,
     FakeNodes,
@@ -33,7 +34,7 @@ MEETING = "12345678901"
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisPart]:
-    part = RedisPart(tmp_path)
+    part = RedisPart(tmp_path, server=stores.redis_program())
     part.start(timeout=60)
     yield part
     part.stop()
