@@ -286,11 +286,12 @@ class BotClient:
             self._token = response.participant_token or self._token
 
 
-async def create_meeting(target: str) -> tuple[str, str, str]:
+async def create_meeting(target: str, *, max_participants: int = 0) -> tuple[str, str, str]:
     """Create an instant meeting as a guest.
 
     Args:
         target: `host:port` of the gateway, or of a control plane.
+        max_participants: Most people at a time; 0: the default of meetings.
 
     Returns:
         Its name, its passcode, and the host's access token.
@@ -304,7 +305,11 @@ async def create_meeting(target: str) -> tuple[str, str, str]:
         token = guest.credentials.access_token
         meetings: Any = MeetingServiceStub(channel)
         request = meeting_service_pb2.CreateMeetingRequest(
-            meeting=meeting_pb2.Meeting(type=meeting_pb2.MEETING_TYPE_INSTANT), request_id=str(uuid.uuid4())
+            meeting=meeting_pb2.Meeting(
+                type=meeting_pb2.MEETING_TYPE_INSTANT,
+                settings=meeting_pb2.MeetingSettings(max_participants=max_participants),
+            ),
+            request_id=str(uuid.uuid4()),
         )
         response = await meetings.CreateMeeting(
             request, metadata=(("authorization", f"Bearer {token}"),), timeout=_CALL_SECONDS

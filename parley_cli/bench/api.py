@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-import psutil
 from grpc import aio
 
 from grpc_kit.channel import open_channel
@@ -16,25 +15,20 @@ from parley.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from parley.meeting.v1 import meeting_service_pb2
 from parley.meeting.v1.meeting_service_pb2_grpc import MeetingServiceStub
 from parley_cli.bench.conditions import conditions
-from parley_cli.bench.product import Product, own_product
+from parley_cli.bench.product import NO_LIMITS, Product, own_product
 from parley_cli.bench.statistics import summary_ms
 
 _CONNECTIONS = 4
 _CALLERS = 32
 _CALL_SECONDS = 10.0
 _WARM_UP_SECONDS = 1.0
-# All callers come from one address, which in production is one person.
-_NO_LIMITS = {
-    "PARLEY_CALLS_PER_SECOND": "1000000",
-    "PARLEY_CONNECTION_REQUESTS_PER_SECOND": "1000000",
-    "PARLEY_CONNECTION_REQUEST_BURST": "1000000",
-}
+_MEASURED = ("envoy", "control-plane")
 
 
 async def bench_api(seconds: float) -> Mapping[str, Any]:
     """Calls two methods in turn for `seconds` each: one that only reads its token, and one that reads PostgreSQL."""
     before = conditions()
-    async with own_product(_NO_LIMITS) as product, AsyncExitStack() as stack:
+    async with own_product(NO_LIMITS) as product, AsyncExitStack() as stack:
         meeting, _, token = await create_meeting(product.target)
         channels = [
             await stack.enter_async_context(_private_channel(product.target, token)) for _ in range(_CONNECTIONS)
@@ -60,11 +54,12 @@ def _private_channel(target: str, token: str) -> aio.Channel:
 
 async def _measure(product: Product, methods: Sequence[Any], request: Any, seconds: float) -> Mapping[str, Any]:  # noqa: ANN401 - any contract
     await _call_for(methods, request, _WARM_UP_SECONDS)
-    before = _cpu(product)
+    before = product.cpu_seconds()
     begun = time.monotonic()
     durations = await _call_for(methods, request, seconds)
     wall = time.monotonic() - begun
-    spent = {name: cpu - before[name] for name, cpu in _cpu(product).items()}
+    after = product.cpu_seconds()
+    spent = {name: after[name] - before[name] for name in _MEASURED}
     return {
         "calls": len(durations),
         "calls_per_second": round(len(durations) / wall),
@@ -85,11 +80,3 @@ async def _call_for(methods: Sequence[Any], request: Any, seconds: float) -> Seq
 
     await asyncio.gather(*(caller(number) for number in range(_CALLERS)))
     return durations
-
-
-def _cpu(product: Product) -> Mapping[str, float]:
-    spent = {}
-    for name in ("envoy", "control-plane"):
-        times = psutil.Process(product.parts[name]).cpu_times()
-        spent[name] = times.user + times.system
-    return spent

@@ -67,6 +67,23 @@ def api(*, seconds: Seconds = 5, as_json: Json = False) -> None:
     _run(lambda: bench_api(seconds), as_json=as_json)
 
 
+@app.command()
+def crowd(
+    *,
+    people: Annotated[int, typer.Option(min=2, max=1000, help="People in the one meeting.")] = 300,
+    rate: Annotated[float, typer.Option(min=1, help="Joins a second to ask for.")] = 100,
+    events: Annotated[int, typer.Option(min=1, help="Events to everybody once all are in.")] = 20,
+    rest: Annotated[float, typer.Option(min=1, help="Seconds of rest to measure.")] = 10,
+    target: Annotated[str, typer.Option(help="host:port of a running product's gateway; empty: one of its own.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Measure a large meeting: joins, events to everybody, heartbeats, processor time, rest, and whole logs."""
+    from parley_cli.bench.crowd.measure import CrowdLoad, bench_crowd  # noqa: PLC0415
+
+    load = CrowdLoad(people=people, joins_per_second=rate, events=min(events, people), rest=rest)
+    _run(lambda: bench_crowd(load, target), as_json=as_json)
+
+
 def _run(bench: Callable[[], Awaitable[Mapping[str, Any]]], *, as_json: bool) -> None:
     console = Console(highlight=False)
     if as_json:

@@ -1,4 +1,4 @@
-"""Drives `parley-load`, the Rust load client: many WebRTC clients in one thread."""
+"""Drives load processes by lines of JSON, above all `parley-load`: many WebRTC clients in one thread."""
 
 import asyncio
 import json
@@ -15,14 +15,21 @@ from parley_cli.errors import CommandError
 
 _LINE_BYTES = 64 * 1024 * 1024
 _REPLY_SECONDS = 30.0
+_END_SECONDS = 30.0
 
 
 class LoadClients:
-    """Clients that run in a `parley-load clients` process. Replies come in the order of the operations."""
+    """Clients that run in a process of their own. Replies come in the order of the operations."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, name: str) -> None:
         self._process = process
+        self._name = name
         self._lock = asyncio.Lock()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
 
     async def ask(self, operation: str, **fields: Any) -> Mapping[str, Any]:  # noqa: ANN401 - JSON
         """Sends one operation and returns its reply.
@@ -36,7 +43,7 @@ class LoadClients:
             await self._process.stdin.drain()
             reply = await asyncio.wait_for(self._reply(), _REPLY_SECONDS)
         if "error" in reply:
-            message = f"parley-load could not {operation}: {reply['error']}"
+            message = f"{self._name} could not {operation}: {reply['error']}"
             raise CommandError(message)
         return reply
 
@@ -46,7 +53,7 @@ class LoadClients:
             reply: Mapping[str, Any] = json.loads(line)
             if "event" not in reply:
                 return reply
-        message = "parley-load ended unexpectedly."
+        message = f"{self._name} ended unexpectedly."
         raise CommandError(message)
 
 
@@ -61,16 +68,26 @@ async def load_clients(
         bind: Address of the clients' sockets.
         cores: Those that it keeps to; empty: any.
     """
-    command = [*prefix, _program(), "clients", "--bind", bind]
+    async with load_process("parley-load", [*prefix, _program(), "clients", "--bind", bind]) as clients:
+        if cores:
+            os.sched_setaffinity(clients.pid, cores)
+        yield clients
+
+
+@asynccontextmanager
+async def load_process(name: str, command: Sequence[str]) -> AsyncIterator[LoadClients]:
+    """A process that takes operations; it ends with the context, by the end of its input."""
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES)
-    if cores:
-        os.sched_setaffinity(process.pid, cores)
     try:
-        yield LoadClients(process)
+        yield LoadClients(process, name)
     finally:
         if process.stdin:
             process.stdin.close()
-        await process.wait()
+        try:
+            await asyncio.wait_for(process.wait(), _END_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
 
 async def measure_floor(*, receivers: int, segments: int, packet_bytes: int) -> Sequence[Mapping[str, Any]]:

@@ -1,6 +1,7 @@
 """A whole product of the measurement's own, in a temporary folder."""
 
 import asyncio
+import contextlib
 import os
 import sys
 import tempfile
@@ -9,11 +10,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from parley_cli.errors import CommandError
 from parley_cli.parts.process import ChildProcess, Command
 from parley_cli.ports import free_port
 from parley_cli.up.data_folder import read_instance
 
+# All callers come from one address, which in production is one person.
+NO_LIMITS: Mapping[str, str] = {
+    "PARLEY_CALLS_PER_SECOND": "1000000",
+    "PARLEY_CONNECTION_REQUESTS_PER_SECOND": "1000000",
+    "PARLEY_CONNECTION_REQUEST_BURST": "1000000",
+}
 _START_SECONDS = 120.0
 _PAUSE = 0.05
 
@@ -29,6 +38,20 @@ class Product:
 
     target: str
     parts: Mapping[str, int]
+
+    def cpu_seconds(self) -> Mapping[str, float]:
+        """Processor time of each part so far, with the processes that it has started."""
+        return {name: cpu_seconds(pid) for name, pid in self.parts.items()}
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far, with its children, those that have ended too."""
+    process = psutil.Process(pid)
+    spent = [process.cpu_times()]
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            spent.append(child.cpu_times())
+    return sum(each.user + each.system + each.children_user + each.children_system for each in spent)
 
 
 @asynccontextmanager
