@@ -59,6 +59,8 @@ _CONSTANT: Final = re.compile(
     r"const (?P<name>[A-Z][A-Z_0-9]+): (?P<type>[^=]+) =\s*(?P<value>[^;]+);\n",
     re.MULTILINE,
 )
+# A link that rustdoc resolves: [`name`](crate::path) or [`name`].
+_ITEM_LINK: Final = re.compile(r"\[(`[^`\]]+`)\](?:\([^)]*\))?")
 _DURATION: Final = re.compile(r"(?:(?P<count>[0-9_]+) \* )?(?P<unit>MILLISECOND|SECOND)(?: / (?P<parts>[0-9_]+))?")
 _UNITS: Final = {"MILLISECOND": "ms", "SECOND": "s"}
 
@@ -85,6 +87,7 @@ def read_defaults(source: str) -> Iterator[Default]:
     for found in _CONSTANT.finditer(source.partition("#[cfg(test)]")[0]):
         if found["comment"]:
             meaning = " ".join(line.removeprefix("///").strip() for line in found["comment"].splitlines())
+            meaning = _ITEM_LINK.sub(r"\1", meaning)
         elif found.start() != end:
             meaning = ""
         end = found.end()
