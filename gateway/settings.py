@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 
 class GatewaySettings(BaseSettings):
-    """Settings of Envoy and of the server of the web client.
+    """Settings of Envoy and of the server of the web client and the documentation.
 
     They come from the environment (`PARLEY_PORT`) or the TOML file that `PARLEY_CONFIG` names (`port`), in this order.
     """
@@ -38,6 +38,10 @@ class GatewaySettings(BaseSettings):
     )
     web_root: Path = Field(
         default=Path(__file__).with_name("web") / "dist", description="Folder of the built web client."
+    )
+    docs_root: Path = Field(
+        default=Path(__file__).parents[1] / "build" / "docs",
+        description="Folder of the built documentation, served at /docs; without one there is none.",
     )
     tls_certificate_file: Path | None = Field(
         default=None, description="PEM file with the certificate chain; with it the gateway speaks TLS."

@@ -1,1 +1,1 @@
-"""Serves the built web client behind Envoy."""
+"""Serves the built web client and the documentation behind Envoy."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gateway.settings import GatewaySettings
 from gateway.static.app import create_app
-from gateway.static.assets import MissingClientError, load_assets
+from gateway.static.assets import MissingClientError, load_assets, load_docs
 from grpc_kit.process import announce_ready
 
 _CONFIGURATION_ERROR = 2
@@ -22,7 +22,7 @@ def main() -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status."""
     try:
         settings = GatewaySettings()
-        assets = load_assets(settings.web_root)
+        assets = {**load_assets(settings.web_root), **load_docs(settings.docs_root)}
     except (ValidationError, ValueError, OSError, MissingClientError) as error:
         sys.stderr.write(f"{error}\n")
         return _CONFIGURATION_ERROR

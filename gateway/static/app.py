@@ -1,14 +1,14 @@
-"""The ASGI application that answers with the web client."""
+"""The ASGI application that answers with the web client and the documentation."""
 
 from collections.abc import Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.envoy.filters import FIELDS_PATH
-from gateway.static.assets import Asset, resolve
+from gateway.static.assets import Asset, docs_page, resolve
 from gateway.static.fields import check_fields
 
 # Scripts, workers and connections of this origin alone. Radix sets styles from scripts; previews and pictures of
@@ -57,6 +57,8 @@ def create_app(assets: Mapping[str, Asset]) -> Starlette:
 
     async def answer(request: Request) -> Response:
         asset = resolve(assets, request.url.path)
+        if asset is None and (page := docs_page(assets, request.url.path)):
+            return RedirectResponse(page, 308, SECURITY_HEADERS)
         if asset is None:
             return PlainTextResponse("There is no such file.\n", 404, SECURITY_HEADERS)
         return _response(asset, request)

@@ -1,4 +1,4 @@
-"""The built web client in memory: a few hundred kilobytes, read and compressed once."""
+"""The built web client and documentation in memory: a few megabytes, read and compressed once."""
 
 import gzip
 import hashlib
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 INDEX = "index.html"
+DOCS = "docs"
 
 # Vite puts a hash of the content into the names in this folder, so a name's content never changes.
 _HASHED_FOLDER = "assets"
@@ -52,22 +53,45 @@ def load_assets(root: Path) -> Mapping[str, Asset]:
     if not (root / INDEX).is_file():
         message = f"The web client is not built: there is no {root / INDEX}. Run `make setup`."
         raise MissingClientError(message)
-    files = (path for path in sorted(root.rglob("*")) if path.is_file() and not _hidden(path.relative_to(root)))
-    return {path.relative_to(root).as_posix(): _asset(path, root) for path in files}
+    return _load(root)
+
+
+def load_docs(root: Path) -> Mapping[str, Asset]:
+    """Reads the documentation below `root`, by its paths from the client's root; nothing where it was not built."""
+    return {f"{DOCS}/{name}": asset for name, asset in _load(root).items()}
 
 
 def resolve(assets: Mapping[str, Asset], path: str) -> Asset | None:
     """The asset for a request's path.
 
     Pages of the client (`/j/12345678901`, `/sign-in`) are not files: they get the index, and the client shows the page.
-    A name with an extension that is not there is an error, lest a browser takes the index for a script.
+    Pages of the documentation (`/docs/engine/`) are folders with an index of their own. A name with an extension that
+    is not there is an error, lest a browser takes the index for a script.
     """
     name = path.lstrip("/")
     if name in assets:
         return assets[name]
+    if _in_docs(name):
+        return assets.get(f"{name}{INDEX}") if name.endswith("/") else None
     if PurePosixPath(name).suffix:
         return None
     return assets[INDEX]
+
+
+def docs_page(assets: Mapping[str, Asset], path: str) -> str | None:
+    """The address of a page of the documentation that was asked for without the slash at its end."""
+    name = path.strip("/")
+    return f"/{name}/" if _in_docs(name) and not path.endswith("/") and f"{name}/{INDEX}" in assets else None
+
+
+def _in_docs(name: str) -> bool:
+    """Whether a path from the root, without a slash before it, belongs to the documentation."""
+    return name == DOCS or name.startswith(f"{DOCS}/")
+
+
+def _load(root: Path) -> Mapping[str, Asset]:
+    files = (path for path in sorted(root.rglob("*")) if path.is_file() and not _hidden(path.relative_to(root)))
+    return {path.relative_to(root).as_posix(): _asset(path, root) for path in files}
 
 
 def _hidden(path: Path) -> bool:

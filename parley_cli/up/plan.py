@@ -139,7 +139,11 @@ def _parts(settings: Settings, folder: DataFolder) -> Sequence[Supervised]:
 
 def gateway_parts(settings: Settings, data_dir: Path, logs: Path) -> Sequence[Supervised]:
     """The web client's server and Envoy."""
-    environment = {"PARLEY_STATIC_ADDRESS": settings.static_address, "PARLEY_WEB_ROOT": str(settings.web_root)}
+    environment = {
+        "PARLEY_STATIC_ADDRESS": settings.static_address,
+        "PARLEY_WEB_ROOT": str(settings.web_root),
+        "PARLEY_DOCS_ROOT": str(settings.docs_root),
+    }
     return [
         Supervised(
             PythonPart("web", "gateway.static", environment, RotatingLog(logs, "web")), stop_stage=_GATEWAY_STAGE

@@ -134,7 +134,16 @@ async def running_gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
     )
     log: list[str] = []
     envoy = EnvoyPart(folder, lambda admin: bootstrap(settings, admin), log.append)
-    environment = {"PARLEY_STATIC_ADDRESS": settings.static_address, "PARLEY_WEB_ROOT": str(web)}
+    docs = folder / "docs"
+    (docs / "engine").mkdir(parents=True)
+    (docs / "index.html").write_text("<!doctype html><title>Parley's documentation</title>")
+    (docs / "engine" / "index.html").write_text("<!doctype html><title>The engine</title>")
+    (docs / "search.json").write_text("{}")
+    environment = {
+        "PARLEY_STATIC_ADDRESS": settings.static_address,
+        "PARLEY_WEB_ROOT": str(web),
+        "PARLEY_DOCS_ROOT": str(docs),
+    }
     static = PythonPart("static", "gateway.static", environment)
     await upstream.start()
     static.start()

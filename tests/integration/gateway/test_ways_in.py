@@ -191,6 +191,27 @@ async def test_assets_are_cached_for_ever_and_compressed(gateway: Gateway) -> No
     assert (await gateway.client.get("/assets/main-other.js")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "location"),
+    [
+        ("/docs/", 200, "text/html; charset=utf-8", None),
+        ("/docs/engine/", 200, "text/html; charset=utf-8", None),
+        ("/docs/search.json", 200, "application/json", None),
+        ("/docs/engine", 308, None, "/docs/engine/"),
+        ("/docs/no-such-page/", 404, "text/plain; charset=utf-8", None),
+    ],
+)
+async def test_the_documentation_is_served_beside_the_client(
+    gateway: Gateway, path: str, status: int, kind: str | None, location: str | None
+) -> None:
+    answer = await gateway.client.get(path)
+
+    assert (answer.status_code, answer.headers.get("content-type")) == (status, kind)
+    assert answer.headers.get("location") == location
+    assert "script-src 'self' 'wasm-unsafe-eval';" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 async def test_other_origins_may_call_if_they_are_named(gateway: Gateway) -> None:
     preflight = {
         "access-control-request-method": "POST",

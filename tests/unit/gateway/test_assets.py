@@ -1,10 +1,11 @@
 """The built client in memory."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from gateway.static.assets import MissingClientError, load_assets, resolve
+from gateway.static.assets import Asset, MissingClientError, docs_page, load_assets, load_docs, resolve
 
 
 @pytest.fixture
@@ -50,3 +51,40 @@ def test_files_that_are_not_there_are_no_pages(root: Path, path: str) -> None:
 def test_a_client_that_was_not_built_is_said(tmp_path: Path) -> None:
     with pytest.raises(MissingClientError, match="not built"):
         load_assets(tmp_path)
+
+
+@pytest.fixture
+def with_docs(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Asset]:
+    docs = tmp_path_factory.mktemp("docs")
+    (docs / "engine").mkdir()
+    (docs / "index.html").write_text("<title>Start")
+    (docs / "engine" / "index.html").write_text("<title>Engine")
+    return {**load_assets(root), **load_docs(docs)}
+
+
+def test_pages_of_the_documentation_are_folders(with_docs: Mapping[str, Asset]) -> None:
+    assert resolve(with_docs, "/docs/") is with_docs["docs/index.html"]
+    assert resolve(with_docs, "/docs/engine/") is with_docs["docs/engine/index.html"]
+    assert resolve(with_docs, "/docsomething") is with_docs["index.html"], "another page, of the client"
+
+
+@pytest.mark.parametrize("path", ["/docs/no-such-page/", "/docs/no-such-page", "/docs/a.js", "/docs/../../secret"])
+def test_a_page_that_the_documentation_has_not_is_no_page_of_the_client(
+    with_docs: Mapping[str, Asset], path: str
+) -> None:
+    assert resolve(with_docs, path) is None
+    assert docs_page(with_docs, path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "page"), [("/docs", "/docs/"), ("/docs/engine", "/docs/engine/"), ("//docs", "/docs/"), ("/docs/", None)]
+)
+def test_a_page_without_its_slash_has_one(with_docs: Mapping[str, Asset], path: str, page: str | None) -> None:
+    assert docs_page(with_docs, path) == page
+
+
+def test_a_product_without_documentation_has_none(root: Path, tmp_path: Path) -> None:
+    assets = {**load_assets(root), **load_docs(tmp_path / "none")}
+
+    assert resolve(assets, "/docs/") is None
+    assert docs_page(assets, "/docs") is None

@@ -36,6 +36,11 @@ export function Home() {
         </div>
         <JoinForm />
       </main>
+      <footer className="p-4 text-center text-sm text-quiet">
+        <a href="/docs/" className="underline-offset-4 hover:underline">
+          Help and documentation
+        </a>
+      </footer>
     </div>
   );
 }
