@@ -68,10 +68,12 @@ impl Worker {
             if commands {
                 running = self.carry_out_commands();
             }
-            if datagrams {
+            if self.shard.has_media() {
+                self.forward(self.clock.now());
+            } else if datagrams {
                 self.receive(&mut inbox);
             }
-            if connections {
+            if connections && !self.shard.has_media() {
                 self.receive_streams(inbox.scratch());
             }
             incarnation.enter(Activity::Timers);
@@ -106,7 +108,8 @@ impl Worker {
         true
     }
 
-    /// Takes what has arrived and forwards it, a batch at a time; commands and timers get their turn between two batches.
+    /// Takes what has arrived and forwards it, a batch at a time; commands and timers get their turn between two batches, and while a
+    /// large one is forwarded.
     fn receive(&mut self, inbox: &mut Inbox) {
         let began = self.clock.now();
         let mut now = began;
@@ -117,6 +120,10 @@ impl Worker {
             }
             now = self.clock.now();
         }
+        self.forward(now);
+    }
+
+    fn forward(&mut self, now: Micros) {
         self.shared.incarnation.enter(Activity::Forwarding);
         self.shard.flush(now, &mut self.network);
     }
@@ -161,13 +168,22 @@ impl Worker {
                 self.shard.handle_datagram(now, &path, datagram, &mut self.network);
                 taken += 1;
                 if taken % BATCH == 0 {
-                    self.shard.flush(now, &mut self.network);
+                    self.forward_all(now);
                 }
             }
             if let Some(tcp) = self.network.tcp() {
                 tcp.keep(number, frames.incomplete());
             }
-            self.shard.flush(now, &mut self.network);
+            self.forward_all(now);
+            // As many connections as are ready are bounded, and so is what one has brought: each is a step ahead.
+            self.shared.incarnation.count_turn();
+        }
+    }
+
+    fn forward_all(&mut self, now: Micros) {
+        self.forward(now);
+        while self.shard.has_media() {
+            self.forward(now);
         }
     }
 

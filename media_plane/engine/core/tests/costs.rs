@@ -289,6 +289,27 @@ fn a_camera_that_begins_is_followed_once_by_everyone_who_looks() {
 }
 
 #[test]
+fn a_batch_for_many_is_forwarded_in_parts_and_arrives_whole_and_once() {
+    const PEOPLE: usize = 40;
+    const PACKETS: u16 = 24;
+    let mut meeting = audience(PEOPLE);
+    for client in &mut meeting.clients[..=PICTURES] {
+        client.sender.sends_video = true;
+        client.sender.encodings.iter_mut().for_each(|encoding| encoding.packets = PACKETS);
+    }
+    meeting.run(2 * SECOND);
+    let before = *meeting.shard.counters();
+    meeting.longest_flush = 0;
+    meeting.run(SECOND);
+    let after = *meeting.shard.counters();
+    let at_once = (PEOPLE * PICTURES) as u64 * u64::from(PACKETS);
+    let sent = after.packets_sent - before.packets_sent;
+    assert!((29 * at_once..32 * at_once).contains(&sent), "{sent}");
+    assert!((2_000..5_000).contains(&meeting.longest_flush), "{} of {at_once}", meeting.longest_flush);
+    assert_eq!(after.dropped_reuse, 0, "nothing was to be sent twice");
+}
+
+#[test]
 fn a_large_room_is_closed_by_and_by_and_whole() {
     let mut meeting = audience(100);
     meeting.run(SECOND);

@@ -16,7 +16,7 @@ use crate::payload::red::Frames;
 use crate::picture::PictureNumbers;
 use crate::ring::StoredPacket;
 use crate::session::Session;
-use crate::slab::Key;
+use crate::slab::{Key, Slab};
 use crate::slot::{Decision, Started};
 use crate::srtp::{MAX_OVERHEAD, OutboundContext, OutboundStream, SrtpError, Written};
 use crate::track::{Subscriber, Track};
@@ -37,7 +37,7 @@ struct Work {
     /// Place of the room in the order of arrival.
     room: u16,
     receiver: Subscriber,
-    /// Range of `pending`.
+    /// Range of `planned`.
     first: u32,
     end: u32,
 }
@@ -56,7 +56,11 @@ pub(super) struct FanOut {
     pending: Vec<Pending>,
     /// Rooms of which packets are pending, in the order of their arrival.
     rooms: Vec<Key>,
+    /// Packets that `work` is about.
+    planned: Vec<Pending>,
     work: Vec<Work>,
+    /// How much of `work` is done.
+    done: usize,
     switched: Vec<Switched>,
     first_sent: Vec<Subscriber>,
     /// Tracks that have to start afresh somewhere.
@@ -78,6 +82,9 @@ const GATHER_FROM: usize = 8;
 
 /// Packets of a batch for which there is room from the beginning: more than a socket's receive calls bring at once.
 const ROOM: usize = 1_024;
+/// Packets written for receivers in one go: 2 ms of sealing. A batch may hold ten times as many where hundreds look at ten cameras, and
+/// commands, timers and the keeper's look at the shard don't wait for all of it.
+const FORWARDED_AT_ONCE: usize = 4_096;
 
 impl FanOut {
     /// Room for what usually comes, so that no allocation falls into the first busy moments.
@@ -85,6 +92,7 @@ impl FanOut {
         Self {
             pending: Vec::with_capacity(ROOM),
             rooms: Vec::with_capacity(ROOM),
+            planned: Vec::with_capacity(ROOM),
             work: Vec::with_capacity(ROOM),
             gaps: Vec::with_capacity(ROOM),
             ..Self::default()
@@ -103,12 +111,12 @@ impl FanOut {
     }
 
     pub(super) fn has_media(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() || self.done < self.work.len()
     }
 
     /// How many packets are to be sent on.
     pub(super) fn pending(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + self.planned.len()
     }
 
     /// Whether the rest of a frame that many wait for is about to come.
@@ -116,14 +124,29 @@ impl FanOut {
         self.expects_more
     }
 
-    /// Finds out who gets what, ordered by receiver.
-    fn plan(&mut self, tracks: &crate::slab::Slab<Track>) {
+    /// What is to be done next; None: all is done.
+    fn next(&mut self, tracks: &Slab<Track>) -> Option<Work> {
+        if self.done == self.work.len() {
+            self.plan(tracks);
+        }
+        let next = self.work.get(self.done).copied()?;
+        self.done += 1;
+        Some(next)
+    }
+
+    /// Finds out who gets what of the pending packets, ordered by receiver.
+    fn plan(&mut self, tracks: &Slab<Track>) {
+        self.work.clear();
+        self.done = 0;
+        self.planned.clear();
+        std::mem::swap(&mut self.pending, &mut self.planned);
+        self.expects_more = false;
         // A stable order within a track; the sort is stable only up to equal keys, so the sequence number decides.
-        self.pending.sort_unstable_by_key(|pending| (pending.track, pending.sequence));
+        self.planned.sort_unstable_by_key(|pending| (pending.track, pending.sequence));
         let mut first = 0;
         let mut runs = 0;
-        while let Some(pending) = self.pending.get(first) {
-            let len = self.pending[first..].iter().take_while(|other| other.track == pending.track).count();
+        while let Some(pending) = self.planned.get(first) {
+            let len = self.planned[first..].iter().take_while(|other| other.track == pending.track).count();
             let (start, end) = (first as u32, (first + len) as u32);
             if let Some(track) = tracks.get(pending.track) {
                 let room = self.rooms.iter().position(|room| *room == track.room).unwrap_or_default() as u16;
@@ -136,6 +159,7 @@ impl FanOut {
         if runs > 1 {
             self.work.sort_unstable_by_key(|work| (work.room, work.receiver.session, work.first));
         }
+        self.rooms.clear();
     }
 }
 
@@ -361,23 +385,21 @@ pub(super) fn send_time(now: Micros) -> u32 {
 }
 
 impl Shard {
-    /// Sends on everything received since the last call.
+    /// Sends on what has been received since the last call, or as much of it as may be sent in one go.
     pub(super) fn forward_pending(&mut self, now: Micros, network: &mut dyn Transmit) {
-        if self.fanout.pending.is_empty() {
+        if !self.fanout.has_media() {
             return;
         }
         let mut fanout = std::mem::take(&mut self.fanout);
-        fanout.plan(&self.tracks);
-        for index in 0..fanout.work.len() {
+        let mut forwarded = 0;
+        while forwarded < FORWARDED_AT_ONCE
+            && let Some(next) = fanout.next(&self.tracks)
+        {
             work::step();
-            let next = fanout.work[index];
+            forwarded += (next.end - next.first) as usize;
             self.forward_work(now, next, &mut fanout, network);
         }
         self.settle(now, &mut fanout, network);
-        fanout.pending.clear();
-        fanout.rooms.clear();
-        fanout.work.clear();
-        fanout.expects_more = false;
         self.fanout = fanout;
     }
 
@@ -447,7 +469,7 @@ impl Shard {
 
     fn forward_work(&mut self, now: Micros, entry: Work, fanout: &mut FanOut, network: &mut dyn Transmit) {
         let receiver = entry.receiver;
-        let run = &fanout.pending[entry.first as usize..entry.end as usize];
+        let run = &fanout.planned[entry.first as usize..entry.end as usize];
         let session = self.sessions.get_mut(receiver.session as usize).and_then(Option::as_deref_mut);
         let (Some(session), Some(key)) = (session, run.first().map(|pending| pending.track)) else { return };
         let Some(track) = self.tracks.get(key) else { return };

@@ -160,7 +160,9 @@ impl Shard {
         self.fanout.has_media()
     }
 
-    /// Forwards the media of the datagrams since the last call and sends everything that is ready.
+    /// Forwards media of the datagrams since the last call, a few milliseconds' worth at most, and sends everything that is ready. To be
+    /// called again while [`Shard::has_media`], before more datagrams are handed in: their packets would take the place of those
+    /// that are still to be forwarded.
     pub fn flush(&mut self, now: Micros, network: &mut dyn Transmit) {
         self.bounded(|shard| {
             shard.follow_changed_encodings(now, network);
@@ -186,7 +188,8 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Micros> {
         let next = if self.paced.is_empty() { self.next_tick } else { self.next_tick.min(self.next_step) };
-        let next = if self.layers.is_waiting() || !self.closing.is_empty() { 0 } else { next };
+        let waits = self.layers.is_waiting() || !self.closing.is_empty() || self.fanout.has_media();
+        let next = if waits { 0 } else { next };
         (self.open_sessions > 0).then_some(next.min(self.next_nack))
     }
 

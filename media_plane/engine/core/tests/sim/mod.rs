@@ -72,6 +72,8 @@ pub struct Meeting {
     pub events: Vec<Event>,
     /// Time that the word of what is wanted takes to its sender; None: it never comes.
     pub signalling: Option<Micros>,
+    /// The most packets that left in one flush.
+    pub longest_flush: u64,
     told: VecDeque<(Micros, usize, Vec<String>, Option<u8>)>,
     identity: Arc<Identity>,
 }
@@ -90,6 +92,7 @@ impl Meeting {
             clients: Vec::new(),
             events: Vec::new(),
             signalling: Some(60 * MILLISECOND),
+            longest_flush: 0,
             told: VecDeque::new(),
             identity,
         };
@@ -230,7 +233,7 @@ impl Meeting {
             }
         }
         IN_SHARD.set(true);
-        self.shard.flush(now, &mut self.network.outgoing);
+        self.flush();
         if self.shard.poll_timeout().is_some_and(|at| at <= now) {
             self.shard.handle_timeout(now, &mut self.network.outgoing);
         }
@@ -246,6 +249,18 @@ impl Meeting {
         let events = self.shard.take_events();
         self.pass_on(&events);
         self.events.extend(events);
+    }
+
+    /// Has all media forwarded.
+    fn flush(&mut self) {
+        loop {
+            let before = self.shard.counters().packets_sent;
+            self.shard.flush(self.now, &mut self.network.outgoing);
+            self.longest_flush = self.longest_flush.max(self.shard.counters().packets_sent - before);
+            if !self.shard.has_media() {
+                return;
+            }
+        }
     }
 
     /// Tells senders which encodings are wanted, as the control plane does.
