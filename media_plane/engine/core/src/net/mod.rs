@@ -19,7 +19,8 @@ pub(crate) use inbox::Inbox;
 pub(crate) use network::{Network, Sockets};
 pub(crate) use socket::MediaSocket;
 pub(crate) use system::{
-    ThreadUsage, WakeFd, give_way, pin_to_core, thread_cpu_nanoseconds, thread_number, thread_usage, wait_readable,
+    ThreadState, ThreadUsage, WakeFd, give_way, pin_to_core, thread_cpu_nanoseconds, thread_number, thread_usage,
+    wait_readable,
 };
 #[cfg(feature = "fuzzing")]
 pub(crate) use tcp::READ_BUFFER;

@@ -69,29 +69,58 @@ pub(crate) fn thread_number() -> i32 {
     unsafe { libc::gettid() }
 }
 
-/// What a thread is doing, by the kernel's word.
+/// What a thread is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ThreadState {
+    /// It runs or waits for a core.
+    Runnable,
+    /// It waits for something that can't be interrupted, as a rule for memory to be read in: whether it goes on is not its own doing.
+    Blocked,
+    /// It waits for something else, or has been stopped.
+    Sleeping,
+}
+
+/// What a thread has done with its time, by the kernel's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ThreadUsage {
-    /// It runs, waits for a core, or waits for memory to be read in: whether it goes on is not its own doing.
-    pub runnable: bool,
-    /// CPU time since its start, in steps of some milliseconds.
+    pub state: ThreadState,
+    /// CPU time since its start.
     pub cpu: Duration,
+    /// Time since its start in which it waited for a core, without the wait that it may be in now; None: the kernel does not say.
+    pub delayed: Option<Duration>,
 }
 
 /// What a thread of this process is doing; None: it has ended, or the kernel does not say.
 pub(crate) fn thread_usage(thread: i32) -> Option<ThreadUsage> {
-    parse_usage(&std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?)
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/self/task/{thread}/{file}")).ok();
+    // The state first: of a thread that sleeps then, the times hold all it has waited for a core before.
+    let (state, ticks) = parse_stat(&read("stat")?)?;
+    let times = read("schedstat").and_then(|times| parse_times(&times));
+    let (cpu, delayed) = times.map_or((ticks, None), |(cpu, delayed)| (cpu, Some(delayed)));
+    Some(ThreadUsage { state, cpu, delayed })
 }
 
 /// Reads state, utime and stime out of `proc_pid_stat(5)`. The name before them may hold anything.
-fn parse_usage(stat: &str) -> Option<ThreadUsage> {
+fn parse_stat(stat: &str) -> Option<(ThreadState, Duration)> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let runnable = matches!(fields.next()?, "R" | "D");
+    let state = match fields.next()? {
+        "R" => ThreadState::Runnable,
+        "D" => ThreadState::Blocked,
+        _ => ThreadState::Sleeping,
+    };
     let mut times = fields.skip(10).map(str::parse::<u64>);
     let ticks = times.next()?.ok()? + times.next()?.ok()?;
     // SAFETY: sysconf takes no pointer.
     let ticks_per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
-    Some(ThreadUsage { runnable, cpu: Duration::from_millis((ticks * 1_000).checked_div(ticks_per_second)?) })
+    Some((state, Duration::from_millis((ticks * 1_000).checked_div(ticks_per_second)?)))
+}
+
+/// Reads CPU time and wait for a core out of the first two fields of `schedstat` (Documentation/scheduler/sched-stats.rst).
+fn parse_times(schedstat: &str) -> Option<(Duration, Duration)> {
+    let mut times = schedstat.split_ascii_whitespace().map(str::parse);
+    let [cpu, delayed] = [times.next()?.ok()?, times.next()?.ok()?].map(Duration::from_nanos);
+    // A kernel that does not count leaves them at nothing.
+    (!cpu.is_zero()).then_some((cpu, delayed))
 }
 
 /// Lets a thread of this process run only where a core has nothing else to do.
@@ -140,11 +169,11 @@ mod tests {
             ended.recv().unwrap_err();
         });
         let number = told.recv().unwrap();
-        while thread_usage(number).unwrap().runnable {
+        while thread_usage(number).unwrap().state != ThreadState::Sleeping {
             std::thread::yield_now();
         }
         let mine = thread_usage(thread_number()).unwrap();
-        assert!(mine.runnable);
+        assert_eq!(mine.state, ThreadState::Runnable);
         while thread_usage(thread_number()).unwrap().cpu == mine.cpu {}
         drop(end);
         sleeper.join().unwrap();
@@ -153,10 +182,23 @@ mod tests {
     #[test]
     fn a_thread_of_any_name_is_read() {
         let stat = "7 (a) R 1 (b) S 1 7 7 0 -1 4194304 90 0 0 0 150 50 0 0 20 0 1 0 5 0 0";
-        let usage = parse_usage(stat).unwrap();
-        assert!(!usage.runnable);
-        assert!(usage.cpu >= Duration::from_secs(1) / 10, "{usage:?}");
-        assert_eq!(parse_usage("7 (a) R 1"), None);
+        let (state, cpu) = parse_stat(stat).unwrap();
+        assert_eq!(state, ThreadState::Sleeping);
+        assert!(cpu >= Duration::from_secs(1) / 10, "{cpu:?}");
+        assert_eq!(parse_stat("7 (a) R 1"), None);
+        let states =
+            ["R", "D", "S", "T", "t"].map(|state| parse_stat(&stat.replace(") S", &format!(") {state}"))).unwrap().0);
+        let [running, blocked, asleep] = [ThreadState::Runnable, ThreadState::Blocked, ThreadState::Sleeping];
+        assert_eq!(states, [running, blocked, asleep, asleep, asleep]);
+    }
+
+    #[test]
+    fn what_a_thread_ran_and_waited_for_a_core_is_read_where_it_is_counted() {
+        assert_eq!(
+            parse_times("96363 2422572 2"),
+            Some((Duration::from_nanos(96_363), Duration::from_nanos(2_422_572)))
+        );
+        assert_eq!(["", "5", "5 x 1", "0 0 0"].map(parse_times), [None; 4]);
     }
 
     #[test]
