@@ -24,5 +24,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     manifest: true,
   },
-  server: { proxy: { "^/(parley\\.|v1/)": { target: gateway, changeOrigin: true } }, fs: { allow: [path("../..")] } },
+  server: {
+    proxy: { "^/(parley\\.|v1/|docs/)": { target: gateway, changeOrigin: true } },
+    fs: { allow: [path("../..")] },
+  },
 });
