@@ -62,6 +62,8 @@ export class MediaKeeper {
   private restarted = false;
   private stood = false;
   private failures = 0;
+  /** The newest epoch of the room that has been told. */
+  private epoch = 0n;
   /** Of the running countdown to the next step. */
   private countdown = new AbortController();
 
@@ -108,9 +110,15 @@ export class MediaKeeper {
 
   /** The room is on another node since this epoch. */
   moved(epoch: bigint): void {
-    if (this.answer && epoch > this.answer.epoch) {
+    this.epoch = epoch > this.epoch ? epoch : this.epoch;
+    if (this.isOutdated()) {
       void this.replace();
     }
+  }
+
+  /** Whether the room has left the node that the connection leads to. */
+  private isOutdated(): boolean {
+    return this.answer !== undefined && this.answer.epoch < this.epoch;
   }
 
   /** The device is in another network: its old addresses lead nowhere, whatever the connection says yet. */
@@ -194,7 +202,8 @@ export class MediaKeeper {
     if (this.options.signal.aborted || this.peer !== peer) {
       return;
     }
-    if (!found) {
+    // The room may have moved after its former node had answered.
+    if (!found || this.isOutdated()) {
       void this.replace();
     } else if (peer.state === "connected") {
       this.changed(peer, peer.state);
@@ -239,6 +248,10 @@ export class MediaKeeper {
         return;
       }
       await this.use(peer, answer);
+      if (this.isOutdated()) {
+        this.restarted = true;
+        this.recoverAfter(backoff(PATIENT, this.failures + 1, clock), peer);
+      }
     } catch {
       this.failures += 1;
       this.restarted = true;

@@ -353,6 +353,30 @@ describe("media", () => {
     expect(service.made("renegotiate")).toHaveLength(1);
   });
 
+  test.each([
+    ["another way", "failed"],
+    ["another connection", "moved"],
+  ])("SHARD-HANG: a room that moves while %s is being agreed on is followed", async (_, what) => {
+    const peer = await join();
+    const move = (epoch: bigint) => service.push?.({ kind: "event", event: { kind: "media-moved", epoch } });
+    if (what === "failed") {
+      peer.become("failed");
+    } else {
+      service.epoch = 2n;
+      move(2n);
+    }
+    move(3n);
+    while (service.made("renegotiate").length === 0) {
+      await Promise.resolve();
+    }
+    service.epoch = 3n;
+    await clock.pass(400);
+    expect(service.made("renegotiate")).toHaveLength(2);
+    peers.at(-1)?.become("connected");
+    await clock.pass(20_000);
+    expect(service.made("renegotiate")).toHaveLength(2);
+  });
+
   test("a new connection may use the servers that the answer named", async () => {
     const peer = await join();
     service.keepsSessions = false;
