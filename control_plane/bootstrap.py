@@ -14,7 +14,7 @@ from control_plane.domain.ids import IdFactory, SystemIds
 from control_plane.live_services import live_services
 from control_plane.live_wiring import WATCHING_TASK, LiveOptions, LivePart, LiveStores, Surroundings
 from control_plane.planning_wiring import PlanningPart
-from control_plane.rpc.authenticator import CURRENT_CALLER, TableAuthenticator, current_caller
+from control_plane.rpc.authenticator import CURRENT_CALLER, TokenAuthenticator, current_caller
 from control_plane.rpc.errors import to_service_error
 from control_plane.rpc.identity_servicer import IdentityServicer
 from control_plane.rpc.meeting_servicer import MeetingServicer
@@ -146,7 +146,7 @@ def build(settings: ControlPlaneSettings, *, clock: Clock | None = None, ids: Id
     return Application(settings, clock or SystemClock(), ids or SystemIds())
 
 
-def _chain(authenticator: TableAuthenticator, calls_per_second: float) -> list[aio.ServerInterceptor]:
+def _chain(authenticator: TokenAuthenticator, calls_per_second: float) -> list[aio.ServerInterceptor]:
     # By address first, since authentication costs a signature's check and a query; an address may hold many people, so
     # each of them has a limit too.
     per_caller = calls_per_second / 5

@@ -21,7 +21,7 @@ from control_plane.domain.clock import Clock
 from control_plane.domain.errors import DomainError
 from control_plane.domain.ids import IdFactory
 from control_plane.passwords import Argon2Passwords
-from control_plane.rpc.authenticator import TableAuthenticator
+from control_plane.rpc.authenticator import TokenAuthenticator
 from control_plane.rpc.page_tokens import PageTokens
 from control_plane.rpc.tokens import JwtTokens, derive_key, load_signing_key
 from control_plane.settings import ControlPlaneSettings
@@ -111,7 +111,7 @@ class PlanningPart:
             rules=rules,
             wake_relay=wake_relay,
         )
-        self.authenticator = TableAuthenticator(
+        self.authenticator = TokenAuthenticator(
             self.tokens,
             self.store,
             clock,

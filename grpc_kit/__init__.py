@@ -1,1 +1,4 @@
-"""What every gRPC server and client of Parley does alike. It knows no plane, no contract and no store (ADR 0001)."""
+"""What every gRPC server and client of Parley does alike.
+
+It knows no plane and no store, and of the contracts the access option alone (ADRs 0001 and 0019).
+"""

@@ -12,6 +12,8 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from grpc_kit.interceptors.base import CallInterceptor
+
 log = structlog.get_logger(__name__)
 
 Hook = Callable[[], Awaitable[None]]
@@ -82,7 +84,14 @@ class GrpcServer:
             services: What it serves, besides reflection and health.
             interceptors: The chain, outermost first.
             options: Channel arguments that replace or add to `SERVER_OPTIONS`.
+
+        Raises:
+            AccessError: The contract of a service doesn't say who may call it.
         """
+        names = [*(service.name for service in services), health.SERVICE_NAME, reflection.SERVICE_NAME]
+        for interceptor in interceptors:
+            if isinstance(interceptor, CallInterceptor):
+                interceptor.bind(names)
         merged = dict(SERVER_OPTIONS) | dict(options)
         self._server = aio.server(interceptors=list(interceptors), options=list(merged.items()))
         self._services = services
@@ -92,7 +101,6 @@ class GrpcServer:
         for service in services:
             service.register(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [*(service.name for service in services), health.SERVICE_NAME, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, self._server)
 
     def on_drain(self, hook: Hook) -> None:

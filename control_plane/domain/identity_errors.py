@@ -5,11 +5,6 @@ from __future__ import annotations
 from control_plane.domain.errors import DomainError, ErrorKind, unauthenticated
 
 
-def token_missing() -> DomainError:
-    """The call needs a token and carries none."""
-    return unauthenticated("TOKEN_MISSING", "This call needs a token.")
-
-
 def token_invalid() -> DomainError:
     """The token is none of this deployment's, or was changed."""
     return unauthenticated("TOKEN_INVALID", "The token is not valid here.")
@@ -28,13 +23,6 @@ def session_revoked() -> DomainError:
 def credentials_invalid() -> DomainError:
     """E-mail address or password is wrong; nobody is told which."""
     return unauthenticated("CREDENTIALS_INVALID", "E-mail address or password is wrong.")
-
-
-def token_kind_not_allowed() -> DomainError:
-    """The caller is known, but this call is not for callers of this kind."""
-    return DomainError(
-        ErrorKind.PERMISSION_DENIED, "TOKEN_KIND_NOT_ALLOWED", "This kind of token can't be used for this call."
-    )
 
 
 def guests_not_allowed() -> DomainError:

@@ -1,4 +1,4 @@
-"""Decides by method and token whether somebody may call at all; use cases decide what they may do to a resource."""
+"""Knows who holds a token; the contracts say whom an RPC takes, and use cases what they may do to a resource."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import hmac
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import replace
+from typing import Final
 
 from control_plane.application.callers import Caller, CallerKind
 from control_plane.application.ports import Store, Tokens
 from control_plane.domain.clock import Clock
-from control_plane.domain.errors import permission_denied
-from control_plane.domain.identity_errors import (
-    session_revoked,
-    token_expired,
-    token_kind_not_allowed,
-    token_missing,
-)
-from control_plane.rpc.access import ACCESS, Access, TokenUse
+from control_plane.domain.identity_errors import session_revoked, token_expired
+from control_plane.domain.participant import ParticipantRole
+from control_plane.rpc.enums import enum_values
+from grpc_kit.access import Holder
+from parley.options.v1.access_pb2 import MEETING_ROLE_UNSPECIFIED, MeetingRole, TokenKind
 
 CURRENT_CALLER: ContextVar[Caller] = ContextVar("parley_caller")
+
+_KINDS: Final[Mapping[CallerKind, TokenKind.ValueType]] = {
+    kind: TokenKind.Value(f"TOKEN_KIND_{kind.name}") for kind in CallerKind if kind is not CallerKind.NOBODY
+}
+_ROLES: Final = enum_values(MeetingRole, ParticipantRole)
 
 
 def current_caller() -> Caller:
@@ -27,22 +30,19 @@ def current_caller() -> Caller:
     return CURRENT_CALLER.get()
 
 
-class TableAuthenticator:
-    """Looks up the method's row, verifies the token, and asks whether a user's session still lives.
+def _holder(caller: Caller) -> Holder:
+    role = MEETING_ROLE_UNSPECIFIED if caller.role is None else _ROLES[caller.role]
+    return Holder(_KINDS[caller.kind], role)
+
+
+class TokenAuthenticator:
+    """Verifies tokens, and asks whether a user's session still lives.
 
     The session is looked up at each call: a cache would let revoked sessions live on for a while, and these calls need
     the store anyway.
     """
 
-    def __init__(
-        self,
-        tokens: Tokens,
-        store: Store,
-        clock: Clock,
-        *,
-        secrets: Mapping[CallerKind, str],
-        table: Mapping[str, Access] = ACCESS,
-    ) -> None:
+    def __init__(self, tokens: Tokens, store: Store, clock: Clock, *, secrets: Mapping[CallerKind, str]) -> None:
         """Set it up.
 
         Args:
@@ -50,53 +50,49 @@ class TableAuthenticator:
             store: Knows users' sessions.
             clock: The clock.
             secrets: The tokens of operators and nodes; an empty one lets nobody in.
-            table: Rows by method.
         """
         self._tokens = tokens
         self._store = store
         self._clock = clock
         self._secrets = {kind: secret.encode() for kind, secret in secrets.items() if secret}
-        self._table = table
 
-    async def authenticate(self, method: str, token: str | None, peer: str) -> Caller:
-        """Returns who calls.
+    def nobody(self, peer: str) -> Caller:
+        """Returns the caller of a call without a token."""
+        return Caller(CallerKind.NOBODY, address=peer)
+
+    def verify(self, token: str, peer: str) -> tuple[Caller, Holder]:
+        """Returns who holds a token.
 
         Args:
-            method: Full method name.
-            token: Bearer token; None: none.
+            token: Bearer token.
             peer: Where the call came from.
 
         Returns:
-            The caller.
+            The caller, and what the contract's access option asks of them.
 
         Raises:
-            DomainError: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, SESSION_REVOKED, TOKEN_KIND_NOT_ALLOWED,
-                STORE_UNAVAILABLE.
+            DomainError: TOKEN_INVALID, TOKEN_EXPIRED.
         """
-        access = self._table.get(method)
-        if access is None:
-            raise permission_denied()
-        if access.token is TokenUse.IGNORED or (token is None and access.token is TokenUse.OPTIONAL):
-            return Caller(CallerKind.NOBODY, address=peer)
-        if token is None:
-            raise token_missing()
         caller = self._secret_holder(token) or self._tokens.verify(token)
-        if caller.kind not in access.kinds:
-            raise token_kind_not_allowed()
-        if caller.session_id:
-            await self._check_session(caller)
-        return replace(caller, address=peer)
+        return replace(caller, address=peer), _holder(caller)
 
-    def _secret_holder(self, token: str) -> Caller | None:
-        for kind, secret in self._secrets.items():
-            if hmac.compare_digest(secret, token.encode()):
-                return Caller(kind, kind.value)
-        return None
+    async def confirm(self, caller: Caller) -> None:
+        """Asks whether the session of a user's token still lives.
 
-    async def _check_session(self, caller: Caller) -> None:
+        Raises:
+            DomainError: SESSION_REVOKED, TOKEN_EXPIRED, STORE_UNAVAILABLE.
+        """
+        if not caller.session_id:
+            return
         async with self._store.read() as unit:
             session = await unit.sessions.get(caller.session_id)
         if session is None or session.user_id != caller.user_id or session.revoke_time is not None:
             raise session_revoked()
         if session.expire_time <= self._clock.now():
             raise token_expired()
+
+    def _secret_holder(self, token: str) -> Caller | None:
+        for kind, secret in self._secrets.items():
+            if hmac.compare_digest(secret, token.encode()):
+                return Caller(kind, kind.value)
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -58,7 +58,10 @@ _CALL: ContextVar[Call | None] = ContextVar("grpc_kit_call", default=None)
 
 
 class CallInterceptor(aio.ServerInterceptor):
-    """Base of the interceptors: override `around`, `check_request`, `deserializer` or all of them."""
+    """Base of the interceptors: override `bind`, `around`, `check_request`, `deserializer` or all of them."""
+
+    def bind(self, services: Sequence[str]) -> None:
+        """Prepare for a server of these services (full names), before it starts; raise to keep it from starting."""
 
     @asynccontextmanager
     async def around(self, call: Call) -> AsyncIterator[None]:

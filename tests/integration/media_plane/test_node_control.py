@@ -24,6 +24,7 @@ from parley.sfu.v1 import media_pb2
 from parley.sfu.v1 import sfu_control_service_pb2 as pb
 from parley.sfu.v1.sfu_control_service_pb2_grpc import SfuControlServiceStub
 from parley_cli.ports import free_port
+from tests.support.access import expected, methods, reason_of_garbage
 from tests.support.node_driver import NODE_TOKEN, Guest, NodeDriver, NodeProcess, run_node, tracks_of
 from tests.support.otlp import Collector
 
@@ -82,6 +83,14 @@ async def test_only_the_node_token_opens_the_door(node: NodeProcess, token: str,
     answer = await health.Check(health_pb2.HealthCheckRequest(service="parley.sfu.v1.SfuControlService"))
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
     await channel.close()
+
+
+@pytest.mark.parametrize("path", [path for path in methods() if path.startswith("/parley.sfu.")])
+async def test_each_command_needs_the_node_token_before_it_is_looked_at(node: NodeProcess, path: str) -> None:
+    async with open_channel(node.control_address) as channel:
+        reasons = [await reason_of_garbage(channel, path, token) for token in ("", "another", NODE_TOKEN)]
+    assert reasons == ["TOKEN_MISSING", "TOKEN_INVALID", "INVALID_ARGUMENT"]
+    assert expected()[path] == {"node": "all"}
 
 
 async def test_an_offer_that_is_none_says_where(room: NodeDriver, guest: Guest) -> None:

@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from grpc_kit.access import Holder
 from grpc_kit.channel import open_channel
 from grpc_kit.errors import ServiceError, read_error
 from grpc_kit.interceptors import (
@@ -32,6 +33,8 @@ from grpc_kit.interceptors.rate_limit import TokenBuckets
 from grpc_kit.interceptors.validate import form_of
 from grpc_kit.server import AddressInUseError, GrpcServer, Service
 from parley.meeting.v1 import meeting_pb2, meeting_service_pb2, meeting_service_pb2_grpc
+from parley.options.v1 import access_pb2
+from tests.support.services import define_service
 
 SECRET = "hunter2 in /etc/shadow"
 CALLER: ContextVar[str] = ContextVar("caller")
@@ -49,6 +52,10 @@ async def behave(text: str) -> StringValue:
     if text == "hang":
         await asyncio.sleep(60)
     return StringValue(value=f"{CALLER.get()}:{text}")
+
+
+OPTIONAL = access_pb2.Access(token=access_pb2.TOKEN_USE_OPTIONAL, kinds=[access_pb2.TOKEN_KIND_ACCOUNT])
+define_service(dict.fromkeys(KINDS, OPTIONAL), "Echo")
 
 
 class Echo:
@@ -101,13 +108,21 @@ def register_meetings(server: aio.Server) -> None:
 
 
 class Door:
-    """Lets everybody in but the one whose token is `bad`."""
+    """Takes every token for an account's but `bad`."""
 
-    async def authenticate(self, method: str, token: str | None, peer: str) -> str:
-        del method, peer
+    def nobody(self, peer: str) -> str:
+        del peer
+        return "nobody"
+
+    def verify(self, token: str, peer: str) -> tuple[str, Holder]:
+        del peer
         if token == "bad":
             raise ServiceError(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID", "No.")
-        return token or "nobody"
+        return token, Holder(access_pb2.TOKEN_KIND_ACCOUNT)
+
+    async def confirm(self, caller: str) -> None:
+        if caller == "revoked":
+            raise ServiceError(grpc.StatusCode.UNAUTHENTICATED, "SESSION_REVOKED", "No.")
 
 
 def chain(buckets: TokenBuckets | None = None, limit: float = 30.0) -> list[aio.ServerInterceptor]:
@@ -180,12 +195,13 @@ async def test_a_service_error_arrives_whole(kind: str) -> None:
     assert error.retry_after == 1.5
 
 
+@pytest.mark.parametrize(("token", "reason"), [("bad", "TOKEN_INVALID"), ("revoked", "SESSION_REVOKED")])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_bad_token_ends_the_call(kind: str) -> None:
-    async with serving(token="bad") as channel:
+async def test_a_bad_token_ends_the_call(kind: str, token: str, reason: str) -> None:
+    async with serving(token=token) as channel:
         with pytest.raises(aio.AioRpcError) as raised:
             await call(channel, kind, "hello")
-    assert read_error(raised.value).reason == "TOKEN_INVALID"
+    assert read_error(raised.value).reason == reason
 
 
 async def test_the_callers_deadline_ends_the_work() -> None:
@@ -240,7 +256,7 @@ async def test_a_call_that_ends_without_its_message_is_refused(kind: str, token:
 
 async def test_a_pattern_is_said_in_words() -> None:
     request = meeting_service_pb2.CreateMeetingRequest(meeting=meeting_pb2.Meeting(passcode="no spaces"))
-    async with serving() as channel:
+    async with serving(token="ada") as channel:
         with pytest.raises(aio.AioRpcError) as raised:
             await meeting_service_pb2_grpc.MeetingServiceStub(channel).CreateMeeting(request)
     [violation] = read_error(raised.value).field_violations
@@ -266,7 +282,7 @@ async def test_broken_rules_name_their_fields() -> None:
         ),
         request_id="not a uuid",
     )
-    async with serving() as channel:
+    async with serving(token="ada") as channel:
         with pytest.raises(aio.AioRpcError) as raised:
             await meeting_service_pb2_grpc.MeetingServiceStub(channel).CreateMeeting(request)
     error = read_error(raised.value)
@@ -285,18 +301,19 @@ async def raw_create(channel: aio.Channel, data: bytes) -> None:
 
 
 async def test_bytes_that_are_no_message_are_an_invalid_argument() -> None:
-    async with serving() as channel:
+    async with serving(token="ada") as channel:
         with pytest.raises(aio.AioRpcError) as raised:
             await raw_create(channel, b"\xff\xff\xff")
     assert read_error(raised.value).reason == "INVALID_ARGUMENT"
     assert "Error" not in read_error(raised.value).message
 
 
-async def test_who_may_not_call_learns_nothing_about_the_request() -> None:
-    async with serving(token="bad") as channel:
+@pytest.mark.parametrize(("token", "reason"), [("bad", "TOKEN_INVALID"), ("", "TOKEN_MISSING")])
+async def test_who_may_not_call_learns_nothing_about_the_request(token: str, reason: str) -> None:
+    async with serving(token=token) as channel:
         with pytest.raises(aio.AioRpcError) as raised:
             await raw_create(channel, b"\xff\xff\xff")
-    assert read_error(raised.value).reason == "TOKEN_INVALID"
+    assert read_error(raised.value).reason == reason
 
 
 async def test_a_call_belongs_to_its_callers_trace(spans: InMemorySpanExporter) -> None:

@@ -14,6 +14,7 @@ import { type ReactNode, useState } from "react";
 import { Button } from "@/design/button";
 import { Control } from "@/design/control";
 import { currentTheme, setTheme } from "@/design/theme";
+import { allowed } from "@/rpc/access";
 import { endMeeting } from "@/rpc/api";
 import { ACTION, retrying } from "@/rpc/retry";
 import type { Call } from "@/session/call";
@@ -37,7 +38,7 @@ export interface MoreMenuProps {
 export function MoreMenu({ call, state, view, link, actions }: MoreMenuProps) {
   const { copied, copy } = useCopied();
   const [ending, setEnding] = useState(false);
-  const host = participantById(state, state.selfId)?.role === "host";
+  const mayEnd = allowed("endMeeting", participantById(state, state.selfId)?.role);
   return (
     <>
       <DropdownMenu.Root modal={false}>
@@ -67,7 +68,7 @@ export function MoreMenu({ call, state, view, link, actions }: MoreMenuProps) {
               Light or dark
             </Item>
             <DeviceItems call={call} />
-            {host && (
+            {mayEnd && (
               <>
                 <DropdownMenu.Separator className="my-1 h-px bg-line" />
                 <Item icon={<OctagonX aria-hidden="true" size={18} />} onSelect={() => setEnding(true)} danger>

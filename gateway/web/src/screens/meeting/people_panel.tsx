@@ -3,6 +3,7 @@ import { useMemo, useState } from "react";
 import { Avatar } from "@/design/avatar";
 import { Button } from "@/design/button";
 import type { LocalMedia } from "@/media/local_media";
+import { allowed } from "@/rpc/access";
 import { type Participant, type Resemblance, type Role, resemblances, sends } from "@/session/model";
 import type { SessionState } from "@/session/state";
 import { useStore } from "@/session/store";
@@ -46,7 +47,7 @@ export function PeoplePanel({ state, link, local, pinned, onPin, onNewPasscode, 
           <Copy aria-hidden="true" size={18} />
           {copied ? "Link copied" : "Copy invite link"}
         </Button>
-        {self?.role === "host" && <NewPasscode onNewPasscode={onNewPasscode} />}
+        {allowed("regeneratePasscode", self?.role) && <NewPasscode onNewPasscode={onNewPasscode} />}
       </div>
       <ul className="min-h-0 flex-1 overflow-y-auto px-2 pb-3">
         {state.participants.map((person) => (

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from parley.allocation.v1 import placement_pb2 as parley_dot_allocation_dot_v1_dot_placement__pb2
+from parley.options.v1 import access_pb2 as parley_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2parley/allocation/v1/room_allocation_service.proto\x12\x14parley.allocation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$parley/allocation/v1/placement.proto\"{\n\x10PlaceRoomRequest\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\x12\x30\n\x06region\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$R\x06region\"R\n\x11PlaceRoomResponse\x12=\n\tplacement\x18\x01 \x01(\x0b\x32\x1f.parley.allocation.v1.PlacementR\tplacement\"L\n\x13GetPlacementRequest\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\"U\n\x14GetPlacementResponse\x12=\n\tplacement\x18\x01 \x01(\x0b\x32\x1f.parley.allocation.v1.PlacementR\tplacement\"a\n\x12ReleaseRoomRequest\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\x12\x14\n\x05\x65poch\x18\x02 \x01(\x04R\x05\x65poch\"\x15\n\x13ReleaseRoomResponse\"d\n\x10ListNodesRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"m\n\x11ListNodesResponse\x12\x30\n\x05nodes\x18\x01 \x03(\x0b\x32\x1a.parley.allocation.v1.NodeR\x05nodes\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xb2\x04\n\x15RoomAllocationService\x12\x84\x01\n\tPlaceRoom\x12&.parley.allocation.v1.PlaceRoomRequest\x1a\'.parley.allocation.v1.PlaceRoomResponse\"&\x90\x02\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/{room=rooms/*}:place:\x01*\x12\x8e\x01\n\x0cGetPlacement\x12).parley.allocation.v1.GetPlacementRequest\x1a*.parley.allocation.v1.GetPlacementResponse\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{room=rooms/*}/placement\x12\x8c\x01\n\x0bReleaseRoom\x12(.parley.allocation.v1.ReleaseRoomRequest\x1a).parley.allocation.v1.ReleaseRoomResponse\"(\x90\x02\x02\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{room=rooms/*}:release:\x01*\x12r\n\tListNodes\x12&.parley.allocation.v1.ListNodesRequest\x1a\'.parley.allocation.v1.ListNodesResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/nodesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2parley/allocation/v1/room_allocation_service.proto\x12\x14parley.allocation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$parley/allocation/v1/placement.proto\x1a\x1eparley/options/v1/access.proto\"{\n\x10PlaceRoomRequest\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\x12\x30\n\x06region\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$R\x06region\"R\n\x11PlaceRoomResponse\x12=\n\tplacement\x18\x01 \x01(\x0b\x32\x1f.parley.allocation.v1.PlacementR\tplacement\"L\n\x13GetPlacementRequest\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\"U\n\x14GetPlacementResponse\x12=\n\tplacement\x18\x01 \x01(\x0b\x32\x1f.parley.allocation.v1.PlacementR\tplacement\"a\n\x12ReleaseRoomRequest\x12\x35\n\x04room\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^rooms/[A-Za-z0-9-]{1,64}$R\x04room\x12\x14\n\x05\x65poch\x18\x02 \x01(\x04R\x05\x65poch\"\x15\n\x13ReleaseRoomResponse\"d\n\x10ListNodesRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"m\n\x11ListNodesResponse\x12\x30\n\x05nodes\x18\x01 \x03(\x0b\x32\x1a.parley.allocation.v1.NodeR\x05nodes\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd6\x04\n\x15RoomAllocationService\x12\x8d\x01\n\tPlaceRoom\x12&.parley.allocation.v1.PlaceRoomRequest\x1a\'.parley.allocation.v1.PlaceRoomResponse\"/\x90\x02\x02\xb2\x98&\x05\x08\x01\x12\x01\x05\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/{room=rooms/*}:place:\x01*\x12\x97\x01\n\x0cGetPlacement\x12).parley.allocation.v1.GetPlacementRequest\x1a*.parley.allocation.v1.GetPlacementResponse\"0\x90\x02\x01\xb2\x98&\x05\x08\x01\x12\x01\x05\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/{room=rooms/*}/placement\x12\x95\x01\n\x0bReleaseRoom\x12(.parley.allocation.v1.ReleaseRoomRequest\x1a).parley.allocation.v1.ReleaseRoomResponse\"1\x90\x02\x02\xb2\x98&\x05\x08\x01\x12\x01\x05\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{room=rooms/*}:release:\x01*\x12{\n\tListNodes\x12&.parley.allocation.v1.ListNodesRequest\x1a\'.parley.allocation.v1.ListNodesResponse\"\x1d\x90\x02\x01\xb2\x98&\x05\x08\x01\x12\x01\x05\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/nodesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,29 +48,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTNODESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTNODESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['PlaceRoom']._loaded_options = None
-  _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['PlaceRoom']._serialized_options = b'\220\002\002\202\323\344\223\002\035\"\030/v1/{room=rooms/*}:place:\001*'
+  _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['PlaceRoom']._serialized_options = b'\220\002\002\262\230&\005\010\001\022\001\005\202\323\344\223\002\035\"\030/v1/{room=rooms/*}:place:\001*'
   _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['GetPlacement']._loaded_options = None
-  _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['GetPlacement']._serialized_options = b'\220\002\001\202\323\344\223\002\036\022\034/v1/{room=rooms/*}/placement'
+  _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['GetPlacement']._serialized_options = b'\220\002\001\262\230&\005\010\001\022\001\005\202\323\344\223\002\036\022\034/v1/{room=rooms/*}/placement'
   _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['ReleaseRoom']._loaded_options = None
-  _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['ReleaseRoom']._serialized_options = b'\220\002\002\202\323\344\223\002\037\"\032/v1/{room=rooms/*}:release:\001*'
+  _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['ReleaseRoom']._serialized_options = b'\220\002\002\262\230&\005\010\001\022\001\005\202\323\344\223\002\037\"\032/v1/{room=rooms/*}:release:\001*'
   _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['ListNodes']._loaded_options = None
-  _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['ListNodes']._serialized_options = b'\220\002\001\202\323\344\223\002\013\022\t/v1/nodes'
-  _globals['_PLACEROOMREQUEST']._serialized_start=173
-  _globals['_PLACEROOMREQUEST']._serialized_end=296
-  _globals['_PLACEROOMRESPONSE']._serialized_start=298
-  _globals['_PLACEROOMRESPONSE']._serialized_end=380
-  _globals['_GETPLACEMENTREQUEST']._serialized_start=382
-  _globals['_GETPLACEMENTREQUEST']._serialized_end=458
-  _globals['_GETPLACEMENTRESPONSE']._serialized_start=460
-  _globals['_GETPLACEMENTRESPONSE']._serialized_end=545
-  _globals['_RELEASEROOMREQUEST']._serialized_start=547
-  _globals['_RELEASEROOMREQUEST']._serialized_end=644
-  _globals['_RELEASEROOMRESPONSE']._serialized_start=646
-  _globals['_RELEASEROOMRESPONSE']._serialized_end=667
-  _globals['_LISTNODESREQUEST']._serialized_start=669
-  _globals['_LISTNODESREQUEST']._serialized_end=769
-  _globals['_LISTNODESRESPONSE']._serialized_start=771
-  _globals['_LISTNODESRESPONSE']._serialized_end=880
-  _globals['_ROOMALLOCATIONSERVICE']._serialized_start=883
-  _globals['_ROOMALLOCATIONSERVICE']._serialized_end=1445
+  _globals['_ROOMALLOCATIONSERVICE'].methods_by_name['ListNodes']._serialized_options = b'\220\002\001\262\230&\005\010\001\022\001\005\202\323\344\223\002\013\022\t/v1/nodes'
+  _globals['_PLACEROOMREQUEST']._serialized_start=205
+  _globals['_PLACEROOMREQUEST']._serialized_end=328
+  _globals['_PLACEROOMRESPONSE']._serialized_start=330
+  _globals['_PLACEROOMRESPONSE']._serialized_end=412
+  _globals['_GETPLACEMENTREQUEST']._serialized_start=414
+  _globals['_GETPLACEMENTREQUEST']._serialized_end=490
+  _globals['_GETPLACEMENTRESPONSE']._serialized_start=492
+  _globals['_GETPLACEMENTRESPONSE']._serialized_end=577
+  _globals['_RELEASEROOMREQUEST']._serialized_start=579
+  _globals['_RELEASEROOMREQUEST']._serialized_end=676
+  _globals['_RELEASEROOMRESPONSE']._serialized_start=678
+  _globals['_RELEASEROOMRESPONSE']._serialized_end=699
+  _globals['_LISTNODESREQUEST']._serialized_start=701
+  _globals['_LISTNODESREQUEST']._serialized_end=801
+  _globals['_LISTNODESRESPONSE']._serialized_start=803
+  _globals['_LISTNODESRESPONSE']._serialized_end=912
+  _globals['_ROOMALLOCATIONSERVICE']._serialized_start=915
+  _globals['_ROOMALLOCATIONSERVICE']._serialized_end=1513
 # @@protoc_insertion_point(module_scope)

@@ -26,9 +26,10 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from parley.identity.v1 import session_pb2 as parley_dot_identity_dot_v1_dot_session__pb2
 from parley.identity.v1 import user_pb2 as parley_dot_identity_dot_v1_dot_user__pb2
+from parley.options.v1 import access_pb2 as parley_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)parley/identity/v1/identity_service.proto\x12\x12parley.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a parley/identity/v1/session.proto\x1a\x1dparley/identity/v1/user.proto\"\xb3\x01\n\rSignUpRequest\x12 \n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01R\x05\x65mail\x12&\n\x08password\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\n\x18\x80\x01R\x08password\x12,\n\x0c\x64isplay_name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64R\x0b\x64isplayName\x12*\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"\x81\x01\n\x0eSignUpResponse\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x18.parley.identity.v1.UserR\x04user\x12\x41\n\x0b\x63redentials\x18\x02 \x01(\x0b\x32\x1f.parley.identity.v1.CredentialsR\x0b\x63redentials\"Y\n\rSignInRequest\x12 \n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01R\x05\x65mail\x12&\n\x08password\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\x08password\"\x81\x01\n\x0eSignInResponse\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x18.parley.identity.v1.UserR\x04user\x12\x41\n\x0b\x63redentials\x18\x02 \x01(\x0b\x32\x1f.parley.identity.v1.CredentialsR\x0b\x63redentials\"L\n\x19RefreshCredentialsRequest\x12/\n\rrefresh_token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04R\x0crefreshToken\"_\n\x1aRefreshCredentialsResponse\x12\x41\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1f.parley.identity.v1.CredentialsR\x0b\x63redentials\"c\n\x18RevokeUserSessionRequest\x12G\n\x04name\x18\x01 \x01(\tB3\xbaH0r.2,^users/[0-9a-f-]{36}/sessions/[0-9a-f-]{36}$R\x04name\"\x1b\n\x19RevokeUserSessionResponse\"k\n\x17ListUserSessionsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x7f\n\x18ListUserSessionsResponse\x12;\n\x08sessions\x18\x01 \x03(\x0b\x32\x1f.parley.identity.v1.UserSessionR\x08sessions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x17\n\x15GetCurrentUserRequest\"F\n\x16GetCurrentUserResponse\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x18.parley.identity.v1.UserR\x04user\"\x7f\n\x19\x43reateGuestSessionRequest\x12=\n\x07meeting\x18\x01 \x01(\tB#\xbaH r\x1b\x32\x19^meetings/[1-9][0-9]{10}$\xd8\x01\x01R\x07meeting\x12#\n\x08passcode\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x08passcode\"\x8d\x01\n\x1a\x43reateGuestSessionResponse\x12\x41\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1f.parley.identity.v1.CredentialsR\x0b\x63redentials\x12,\n\x04user\x18\x02 \x01(\x0b\x32\x18.parley.identity.v1.UserR\x04user2\xc0\x07\n\x0fIdentityService\x12l\n\x06SignUp\x12!.parley.identity.v1.SignUpRequest\x1a\".parley.identity.v1.SignUpResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/users:signUp:\x01*\x12l\n\x06SignIn\x12!.parley.identity.v1.SignInRequest\x1a\".parley.identity.v1.SignInResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/users:signIn:\x01*\x12\x94\x01\n\x12RefreshCredentials\x12-.parley.identity.v1.RefreshCredentialsRequest\x1a..parley.identity.v1.RefreshCredentialsResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/sessions:refresh:\x01*\x12\x97\x01\n\x11RevokeUserSession\x12,.parley.identity.v1.RevokeUserSessionRequest\x1a-.parley.identity.v1.RevokeUserSessionResponse\"%\x82\xd3\xe4\x93\x02\x1f*\x1d/v1/{name=users/*/sessions/*}\x12\x8f\x01\n\x10ListUserSessions\x12+.parley.identity.v1.ListUserSessionsRequest\x1a,.parley.identity.v1.ListUserSessionsResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/users/me/sessions\x12\x80\x01\n\x0eGetCurrentUser\x12).parley.identity.v1.GetCurrentUserRequest\x1a*.parley.identity.v1.GetCurrentUserResponse\"\x17\x90\x02\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/users/me\x12\x8a\x01\n\x12\x43reateGuestSession\x12-.parley.identity.v1.CreateGuestSessionRequest\x1a..parley.identity.v1.CreateGuestSessionResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/guests:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)parley/identity/v1/identity_service.proto\x12\x12parley.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a parley/identity/v1/session.proto\x1a\x1dparley/identity/v1/user.proto\x1a\x1eparley/options/v1/access.proto\"\xb3\x01\n\rSignUpRequest\x12 \n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01R\x05\x65mail\x12&\n\x08password\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\n\x18\x80\x01R\x08password\x12,\n\x0c\x64isplay_name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64R\x0b\x64isplayName\x12*\n\nrequest_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"\x81\x01\n\x0eSignUpResponse\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x18.parley.identity.v1.UserR\x04user\x12\x41\n\x0b\x63redentials\x18\x02 \x01(\x0b\x32\x1f.parley.identity.v1.CredentialsR\x0b\x63redentials\"Y\n\rSignInRequest\x12 \n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01R\x05\x65mail\x12&\n\x08password\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01R\x08password\"\x81\x01\n\x0eSignInResponse\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x18.parley.identity.v1.UserR\x04user\x12\x41\n\x0b\x63redentials\x18\x02 \x01(\x0b\x32\x1f.parley.identity.v1.CredentialsR\x0b\x63redentials\"L\n\x19RefreshCredentialsRequest\x12/\n\rrefresh_token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04R\x0crefreshToken\"_\n\x1aRefreshCredentialsResponse\x12\x41\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1f.parley.identity.v1.CredentialsR\x0b\x63redentials\"c\n\x18RevokeUserSessionRequest\x12G\n\x04name\x18\x01 \x01(\tB3\xbaH0r.2,^users/[0-9a-f-]{36}/sessions/[0-9a-f-]{36}$R\x04name\"\x1b\n\x19RevokeUserSessionResponse\"k\n\x17ListUserSessionsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\x7f\n\x18ListUserSessionsResponse\x12;\n\x08sessions\x18\x01 \x03(\x0b\x32\x1f.parley.identity.v1.UserSessionR\x08sessions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x17\n\x15GetCurrentUserRequest\"F\n\x16GetCurrentUserResponse\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x18.parley.identity.v1.UserR\x04user\"\x7f\n\x19\x43reateGuestSessionRequest\x12=\n\x07meeting\x18\x01 \x01(\tB#\xbaH r\x1b\x32\x19^meetings/[1-9][0-9]{10}$\xd8\x01\x01R\x07meeting\x12#\n\x08passcode\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x08passcode\"\x8d\x01\n\x1a\x43reateGuestSessionResponse\x12\x41\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1f.parley.identity.v1.CredentialsR\x0b\x63redentials\x12,\n\x04user\x18\x02 \x01(\x0b\x32\x18.parley.identity.v1.UserR\x04user2\xf6\x07\n\x0fIdentityService\x12r\n\x06SignUp\x12!.parley.identity.v1.SignUpRequest\x1a\".parley.identity.v1.SignUpResponse\"!\xb2\x98&\x02\x08\x03\x82\xd3\xe4\x93\x02\x15\"\x10/v1/users:signUp:\x01*\x12r\n\x06SignIn\x12!.parley.identity.v1.SignInRequest\x1a\".parley.identity.v1.SignInResponse\"!\xb2\x98&\x02\x08\x03\x82\xd3\xe4\x93\x02\x15\"\x10/v1/users:signIn:\x01*\x12\x9a\x01\n\x12RefreshCredentials\x12-.parley.identity.v1.RefreshCredentialsRequest\x1a..parley.identity.v1.RefreshCredentialsResponse\"%\xb2\x98&\x02\x08\x03\x82\xd3\xe4\x93\x02\x19\"\x14/v1/sessions:refresh:\x01*\x12\xa1\x01\n\x11RevokeUserSession\x12,.parley.identity.v1.RevokeUserSessionRequest\x1a-.parley.identity.v1.RevokeUserSessionResponse\"/\xb2\x98&\x06\x08\x01\x12\x02\x01\x02\x82\xd3\xe4\x93\x02\x1f*\x1d/v1/{name=users/*/sessions/*}\x12\x99\x01\n\x10ListUserSessions\x12+.parley.identity.v1.ListUserSessionsRequest\x1a,.parley.identity.v1.ListUserSessionsResponse\"*\x90\x02\x01\xb2\x98&\x06\x08\x01\x12\x02\x01\x02\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/users/me/sessions\x12\x8a\x01\n\x0eGetCurrentUser\x12).parley.identity.v1.GetCurrentUserRequest\x1a*.parley.identity.v1.GetCurrentUserResponse\"!\x90\x02\x01\xb2\x98&\x06\x08\x01\x12\x02\x01\x02\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/users/me\x12\x90\x01\n\x12\x43reateGuestSession\x12-.parley.identity.v1.CreateGuestSessionRequest\x1a..parley.identity.v1.CreateGuestSessionResponse\"\x1b\xb2\x98&\x02\x08\x03\x82\xd3\xe4\x93\x02\x0f\"\n/v1/guests:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,47 +61,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEGUESTSESSIONREQUEST'].fields_by_name['passcode']._loaded_options = None
   _globals['_CREATEGUESTSESSIONREQUEST'].fields_by_name['passcode']._serialized_options = b'\272H\004r\002\030 '
   _globals['_IDENTITYSERVICE'].methods_by_name['SignUp']._loaded_options = None
-  _globals['_IDENTITYSERVICE'].methods_by_name['SignUp']._serialized_options = b'\202\323\344\223\002\025\"\020/v1/users:signUp:\001*'
+  _globals['_IDENTITYSERVICE'].methods_by_name['SignUp']._serialized_options = b'\262\230&\002\010\003\202\323\344\223\002\025\"\020/v1/users:signUp:\001*'
   _globals['_IDENTITYSERVICE'].methods_by_name['SignIn']._loaded_options = None
-  _globals['_IDENTITYSERVICE'].methods_by_name['SignIn']._serialized_options = b'\202\323\344\223\002\025\"\020/v1/users:signIn:\001*'
+  _globals['_IDENTITYSERVICE'].methods_by_name['SignIn']._serialized_options = b'\262\230&\002\010\003\202\323\344\223\002\025\"\020/v1/users:signIn:\001*'
   _globals['_IDENTITYSERVICE'].methods_by_name['RefreshCredentials']._loaded_options = None
-  _globals['_IDENTITYSERVICE'].methods_by_name['RefreshCredentials']._serialized_options = b'\202\323\344\223\002\031\"\024/v1/sessions:refresh:\001*'
+  _globals['_IDENTITYSERVICE'].methods_by_name['RefreshCredentials']._serialized_options = b'\262\230&\002\010\003\202\323\344\223\002\031\"\024/v1/sessions:refresh:\001*'
   _globals['_IDENTITYSERVICE'].methods_by_name['RevokeUserSession']._loaded_options = None
-  _globals['_IDENTITYSERVICE'].methods_by_name['RevokeUserSession']._serialized_options = b'\202\323\344\223\002\037*\035/v1/{name=users/*/sessions/*}'
+  _globals['_IDENTITYSERVICE'].methods_by_name['RevokeUserSession']._serialized_options = b'\262\230&\006\010\001\022\002\001\002\202\323\344\223\002\037*\035/v1/{name=users/*/sessions/*}'
   _globals['_IDENTITYSERVICE'].methods_by_name['ListUserSessions']._loaded_options = None
-  _globals['_IDENTITYSERVICE'].methods_by_name['ListUserSessions']._serialized_options = b'\220\002\001\202\323\344\223\002\027\022\025/v1/users/me/sessions'
+  _globals['_IDENTITYSERVICE'].methods_by_name['ListUserSessions']._serialized_options = b'\220\002\001\262\230&\006\010\001\022\002\001\002\202\323\344\223\002\027\022\025/v1/users/me/sessions'
   _globals['_IDENTITYSERVICE'].methods_by_name['GetCurrentUser']._loaded_options = None
-  _globals['_IDENTITYSERVICE'].methods_by_name['GetCurrentUser']._serialized_options = b'\220\002\001\202\323\344\223\002\016\022\014/v1/users/me'
+  _globals['_IDENTITYSERVICE'].methods_by_name['GetCurrentUser']._serialized_options = b'\220\002\001\262\230&\006\010\001\022\002\001\002\202\323\344\223\002\016\022\014/v1/users/me'
   _globals['_IDENTITYSERVICE'].methods_by_name['CreateGuestSession']._loaded_options = None
-  _globals['_IDENTITYSERVICE'].methods_by_name['CreateGuestSession']._serialized_options = b'\202\323\344\223\002\017\"\n/v1/guests:\001*'
-  _globals['_SIGNUPREQUEST']._serialized_start=190
-  _globals['_SIGNUPREQUEST']._serialized_end=369
-  _globals['_SIGNUPRESPONSE']._serialized_start=372
-  _globals['_SIGNUPRESPONSE']._serialized_end=501
-  _globals['_SIGNINREQUEST']._serialized_start=503
-  _globals['_SIGNINREQUEST']._serialized_end=592
-  _globals['_SIGNINRESPONSE']._serialized_start=595
-  _globals['_SIGNINRESPONSE']._serialized_end=724
-  _globals['_REFRESHCREDENTIALSREQUEST']._serialized_start=726
-  _globals['_REFRESHCREDENTIALSREQUEST']._serialized_end=802
-  _globals['_REFRESHCREDENTIALSRESPONSE']._serialized_start=804
-  _globals['_REFRESHCREDENTIALSRESPONSE']._serialized_end=899
-  _globals['_REVOKEUSERSESSIONREQUEST']._serialized_start=901
-  _globals['_REVOKEUSERSESSIONREQUEST']._serialized_end=1000
-  _globals['_REVOKEUSERSESSIONRESPONSE']._serialized_start=1002
-  _globals['_REVOKEUSERSESSIONRESPONSE']._serialized_end=1029
-  _globals['_LISTUSERSESSIONSREQUEST']._serialized_start=1031
-  _globals['_LISTUSERSESSIONSREQUEST']._serialized_end=1138
-  _globals['_LISTUSERSESSIONSRESPONSE']._serialized_start=1140
-  _globals['_LISTUSERSESSIONSRESPONSE']._serialized_end=1267
-  _globals['_GETCURRENTUSERREQUEST']._serialized_start=1269
-  _globals['_GETCURRENTUSERREQUEST']._serialized_end=1292
-  _globals['_GETCURRENTUSERRESPONSE']._serialized_start=1294
-  _globals['_GETCURRENTUSERRESPONSE']._serialized_end=1364
-  _globals['_CREATEGUESTSESSIONREQUEST']._serialized_start=1366
-  _globals['_CREATEGUESTSESSIONREQUEST']._serialized_end=1493
-  _globals['_CREATEGUESTSESSIONRESPONSE']._serialized_start=1496
-  _globals['_CREATEGUESTSESSIONRESPONSE']._serialized_end=1637
-  _globals['_IDENTITYSERVICE']._serialized_start=1640
-  _globals['_IDENTITYSERVICE']._serialized_end=2600
+  _globals['_IDENTITYSERVICE'].methods_by_name['CreateGuestSession']._serialized_options = b'\262\230&\002\010\003\202\323\344\223\002\017\"\n/v1/guests:\001*'
+  _globals['_SIGNUPREQUEST']._serialized_start=222
+  _globals['_SIGNUPREQUEST']._serialized_end=401
+  _globals['_SIGNUPRESPONSE']._serialized_start=404
+  _globals['_SIGNUPRESPONSE']._serialized_end=533
+  _globals['_SIGNINREQUEST']._serialized_start=535
+  _globals['_SIGNINREQUEST']._serialized_end=624
+  _globals['_SIGNINRESPONSE']._serialized_start=627
+  _globals['_SIGNINRESPONSE']._serialized_end=756
+  _globals['_REFRESHCREDENTIALSREQUEST']._serialized_start=758
+  _globals['_REFRESHCREDENTIALSREQUEST']._serialized_end=834
+  _globals['_REFRESHCREDENTIALSRESPONSE']._serialized_start=836
+  _globals['_REFRESHCREDENTIALSRESPONSE']._serialized_end=931
+  _globals['_REVOKEUSERSESSIONREQUEST']._serialized_start=933
+  _globals['_REVOKEUSERSESSIONREQUEST']._serialized_end=1032
+  _globals['_REVOKEUSERSESSIONRESPONSE']._serialized_start=1034
+  _globals['_REVOKEUSERSESSIONRESPONSE']._serialized_end=1061
+  _globals['_LISTUSERSESSIONSREQUEST']._serialized_start=1063
+  _globals['_LISTUSERSESSIONSREQUEST']._serialized_end=1170
+  _globals['_LISTUSERSESSIONSRESPONSE']._serialized_start=1172
+  _globals['_LISTUSERSESSIONSRESPONSE']._serialized_end=1299
+  _globals['_GETCURRENTUSERREQUEST']._serialized_start=1301
+  _globals['_GETCURRENTUSERREQUEST']._serialized_end=1324
+  _globals['_GETCURRENTUSERRESPONSE']._serialized_start=1326
+  _globals['_GETCURRENTUSERRESPONSE']._serialized_end=1396
+  _globals['_CREATEGUESTSESSIONREQUEST']._serialized_start=1398
+  _globals['_CREATEGUESTSESSIONREQUEST']._serialized_end=1525
+  _globals['_CREATEGUESTSESSIONRESPONSE']._serialized_start=1528
+  _globals['_CREATEGUESTSESSIONRESPONSE']._serialized_end=1669
+  _globals['_IDENTITYSERVICE']._serialized_start=1672
+  _globals['_IDENTITYSERVICE']._serialized_end=2686
 # @@protoc_insertion_point(module_scope)

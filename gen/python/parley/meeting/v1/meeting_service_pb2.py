@@ -26,9 +26,10 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from parley.meeting.v1 import meeting_pb2 as parley_dot_meeting_dot_v1_dot_meeting__pb2
+from parley.options.v1 import access_pb2 as parley_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'parley/meeting/v1/meeting_service.proto\x12\x11parley.meeting.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fparley/meeting/v1/meeting.proto\"\x80\x01\n\x14\x43reateMeetingRequest\x12<\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingB\x06\xbaH\x03\xc8\x01\x01R\x07meeting\x12*\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"M\n\x15\x43reateMeetingResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"I\n\x11GetMeetingRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\"J\n\x12GetMeetingResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"\xa8\x01\n\x13ListMeetingsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12?\n\x05state\x18\x03 \x01(\x0e\x32\x1f.parley.meeting.v1.MeetingStateB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"v\n\x14ListMeetingsResponse\x12\x36\n\x08meetings\x18\x01 \x03(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x08meetings\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc5\x01\n\x14UpdateMeetingRequest\x12<\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingB\x06\xbaH\x03\xc8\x01\x01R\x07meeting\x12\x43\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\nupdateMask\x12*\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"M\n\x15UpdateMeetingResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"i\n\x14\x44\x65leteMeetingRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\x12\x1b\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"\x17\n\x15\x44\x65leteMeetingResponse\"w\n\x13StartMeetingRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\x12*\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"L\n\x14StartMeetingResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"u\n\x11\x45ndMeetingRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\x12*\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"J\n\x12\x45ndMeetingResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"}\n\x19RegeneratePasscodeRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\x12*\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"R\n\x1aRegeneratePasscodeResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"q\n\x14LookUpMeetingRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\x12#\n\x08passcode\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x08passcode\"\xbb\x02\n\x15LookUpMeetingResponse\x12\x14\n\x05topic\x18\x01 \x01(\tR\x05topic\x12*\n\x11host_display_name\x18\x02 \x01(\tR\x0fhostDisplayName\x12\x35\n\x05state\x18\x03 \x01(\x0e\x32\x1f.parley.meeting.v1.MeetingStateR\x05state\x12\x32\n\x04type\x18\x04 \x01(\x0e\x32\x1e.parley.meeting.v1.MeetingTypeR\x04type\x12+\n\x11participant_count\x18\x05 \x01(\x05R\x10participantCount\x12\"\n\rmute_on_entry\x18\x06 \x01(\x08R\x0bmuteOnEntry\x12$\n\x0e\x63\x61ller_is_host\x18\x07 \x01(\x08R\x0c\x63\x61llerIsHost2\xe6\t\n\x0eMeetingService\x12\x81\x01\n\rCreateMeeting\x12\'.parley.meeting.v1.CreateMeetingRequest\x1a(.parley.meeting.v1.CreateMeetingResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/meetings:\x07meeting\x12{\n\nGetMeeting\x12$.parley.meeting.v1.GetMeetingRequest\x1a%.parley.meeting.v1.GetMeetingResponse\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=meetings/*}\x12x\n\x0cListMeetings\x12&.parley.meeting.v1.ListMeetingsRequest\x1a\'.parley.meeting.v1.ListMeetingsResponse\"\x17\x90\x02\x01\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/meetings\x12\x92\x01\n\rUpdateMeeting\x12\'.parley.meeting.v1.UpdateMeetingRequest\x1a(.parley.meeting.v1.UpdateMeetingResponse\".\x82\xd3\xe4\x93\x02(2\x1d/v1/{meeting.name=meetings/*}:\x07meeting\x12\x81\x01\n\rDeleteMeeting\x12\'.parley.meeting.v1.DeleteMeetingRequest\x1a(.parley.meeting.v1.DeleteMeetingResponse\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=meetings/*}\x12\x87\x01\n\x0cStartMeeting\x12&.parley.meeting.v1.StartMeetingRequest\x1a\'.parley.meeting.v1.StartMeetingResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=meetings/*}:start:\x01*\x12\x7f\n\nEndMeeting\x12$.parley.meeting.v1.EndMeetingRequest\x1a%.parley.meeting.v1.EndMeetingResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=meetings/*}:end:\x01*\x12\xa6\x01\n\x12RegeneratePasscode\x12,.parley.meeting.v1.RegeneratePasscodeRequest\x1a-.parley.meeting.v1.RegeneratePasscodeResponse\"3\x82\xd3\xe4\x93\x02-\"(/v1/{name=meetings/*}:regeneratePasscode:\x01*\x12\x8b\x01\n\rLookUpMeeting\x12\'.parley.meeting.v1.LookUpMeetingRequest\x1a(.parley.meeting.v1.LookUpMeetingResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=meetings/*}:lookUp:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'parley/meeting/v1/meeting_service.proto\x12\x11parley.meeting.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fparley/meeting/v1/meeting.proto\x1a\x1eparley/options/v1/access.proto\"\x80\x01\n\x14\x43reateMeetingRequest\x12<\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingB\x06\xbaH\x03\xc8\x01\x01R\x07meeting\x12*\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"M\n\x15\x43reateMeetingResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"I\n\x11GetMeetingRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\"J\n\x12GetMeetingResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"\xa8\x01\n\x13ListMeetingsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12?\n\x05state\x18\x03 \x01(\x0e\x32\x1f.parley.meeting.v1.MeetingStateB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"v\n\x14ListMeetingsResponse\x12\x36\n\x08meetings\x18\x01 \x03(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x08meetings\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc5\x01\n\x14UpdateMeetingRequest\x12<\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingB\x06\xbaH\x03\xc8\x01\x01R\x07meeting\x12\x43\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\nupdateMask\x12*\n\nrequest_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"M\n\x15UpdateMeetingResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"i\n\x14\x44\x65leteMeetingRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\x12\x1b\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04\x65tag\"\x17\n\x15\x44\x65leteMeetingResponse\"w\n\x13StartMeetingRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\x12*\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"L\n\x14StartMeetingResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"u\n\x11\x45ndMeetingRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\x12*\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"J\n\x12\x45ndMeetingResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"}\n\x19RegeneratePasscodeRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\x12*\n\nrequest_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01R\trequestId\"R\n\x1aRegeneratePasscodeResponse\x12\x34\n\x07meeting\x18\x01 \x01(\x0b\x32\x1a.parley.meeting.v1.MeetingR\x07meeting\"q\n\x14LookUpMeetingRequest\x12\x34\n\x04name\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x04name\x12#\n\x08passcode\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x08passcode\"\xbb\x02\n\x15LookUpMeetingResponse\x12\x14\n\x05topic\x18\x01 \x01(\tR\x05topic\x12*\n\x11host_display_name\x18\x02 \x01(\tR\x0fhostDisplayName\x12\x35\n\x05state\x18\x03 \x01(\x0e\x32\x1f.parley.meeting.v1.MeetingStateR\x05state\x12\x32\n\x04type\x18\x04 \x01(\x0e\x32\x1e.parley.meeting.v1.MeetingTypeR\x04type\x12+\n\x11participant_count\x18\x05 \x01(\x05R\x10participantCount\x12\"\n\rmute_on_entry\x18\x06 \x01(\x08R\x0bmuteOnEntry\x12$\n\x0e\x63\x61ller_is_host\x18\x07 \x01(\x08R\x0c\x63\x61llerIsHost2\xcf\n\n\x0eMeetingService\x12\x8b\x01\n\rCreateMeeting\x12\'.parley.meeting.v1.CreateMeetingRequest\x1a(.parley.meeting.v1.CreateMeetingResponse\"\'\xb2\x98&\x06\x08\x01\x12\x02\x01\x02\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/meetings:\x07meeting\x12\x85\x01\n\nGetMeeting\x12$.parley.meeting.v1.GetMeetingRequest\x1a%.parley.meeting.v1.GetMeetingResponse\"*\x90\x02\x01\xb2\x98&\x06\x08\x01\x12\x02\x01\x02\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=meetings/*}\x12\x82\x01\n\x0cListMeetings\x12&.parley.meeting.v1.ListMeetingsRequest\x1a\'.parley.meeting.v1.ListMeetingsResponse\"!\x90\x02\x01\xb2\x98&\x06\x08\x01\x12\x02\x01\x02\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/meetings\x12\x9c\x01\n\rUpdateMeeting\x12\'.parley.meeting.v1.UpdateMeetingRequest\x1a(.parley.meeting.v1.UpdateMeetingResponse\"8\xb2\x98&\x06\x08\x01\x12\x02\x01\x02\x82\xd3\xe4\x93\x02(2\x1d/v1/{meeting.name=meetings/*}:\x07meeting\x12\x8b\x01\n\rDeleteMeeting\x12\'.parley.meeting.v1.DeleteMeetingRequest\x1a(.parley.meeting.v1.DeleteMeetingResponse\"\'\xb2\x98&\x06\x08\x01\x12\x02\x01\x02\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=meetings/*}\x12\x91\x01\n\x0cStartMeeting\x12&.parley.meeting.v1.StartMeetingRequest\x1a\'.parley.meeting.v1.StartMeetingResponse\"0\xb2\x98&\x06\x08\x01\x12\x02\x01\x02\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=meetings/*}:start:\x01*\x12\x8d\x01\n\nEndMeeting\x12$.parley.meeting.v1.EndMeetingRequest\x1a%.parley.meeting.v1.EndMeetingResponse\"2\xb2\x98&\n\x08\x01\x12\x03\x01\x02\x04\x1a\x01\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/{name=meetings/*}:end:\x01*\x12\xb4\x01\n\x12RegeneratePasscode\x12,.parley.meeting.v1.RegeneratePasscodeRequest\x1a-.parley.meeting.v1.RegeneratePasscodeResponse\"A\xb2\x98&\n\x08\x01\x12\x03\x01\x02\x04\x1a\x01\x01\x82\xd3\xe4\x93\x02-\"(/v1/{name=meetings/*}:regeneratePasscode:\x01*\x12\x99\x01\n\rLookUpMeeting\x12\'.parley.meeting.v1.LookUpMeetingRequest\x1a(.parley.meeting.v1.LookUpMeetingResponse\"5\xb2\x98&\n\x08\x02\x12\x04\x01\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02!\"\x1c/v1/{name=meetings/*}:lookUp:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -74,59 +75,59 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOOKUPMEETINGREQUEST'].fields_by_name['passcode']._loaded_options = None
   _globals['_LOOKUPMEETINGREQUEST'].fields_by_name['passcode']._serialized_options = b'\272H\004r\002\030 '
   _globals['_MEETINGSERVICE'].methods_by_name['CreateMeeting']._loaded_options = None
-  _globals['_MEETINGSERVICE'].methods_by_name['CreateMeeting']._serialized_options = b'\202\323\344\223\002\027\"\014/v1/meetings:\007meeting'
+  _globals['_MEETINGSERVICE'].methods_by_name['CreateMeeting']._serialized_options = b'\262\230&\006\010\001\022\002\001\002\202\323\344\223\002\027\"\014/v1/meetings:\007meeting'
   _globals['_MEETINGSERVICE'].methods_by_name['GetMeeting']._loaded_options = None
-  _globals['_MEETINGSERVICE'].methods_by_name['GetMeeting']._serialized_options = b'\220\002\001\202\323\344\223\002\027\022\025/v1/{name=meetings/*}'
+  _globals['_MEETINGSERVICE'].methods_by_name['GetMeeting']._serialized_options = b'\220\002\001\262\230&\006\010\001\022\002\001\002\202\323\344\223\002\027\022\025/v1/{name=meetings/*}'
   _globals['_MEETINGSERVICE'].methods_by_name['ListMeetings']._loaded_options = None
-  _globals['_MEETINGSERVICE'].methods_by_name['ListMeetings']._serialized_options = b'\220\002\001\202\323\344\223\002\016\022\014/v1/meetings'
+  _globals['_MEETINGSERVICE'].methods_by_name['ListMeetings']._serialized_options = b'\220\002\001\262\230&\006\010\001\022\002\001\002\202\323\344\223\002\016\022\014/v1/meetings'
   _globals['_MEETINGSERVICE'].methods_by_name['UpdateMeeting']._loaded_options = None
-  _globals['_MEETINGSERVICE'].methods_by_name['UpdateMeeting']._serialized_options = b'\202\323\344\223\002(2\035/v1/{meeting.name=meetings/*}:\007meeting'
+  _globals['_MEETINGSERVICE'].methods_by_name['UpdateMeeting']._serialized_options = b'\262\230&\006\010\001\022\002\001\002\202\323\344\223\002(2\035/v1/{meeting.name=meetings/*}:\007meeting'
   _globals['_MEETINGSERVICE'].methods_by_name['DeleteMeeting']._loaded_options = None
-  _globals['_MEETINGSERVICE'].methods_by_name['DeleteMeeting']._serialized_options = b'\202\323\344\223\002\027*\025/v1/{name=meetings/*}'
+  _globals['_MEETINGSERVICE'].methods_by_name['DeleteMeeting']._serialized_options = b'\262\230&\006\010\001\022\002\001\002\202\323\344\223\002\027*\025/v1/{name=meetings/*}'
   _globals['_MEETINGSERVICE'].methods_by_name['StartMeeting']._loaded_options = None
-  _globals['_MEETINGSERVICE'].methods_by_name['StartMeeting']._serialized_options = b'\202\323\344\223\002 \"\033/v1/{name=meetings/*}:start:\001*'
+  _globals['_MEETINGSERVICE'].methods_by_name['StartMeeting']._serialized_options = b'\262\230&\006\010\001\022\002\001\002\202\323\344\223\002 \"\033/v1/{name=meetings/*}:start:\001*'
   _globals['_MEETINGSERVICE'].methods_by_name['EndMeeting']._loaded_options = None
-  _globals['_MEETINGSERVICE'].methods_by_name['EndMeeting']._serialized_options = b'\202\323\344\223\002\036\"\031/v1/{name=meetings/*}:end:\001*'
+  _globals['_MEETINGSERVICE'].methods_by_name['EndMeeting']._serialized_options = b'\262\230&\n\010\001\022\003\001\002\004\032\001\001\202\323\344\223\002\036\"\031/v1/{name=meetings/*}:end:\001*'
   _globals['_MEETINGSERVICE'].methods_by_name['RegeneratePasscode']._loaded_options = None
-  _globals['_MEETINGSERVICE'].methods_by_name['RegeneratePasscode']._serialized_options = b'\202\323\344\223\002-\"(/v1/{name=meetings/*}:regeneratePasscode:\001*'
+  _globals['_MEETINGSERVICE'].methods_by_name['RegeneratePasscode']._serialized_options = b'\262\230&\n\010\001\022\003\001\002\004\032\001\001\202\323\344\223\002-\"(/v1/{name=meetings/*}:regeneratePasscode:\001*'
   _globals['_MEETINGSERVICE'].methods_by_name['LookUpMeeting']._loaded_options = None
-  _globals['_MEETINGSERVICE'].methods_by_name['LookUpMeeting']._serialized_options = b'\202\323\344\223\002!\"\034/v1/{name=meetings/*}:lookUp:\001*'
-  _globals['_CREATEMEETINGREQUEST']._serialized_start=189
-  _globals['_CREATEMEETINGREQUEST']._serialized_end=317
-  _globals['_CREATEMEETINGRESPONSE']._serialized_start=319
-  _globals['_CREATEMEETINGRESPONSE']._serialized_end=396
-  _globals['_GETMEETINGREQUEST']._serialized_start=398
-  _globals['_GETMEETINGREQUEST']._serialized_end=471
-  _globals['_GETMEETINGRESPONSE']._serialized_start=473
-  _globals['_GETMEETINGRESPONSE']._serialized_end=547
-  _globals['_LISTMEETINGSREQUEST']._serialized_start=550
-  _globals['_LISTMEETINGSREQUEST']._serialized_end=718
-  _globals['_LISTMEETINGSRESPONSE']._serialized_start=720
-  _globals['_LISTMEETINGSRESPONSE']._serialized_end=838
-  _globals['_UPDATEMEETINGREQUEST']._serialized_start=841
-  _globals['_UPDATEMEETINGREQUEST']._serialized_end=1038
-  _globals['_UPDATEMEETINGRESPONSE']._serialized_start=1040
-  _globals['_UPDATEMEETINGRESPONSE']._serialized_end=1117
-  _globals['_DELETEMEETINGREQUEST']._serialized_start=1119
-  _globals['_DELETEMEETINGREQUEST']._serialized_end=1224
-  _globals['_DELETEMEETINGRESPONSE']._serialized_start=1226
-  _globals['_DELETEMEETINGRESPONSE']._serialized_end=1249
-  _globals['_STARTMEETINGREQUEST']._serialized_start=1251
-  _globals['_STARTMEETINGREQUEST']._serialized_end=1370
-  _globals['_STARTMEETINGRESPONSE']._serialized_start=1372
-  _globals['_STARTMEETINGRESPONSE']._serialized_end=1448
-  _globals['_ENDMEETINGREQUEST']._serialized_start=1450
-  _globals['_ENDMEETINGREQUEST']._serialized_end=1567
-  _globals['_ENDMEETINGRESPONSE']._serialized_start=1569
-  _globals['_ENDMEETINGRESPONSE']._serialized_end=1643
-  _globals['_REGENERATEPASSCODEREQUEST']._serialized_start=1645
-  _globals['_REGENERATEPASSCODEREQUEST']._serialized_end=1770
-  _globals['_REGENERATEPASSCODERESPONSE']._serialized_start=1772
-  _globals['_REGENERATEPASSCODERESPONSE']._serialized_end=1854
-  _globals['_LOOKUPMEETINGREQUEST']._serialized_start=1856
-  _globals['_LOOKUPMEETINGREQUEST']._serialized_end=1969
-  _globals['_LOOKUPMEETINGRESPONSE']._serialized_start=1972
-  _globals['_LOOKUPMEETINGRESPONSE']._serialized_end=2287
-  _globals['_MEETINGSERVICE']._serialized_start=2290
-  _globals['_MEETINGSERVICE']._serialized_end=3544
+  _globals['_MEETINGSERVICE'].methods_by_name['LookUpMeeting']._serialized_options = b'\262\230&\n\010\002\022\004\001\002\003\004 \001\202\323\344\223\002!\"\034/v1/{name=meetings/*}:lookUp:\001*'
+  _globals['_CREATEMEETINGREQUEST']._serialized_start=221
+  _globals['_CREATEMEETINGREQUEST']._serialized_end=349
+  _globals['_CREATEMEETINGRESPONSE']._serialized_start=351
+  _globals['_CREATEMEETINGRESPONSE']._serialized_end=428
+  _globals['_GETMEETINGREQUEST']._serialized_start=430
+  _globals['_GETMEETINGREQUEST']._serialized_end=503
+  _globals['_GETMEETINGRESPONSE']._serialized_start=505
+  _globals['_GETMEETINGRESPONSE']._serialized_end=579
+  _globals['_LISTMEETINGSREQUEST']._serialized_start=582
+  _globals['_LISTMEETINGSREQUEST']._serialized_end=750
+  _globals['_LISTMEETINGSRESPONSE']._serialized_start=752
+  _globals['_LISTMEETINGSRESPONSE']._serialized_end=870
+  _globals['_UPDATEMEETINGREQUEST']._serialized_start=873
+  _globals['_UPDATEMEETINGREQUEST']._serialized_end=1070
+  _globals['_UPDATEMEETINGRESPONSE']._serialized_start=1072
+  _globals['_UPDATEMEETINGRESPONSE']._serialized_end=1149
+  _globals['_DELETEMEETINGREQUEST']._serialized_start=1151
+  _globals['_DELETEMEETINGREQUEST']._serialized_end=1256
+  _globals['_DELETEMEETINGRESPONSE']._serialized_start=1258
+  _globals['_DELETEMEETINGRESPONSE']._serialized_end=1281
+  _globals['_STARTMEETINGREQUEST']._serialized_start=1283
+  _globals['_STARTMEETINGREQUEST']._serialized_end=1402
+  _globals['_STARTMEETINGRESPONSE']._serialized_start=1404
+  _globals['_STARTMEETINGRESPONSE']._serialized_end=1480
+  _globals['_ENDMEETINGREQUEST']._serialized_start=1482
+  _globals['_ENDMEETINGREQUEST']._serialized_end=1599
+  _globals['_ENDMEETINGRESPONSE']._serialized_start=1601
+  _globals['_ENDMEETINGRESPONSE']._serialized_end=1675
+  _globals['_REGENERATEPASSCODEREQUEST']._serialized_start=1677
+  _globals['_REGENERATEPASSCODEREQUEST']._serialized_end=1802
+  _globals['_REGENERATEPASSCODERESPONSE']._serialized_start=1804
+  _globals['_REGENERATEPASSCODERESPONSE']._serialized_end=1886
+  _globals['_LOOKUPMEETINGREQUEST']._serialized_start=1888
+  _globals['_LOOKUPMEETINGREQUEST']._serialized_end=2001
+  _globals['_LOOKUPMEETINGRESPONSE']._serialized_start=2004
+  _globals['_LOOKUPMEETINGRESPONSE']._serialized_end=2319
+  _globals['_MEETINGSERVICE']._serialized_start=2322
+  _globals['_MEETINGSERVICE']._serialized_end=3681
 # @@protoc_insertion_point(module_scope)

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from parley.options.v1 import access_pb2 as parley_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!parley/node/v1/node_service.proto\x12\x0eparley.node.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x02\n\rReportRequest\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x42\n\x0cregistration\x18\x03 \x01(\x0b\x32\x1c.parley.node.v1.RegistrationH\x00R\x0cregistration\x12=\n\x0bload_report\x18\x04 \x01(\x0b\x32\x1a.parley.node.v1.LoadReportH\x00R\nloadReport\x12\x33\n\x07goodbye\x18\x05 \x01(\x0b\x32\x17.parley.node.v1.GoodbyeH\x00R\x07goodbyeB\x10\n\x07message\x12\x05\xbaH\x02\x08\x01\"\xa0\x03\n\x0cRegistration\x12:\n\x04node\x18\x01 \x01(\tB&\xbaH#r!2\x1f^nodes/[a-z0-9][a-z0-9-]{0,62}$R\x04node\x12)\n\x0binstance_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\ninstanceId\x12\x30\n\x06region\x18\x03 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$R\x06region\x12!\n\x07version\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x07version\x12\x33\n\x0f\x63ontrol_address\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xff\x01R\x0e\x63ontrolAddress\x12)\n\x10session_capacity\x18\x06 \x01(\rR\x0fsessionCapacity\x12\x1b\n\tcpu_cores\x18\x07 \x01(\rR\x08\x63puCores\x12;\n\x05rooms\x18\x08 \x03(\x0b\x32\x19.parley.node.v1.RoomLeaseB\n\xbaH\x07\x92\x01\x04\x10\xa0\x8d\x06R\x05rooms\x12\x1a\n\x08\x64raining\x18\t \x01(\x08R\x08\x64raining\"Z\n\tRoomLease\x12\x12\n\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n\x05\x65poch\x18\x02 \x01(\x04R\x05\x65poch\x12#\n\rsession_count\x18\x03 \x01(\rR\x0csessionCount\"\xe1\x04\n\nLoadReport\x12\x34\n\x08\x63pu_time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07\x63puTime\x12)\n\x10packets_received\x18\x02 \x01(\x04R\x0fpacketsReceived\x12%\n\x0e\x62ytes_received\x18\x03 \x01(\x04R\rbytesReceived\x12!\n\x0cpackets_sent\x18\x04 \x01(\x04R\x0bpacketsSent\x12\x1d\n\nbytes_sent\x18\x05 \x01(\x04R\tbytesSent\x12!\n\x0cpackets_lost\x18\x06 \x01(\x04R\x0bpacketsLost\x12+\n\x11\x64\x61tagrams_dropped\x18\x07 \x01(\x04R\x10\x64\x61tagramsDropped\x12\'\n\x0fsessions_opened\x18\x08 \x01(\x04R\x0esessionsOpened\x12\'\n\x0fsessions_closed\x18\t \x01(\x04R\x0esessionsClosed\x12\x32\n\x15resident_memory_bytes\x18\n \x01(\x04R\x13residentMemoryBytes\x12;\n\x05rooms\x18\x0b \x03(\x0b\x32\x19.parley.node.v1.RoomLeaseB\n\xbaH\x07\x92\x01\x04\x10\xa0\x8d\x06R\x05rooms\x12\x1f\n\x0bshard_count\x18\x0c \x01(\rR\nshardCount\x12.\n\x13serving_shard_count\x18\r \x01(\rR\x11servingShardCount\x12%\n\x0eshard_failures\x18\x0e \x01(\x04R\rshardFailures\"\t\n\x07Goodbye\"\xef\x01\n\x0eReportResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12K\n\rconfiguration\x18\x02 \x01(\x0b\x32#.parley.node.v1.ReportConfigurationH\x00R\rconfiguration\x12-\n\x05\x64rain\x18\x03 \x01(\x0b\x32\x15.parley.node.v1.DrainH\x00R\x05\x64rain\x12:\n\nfence_room\x18\x04 \x01(\x0b\x32\x19.parley.node.v1.FenceRoomH\x00R\tfenceRoomB\t\n\x07message\"\x9b\x01\n\x13ReportConfiguration\x12\x42\n\x0freport_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0ereportInterval\x12@\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\rleaseDuration\"?\n\x05\x44rain\x12\x36\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x64\x65\x61\x64line\"5\n\tFenceRoom\x12\x12\n\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n\x05\x65poch\x18\x02 \x01(\x04R\x05\x65poch2Z\n\x0bNodeService\x12K\n\x06Report\x12\x1d.parley.node.v1.ReportRequest\x1a\x1e.parley.node.v1.ReportResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!parley/node/v1/node_service.proto\x12\x0eparley.node.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eparley/options/v1/access.proto\"\xa5\x02\n\rReportRequest\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x42\n\x0cregistration\x18\x03 \x01(\x0b\x32\x1c.parley.node.v1.RegistrationH\x00R\x0cregistration\x12=\n\x0bload_report\x18\x04 \x01(\x0b\x32\x1a.parley.node.v1.LoadReportH\x00R\nloadReport\x12\x33\n\x07goodbye\x18\x05 \x01(\x0b\x32\x17.parley.node.v1.GoodbyeH\x00R\x07goodbyeB\x10\n\x07message\x12\x05\xbaH\x02\x08\x01\"\xa0\x03\n\x0cRegistration\x12:\n\x04node\x18\x01 \x01(\tB&\xbaH#r!2\x1f^nodes/[a-z0-9][a-z0-9-]{0,62}$R\x04node\x12)\n\x0binstance_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\ninstanceId\x12\x30\n\x06region\x18\x03 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$R\x06region\x12!\n\x07version\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x07version\x12\x33\n\x0f\x63ontrol_address\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xff\x01R\x0e\x63ontrolAddress\x12)\n\x10session_capacity\x18\x06 \x01(\rR\x0fsessionCapacity\x12\x1b\n\tcpu_cores\x18\x07 \x01(\rR\x08\x63puCores\x12;\n\x05rooms\x18\x08 \x03(\x0b\x32\x19.parley.node.v1.RoomLeaseB\n\xbaH\x07\x92\x01\x04\x10\xa0\x8d\x06R\x05rooms\x12\x1a\n\x08\x64raining\x18\t \x01(\x08R\x08\x64raining\"Z\n\tRoomLease\x12\x12\n\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n\x05\x65poch\x18\x02 \x01(\x04R\x05\x65poch\x12#\n\rsession_count\x18\x03 \x01(\rR\x0csessionCount\"\xe1\x04\n\nLoadReport\x12\x34\n\x08\x63pu_time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07\x63puTime\x12)\n\x10packets_received\x18\x02 \x01(\x04R\x0fpacketsReceived\x12%\n\x0e\x62ytes_received\x18\x03 \x01(\x04R\rbytesReceived\x12!\n\x0cpackets_sent\x18\x04 \x01(\x04R\x0bpacketsSent\x12\x1d\n\nbytes_sent\x18\x05 \x01(\x04R\tbytesSent\x12!\n\x0cpackets_lost\x18\x06 \x01(\x04R\x0bpacketsLost\x12+\n\x11\x64\x61tagrams_dropped\x18\x07 \x01(\x04R\x10\x64\x61tagramsDropped\x12\'\n\x0fsessions_opened\x18\x08 \x01(\x04R\x0esessionsOpened\x12\'\n\x0fsessions_closed\x18\t \x01(\x04R\x0esessionsClosed\x12\x32\n\x15resident_memory_bytes\x18\n \x01(\x04R\x13residentMemoryBytes\x12;\n\x05rooms\x18\x0b \x03(\x0b\x32\x19.parley.node.v1.RoomLeaseB\n\xbaH\x07\x92\x01\x04\x10\xa0\x8d\x06R\x05rooms\x12\x1f\n\x0bshard_count\x18\x0c \x01(\rR\nshardCount\x12.\n\x13serving_shard_count\x18\r \x01(\rR\x11servingShardCount\x12%\n\x0eshard_failures\x18\x0e \x01(\x04R\rshardFailures\"\t\n\x07Goodbye\"\xef\x01\n\x0eReportResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12K\n\rconfiguration\x18\x02 \x01(\x0b\x32#.parley.node.v1.ReportConfigurationH\x00R\rconfiguration\x12-\n\x05\x64rain\x18\x03 \x01(\x0b\x32\x15.parley.node.v1.DrainH\x00R\x05\x64rain\x12:\n\nfence_room\x18\x04 \x01(\x0b\x32\x19.parley.node.v1.FenceRoomH\x00R\tfenceRoomB\t\n\x07message\"\x9b\x01\n\x13ReportConfiguration\x12\x42\n\x0freport_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0ereportInterval\x12@\n\x0elease_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\rleaseDuration\"?\n\x05\x44rain\x12\x36\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x64\x65\x61\x64line\"5\n\tFenceRoom\x12\x12\n\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n\x05\x65poch\x18\x02 \x01(\x04R\x05\x65poch2e\n\x0bNodeService\x12V\n\x06Report\x12\x1d.parley.node.v1.ReportRequest\x1a\x1e.parley.node.v1.ReportResponse\"\t\xb2\x98&\x05\x08\x01\x12\x01\x06(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,24 +51,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTRATION'].fields_by_name['rooms']._serialized_options = b'\272H\007\222\001\004\020\240\215\006'
   _globals['_LOADREPORT'].fields_by_name['rooms']._loaded_options = None
   _globals['_LOADREPORT'].fields_by_name['rooms']._serialized_options = b'\272H\007\222\001\004\020\240\215\006'
-  _globals['_REPORTREQUEST']._serialized_start=148
-  _globals['_REPORTREQUEST']._serialized_end=441
-  _globals['_REGISTRATION']._serialized_start=444
-  _globals['_REGISTRATION']._serialized_end=860
-  _globals['_ROOMLEASE']._serialized_start=862
-  _globals['_ROOMLEASE']._serialized_end=952
-  _globals['_LOADREPORT']._serialized_start=955
-  _globals['_LOADREPORT']._serialized_end=1564
-  _globals['_GOODBYE']._serialized_start=1566
-  _globals['_GOODBYE']._serialized_end=1575
-  _globals['_REPORTRESPONSE']._serialized_start=1578
-  _globals['_REPORTRESPONSE']._serialized_end=1817
-  _globals['_REPORTCONFIGURATION']._serialized_start=1820
-  _globals['_REPORTCONFIGURATION']._serialized_end=1975
-  _globals['_DRAIN']._serialized_start=1977
-  _globals['_DRAIN']._serialized_end=2040
-  _globals['_FENCEROOM']._serialized_start=2042
-  _globals['_FENCEROOM']._serialized_end=2095
-  _globals['_NODESERVICE']._serialized_start=2097
-  _globals['_NODESERVICE']._serialized_end=2187
+  _globals['_NODESERVICE'].methods_by_name['Report']._loaded_options = None
+  _globals['_NODESERVICE'].methods_by_name['Report']._serialized_options = b'\262\230&\005\010\001\022\001\006'
+  _globals['_REPORTREQUEST']._serialized_start=180
+  _globals['_REPORTREQUEST']._serialized_end=473
+  _globals['_REGISTRATION']._serialized_start=476
+  _globals['_REGISTRATION']._serialized_end=892
+  _globals['_ROOMLEASE']._serialized_start=894
+  _globals['_ROOMLEASE']._serialized_end=984
+  _globals['_LOADREPORT']._serialized_start=987
+  _globals['_LOADREPORT']._serialized_end=1596
+  _globals['_GOODBYE']._serialized_start=1598
+  _globals['_GOODBYE']._serialized_end=1607
+  _globals['_REPORTRESPONSE']._serialized_start=1610
+  _globals['_REPORTRESPONSE']._serialized_end=1849
+  _globals['_REPORTCONFIGURATION']._serialized_start=1852
+  _globals['_REPORTCONFIGURATION']._serialized_end=2007
+  _globals['_DRAIN']._serialized_start=2009
+  _globals['_DRAIN']._serialized_end=2072
+  _globals['_FENCEROOM']._serialized_start=2074
+  _globals['_FENCEROOM']._serialized_end=2127
+  _globals['_NODESERVICE']._serialized_start=2129
+  _globals['_NODESERVICE']._serialized_end=2230
 # @@protoc_insertion_point(module_scope)

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from parley.operations.v1 import quarantine_pb2 as parley_dot_operations_dot_v1_dot_quarantine__pb2
+from parley.options.v1 import access_pb2 as parley_dot_options_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-parley/operations/v1/quarantine_service.proto\x12\x14parley.operations.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%parley/operations/v1/quarantine.proto\"q\n\x1dListQuarantinedRecordsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\xa2\x01\n\x1eListQuarantinedRecordsResponse\x12X\n\x13quarantined_records\x18\x01 \x03(\x0b\x32\'.parley.operations.v1.QuarantinedRecordR\x12quarantinedRecords\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"g\n\x1dRetryQuarantinedRecordRequest\x12\x46\n\x04name\x18\x01 \x01(\tB2\xbaH/r-2+^quarantinedRecords/[A-Za-z0-9._~-]{1,200}$R\x04name\" \n\x1eRetryQuarantinedRecordResponse\"f\n\x1c\x44ropQuarantinedRecordRequest\x12\x46\n\x04name\x18\x01 \x01(\tB2\xbaH/r-2+^quarantinedRecords/[A-Za-z0-9._~-]{1,200}$R\x04name\"\x1f\n\x1d\x44ropQuarantinedRecordResponse2\xa6\x04\n\x11QuarantineService\x12\xa6\x01\n\x16ListQuarantinedRecords\x12\x33.parley.operations.v1.ListQuarantinedRecordsRequest\x1a\x34.parley.operations.v1.ListQuarantinedRecordsResponse\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/quarantinedRecords\x12\xb8\x01\n\x16RetryQuarantinedRecord\x12\x33.parley.operations.v1.RetryQuarantinedRecordRequest\x1a\x34.parley.operations.v1.RetryQuarantinedRecordResponse\"3\x90\x02\x02\x82\xd3\xe4\x93\x02*\"%/v1/{name=quarantinedRecords/*}:retry:\x01*\x12\xac\x01\n\x15\x44ropQuarantinedRecord\x12\x32.parley.operations.v1.DropQuarantinedRecordRequest\x1a\x33.parley.operations.v1.DropQuarantinedRecordResponse\"*\x90\x02\x02\x82\xd3\xe4\x93\x02!*\x1f/v1/{name=quarantinedRecords/*}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-parley/operations/v1/quarantine_service.proto\x12\x14parley.operations.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%parley/operations/v1/quarantine.proto\x1a\x1eparley/options/v1/access.proto\"q\n\x1dListQuarantinedRecordsRequest\x12\'\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"\xa2\x01\n\x1eListQuarantinedRecordsResponse\x12X\n\x13quarantined_records\x18\x01 \x03(\x0b\x32\'.parley.operations.v1.QuarantinedRecordR\x12quarantinedRecords\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"g\n\x1dRetryQuarantinedRecordRequest\x12\x46\n\x04name\x18\x01 \x01(\tB2\xbaH/r-2+^quarantinedRecords/[A-Za-z0-9._~-]{1,200}$R\x04name\" \n\x1eRetryQuarantinedRecordResponse\"f\n\x1c\x44ropQuarantinedRecordRequest\x12\x46\n\x04name\x18\x01 \x01(\tB2\xbaH/r-2+^quarantinedRecords/[A-Za-z0-9._~-]{1,200}$R\x04name\"\x1f\n\x1d\x44ropQuarantinedRecordResponse2\xc1\x04\n\x11QuarantineService\x12\xaf\x01\n\x16ListQuarantinedRecords\x12\x33.parley.operations.v1.ListQuarantinedRecordsRequest\x1a\x34.parley.operations.v1.ListQuarantinedRecordsResponse\"*\x90\x02\x01\xb2\x98&\x05\x08\x01\x12\x01\x05\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/quarantinedRecords\x12\xc1\x01\n\x16RetryQuarantinedRecord\x12\x33.parley.operations.v1.RetryQuarantinedRecordRequest\x1a\x34.parley.operations.v1.RetryQuarantinedRecordResponse\"<\x90\x02\x02\xb2\x98&\x05\x08\x01\x12\x01\x05\x82\xd3\xe4\x93\x02*\"%/v1/{name=quarantinedRecords/*}:retry:\x01*\x12\xb5\x01\n\x15\x44ropQuarantinedRecord\x12\x32.parley.operations.v1.DropQuarantinedRecordRequest\x1a\x33.parley.operations.v1.DropQuarantinedRecordResponse\"3\x90\x02\x02\xb2\x98&\x05\x08\x01\x12\x01\x05\x82\xd3\xe4\x93\x02!*\x1f/v1/{name=quarantinedRecords/*}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,23 +44,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DROPQUARANTINEDRECORDREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DROPQUARANTINEDRECORDREQUEST'].fields_by_name['name']._serialized_options = b'\272H/r-2+^quarantinedRecords/[A-Za-z0-9._~-]{1,200}$'
   _globals['_QUARANTINESERVICE'].methods_by_name['ListQuarantinedRecords']._loaded_options = None
-  _globals['_QUARANTINESERVICE'].methods_by_name['ListQuarantinedRecords']._serialized_options = b'\220\002\001\202\323\344\223\002\030\022\026/v1/quarantinedRecords'
+  _globals['_QUARANTINESERVICE'].methods_by_name['ListQuarantinedRecords']._serialized_options = b'\220\002\001\262\230&\005\010\001\022\001\005\202\323\344\223\002\030\022\026/v1/quarantinedRecords'
   _globals['_QUARANTINESERVICE'].methods_by_name['RetryQuarantinedRecord']._loaded_options = None
-  _globals['_QUARANTINESERVICE'].methods_by_name['RetryQuarantinedRecord']._serialized_options = b'\220\002\002\202\323\344\223\002*\"%/v1/{name=quarantinedRecords/*}:retry:\001*'
+  _globals['_QUARANTINESERVICE'].methods_by_name['RetryQuarantinedRecord']._serialized_options = b'\220\002\002\262\230&\005\010\001\022\001\005\202\323\344\223\002*\"%/v1/{name=quarantinedRecords/*}:retry:\001*'
   _globals['_QUARANTINESERVICE'].methods_by_name['DropQuarantinedRecord']._loaded_options = None
-  _globals['_QUARANTINESERVICE'].methods_by_name['DropQuarantinedRecord']._serialized_options = b'\220\002\002\202\323\344\223\002!*\037/v1/{name=quarantinedRecords/*}'
-  _globals['_LISTQUARANTINEDRECORDSREQUEST']._serialized_start=169
-  _globals['_LISTQUARANTINEDRECORDSREQUEST']._serialized_end=282
-  _globals['_LISTQUARANTINEDRECORDSRESPONSE']._serialized_start=285
-  _globals['_LISTQUARANTINEDRECORDSRESPONSE']._serialized_end=447
-  _globals['_RETRYQUARANTINEDRECORDREQUEST']._serialized_start=449
-  _globals['_RETRYQUARANTINEDRECORDREQUEST']._serialized_end=552
-  _globals['_RETRYQUARANTINEDRECORDRESPONSE']._serialized_start=554
-  _globals['_RETRYQUARANTINEDRECORDRESPONSE']._serialized_end=586
-  _globals['_DROPQUARANTINEDRECORDREQUEST']._serialized_start=588
-  _globals['_DROPQUARANTINEDRECORDREQUEST']._serialized_end=690
-  _globals['_DROPQUARANTINEDRECORDRESPONSE']._serialized_start=692
-  _globals['_DROPQUARANTINEDRECORDRESPONSE']._serialized_end=723
-  _globals['_QUARANTINESERVICE']._serialized_start=726
-  _globals['_QUARANTINESERVICE']._serialized_end=1276
+  _globals['_QUARANTINESERVICE'].methods_by_name['DropQuarantinedRecord']._serialized_options = b'\220\002\002\262\230&\005\010\001\022\001\005\202\323\344\223\002!*\037/v1/{name=quarantinedRecords/*}'
+  _globals['_LISTQUARANTINEDRECORDSREQUEST']._serialized_start=201
+  _globals['_LISTQUARANTINEDRECORDSREQUEST']._serialized_end=314
+  _globals['_LISTQUARANTINEDRECORDSRESPONSE']._serialized_start=317
+  _globals['_LISTQUARANTINEDRECORDSRESPONSE']._serialized_end=479
+  _globals['_RETRYQUARANTINEDRECORDREQUEST']._serialized_start=481
+  _globals['_RETRYQUARANTINEDRECORDREQUEST']._serialized_end=584
+  _globals['_RETRYQUARANTINEDRECORDRESPONSE']._serialized_start=586
+  _globals['_RETRYQUARANTINEDRECORDRESPONSE']._serialized_end=618
+  _globals['_DROPQUARANTINEDRECORDREQUEST']._serialized_start=620
+  _globals['_DROPQUARANTINEDRECORDREQUEST']._serialized_end=722
+  _globals['_DROPQUARANTINEDRECORDRESPONSE']._serialized_start=724
+  _globals['_DROPQUARANTINEDRECORDRESPONSE']._serialized_end=755
+  _globals['_QUARANTINESERVICE']._serialized_start=758
+  _globals['_QUARANTINESERVICE']._serialized_end=1335
 # @@protoc_insertion_point(module_scope)

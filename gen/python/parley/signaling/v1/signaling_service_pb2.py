@@ -29,11 +29,12 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from parley.meeting.v1 import explanation_pb2 as parley_dot_meeting_dot_v1_dot_explanation__pb2
 from parley.meeting.v1 import participant_pb2 as parley_dot_meeting_dot_v1_dot_participant__pb2
 from parley.meeting.v1 import track_pb2 as parley_dot_meeting_dot_v1_dot_track__pb2
+from parley.options.v1 import access_pb2 as parley_dot_options_dot_v1_dot_access__pb2
 from parley.signaling.v1 import event_pb2 as parley_dot_signaling_dot_v1_dot_event__pb2
 from parley.signaling.v1 import session_pb2 as parley_dot_signaling_dot_v1_dot_session__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parley/signaling/v1/signaling_service.proto\x12\x13parley.signaling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#parley/meeting/v1/explanation.proto\x1a#parley/meeting/v1/participant.proto\x1a\x1dparley/meeting/v1/track.proto\x1a\x1fparley/signaling/v1/event.proto\x1a!parley/signaling/v1/session.proto\"\xa9\x01\n\nMediaOffer\x12\x1d\n\x03sdp\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x08R\x03sdp\x12:\n\x06tracks\x18\x02 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x06tracks\x12@\n\x05slots\x18\x03 \x03(\x0b\x32 .parley.signaling.v1.SlotRequestB\x08\xbaH\x05\x92\x01\x02\x10\x31R\x05slots\"\xb1\x01\n\x0bMediaAnswer\x12\x10\n\x03sdp\x18\x01 \x01(\tR\x03sdp\x12\x39\n\x05slots\x18\x02 \x03(\x0b\x32#.parley.signaling.v1.SlotAssignmentR\x05slots\x12?\n\x0bice_servers\x18\x03 \x03(\x0b\x32\x1e.parley.signaling.v1.IceServerR\niceServers\x12\x14\n\x05\x65poch\x18\x04 \x01(\x04R\x05\x65poch\"\xbd\x02\n\x12JoinMeetingRequest\x12:\n\x07meeting\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x07meeting\x12#\n\x08passcode\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x08passcode\x12,\n\x0c\x64isplay_name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64R\x0b\x64isplayName\x12=\n\x05offer\x18\x04 \x01(\x0b\x32\x1f.parley.signaling.v1.MediaOfferB\x06\xbaH\x03\xc8\x01\x01R\x05offer\x12\'\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x30\n\x06region\x18\x06 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$R\x06region\"\xba\x03\n\x13JoinMeetingResponse\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\x12+\n\x11participant_token\x18\x02 \x01(\tR\x10participantToken\x12]\n\x1dparticipant_token_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x1aparticipantTokenExpireTime\x12\x38\n\x06\x61nswer\x18\x04 \x01(\x0b\x32 .parley.signaling.v1.MediaAnswerR\x06\x61nswer\x12\x39\n\x08snapshot\x18\x05 \x01(\x0b\x32\x1d.parley.signaling.v1.SnapshotR\x08snapshot\x12\x16\n\x06\x63ursor\x18\x06 \x01(\tR\x06\x63ursor\x12H\n\x12heartbeat_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11heartbeatInterval\"\xd2\x01\n\x17RenegotiateMediaRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12=\n\x05offer\x18\x02 \x01(\x0b\x32\x1f.parley.signaling.v1.MediaOfferB\x06\xbaH\x03\xc8\x01\x01R\x05offer\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"T\n\x18RenegotiateMediaResponse\x12\x38\n\x06\x61nswer\x18\x01 \x01(\x0b\x32 .parley.signaling.v1.MediaAnswerR\x06\x61nswer\"\x87\x01\n\x13WatchSessionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x1f\n\x06\x63ursor\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x06\x63ursor\"\x89\x03\n\x14WatchSessionResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12\x46\n\rtrace_context\x18\x03 \x01(\x0b\x32!.parley.signaling.v1.TraceContextR\x0ctraceContext\x12;\n\x08snapshot\x18\x04 \x01(\x0b\x32\x1d.parley.signaling.v1.SnapshotH\x00R\x08snapshot\x12\x32\n\x05\x65vent\x18\x05 \x01(\x0b\x32\x1a.parley.signaling.v1.EventH\x00R\x05\x65vent\x12\x41\n\ncheckpoint\x18\x06 \x01(\x0b\x32\x1f.parley.signaling.v1.CheckpointH\x00R\ncheckpoint\x12\x36\n\x07go_away\x18\x07 \x01(\x0b\x32\x1b.parley.signaling.v1.GoAwayH\x00R\x06goAwayB\t\n\x07message\"<\n\nCheckpoint\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\"\x7f\n\x06GoAway\x12\x39\n\x06reason\x18\x01 \x01(\x0e\x32!.parley.signaling.v1.GoAwayReasonR\x06reason\x12:\n\x0bretry_delay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\nretryDelay\"\xa9\x01\n\x12UpdateSlotsRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x42\n\x05slots\x18\x02 \x03(\x0b\x32 .parley.signaling.v1.SlotRequestB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x31R\x05slots\"\x15\n\x13UpdateSlotsResponse\"\xa4\x01\n\x13UpdateTracksRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12<\n\x06tracks\x18\x02 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x08R\x06tracks\"X\n\x14UpdateTracksResponse\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\"h\n\x15\x45xplainSessionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"_\n\x16\x45xplainSessionResponse\x12\x45\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32#.parley.meeting.v1.MediaExplanationR\x0b\x65xplanation\"\xb0\x01\n\x13SendReactionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x1f\n\x05\x65moji\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x10R\x05\x65moji\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"\x16\n\x14SendReactionResponse\"f\n\x13LeaveMeetingRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"\x16\n\x14LeaveMeetingResponse\"c\n\x10HeartbeatRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"\xe9\x01\n\x11HeartbeatResponse\x12H\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11heartbeatInterval\x12+\n\x11participant_token\x18\x02 \x01(\tR\x10participantToken\x12]\n\x1dparticipant_token_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x1aparticipantTokenExpireTime*\xa3\x01\n\x0cGoAwayReason\x12\x1e\n\x1aGO_AWAY_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cGO_AWAY_REASON_SHUTTING_DOWN\x10\x01\x12\x1b\n\x17GO_AWAY_REASON_TOO_SLOW\x10\x02\x12\x17\n\x13GO_AWAY_REASON_LEFT\x10\x03\x12\x1b\n\x17GO_AWAY_REASON_REPLACED\x10\x04\x32\x8d\x0b\n\x10SignalingService\x12\x8a\x01\n\x0bJoinMeeting\x12\'.parley.signaling.v1.JoinMeetingRequest\x1a(.parley.signaling.v1.JoinMeetingResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{meeting=meetings/*}:join:\x01*\x12\xb1\x01\n\x10RenegotiateMedia\x12,.parley.signaling.v1.RenegotiateMediaRequest\x1a-.parley.signaling.v1.RenegotiateMediaResponse\"@\x82\xd3\xe4\x93\x02:\"5/v1/{name=meetings/*/participants/*}:renegotiateMedia:\x01*\x12j\n\x0cWatchSession\x12(.parley.signaling.v1.WatchSessionRequest\x1a).parley.signaling.v1.WatchSessionResponse\"\x03\x90\x02\x01\x30\x01\x12\xa0\x01\n\x0bUpdateSlots\x12\'.parley.signaling.v1.UpdateSlotsRequest\x1a(.parley.signaling.v1.UpdateSlotsResponse\">\x90\x02\x02\x82\xd3\xe4\x93\x02\x35\"0/v1/{name=meetings/*/participants/*}:updateSlots:\x01*\x12\xa4\x01\n\x0cUpdateTracks\x12(.parley.signaling.v1.UpdateTracksRequest\x1a).parley.signaling.v1.UpdateTracksResponse\"?\x90\x02\x02\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=meetings/*/participants/*}:updateTracks:\x01*\x12\xa2\x01\n\x0e\x45xplainSession\x12*.parley.signaling.v1.ExplainSessionRequest\x1a+.parley.signaling.v1.ExplainSessionResponse\"7\x90\x02\x01\x82\xd3\xe4\x93\x02.\x12,/v1/{name=meetings/*/participants/*}:explain\x12\xa1\x01\n\x0cSendReaction\x12(.parley.signaling.v1.SendReactionRequest\x1a).parley.signaling.v1.SendReactionResponse\"<\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=meetings/*/participants/*}:sendReaction:\x01*\x12\x9d\x01\n\x0cLeaveMeeting\x12(.parley.signaling.v1.LeaveMeetingRequest\x1a).parley.signaling.v1.LeaveMeetingResponse\"8\x90\x02\x02\x82\xd3\xe4\x93\x02/\"*/v1/{name=meetings/*/participants/*}:leave:\x01*\x12\x98\x01\n\tHeartbeat\x12%.parley.signaling.v1.HeartbeatRequest\x1a&.parley.signaling.v1.HeartbeatResponse\"<\x90\x02\x02\x82\xd3\xe4\x93\x02\x33\"./v1/{name=meetings/*/participants/*}:heartbeat:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+parley/signaling/v1/signaling_service.proto\x12\x13parley.signaling.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#parley/meeting/v1/explanation.proto\x1a#parley/meeting/v1/participant.proto\x1a\x1dparley/meeting/v1/track.proto\x1a\x1eparley/options/v1/access.proto\x1a\x1fparley/signaling/v1/event.proto\x1a!parley/signaling/v1/session.proto\"\xa9\x01\n\nMediaOffer\x12\x1d\n\x03sdp\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x08R\x03sdp\x12:\n\x06tracks\x18\x02 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x06tracks\x12@\n\x05slots\x18\x03 \x03(\x0b\x32 .parley.signaling.v1.SlotRequestB\x08\xbaH\x05\x92\x01\x02\x10\x31R\x05slots\"\xb1\x01\n\x0bMediaAnswer\x12\x10\n\x03sdp\x18\x01 \x01(\tR\x03sdp\x12\x39\n\x05slots\x18\x02 \x03(\x0b\x32#.parley.signaling.v1.SlotAssignmentR\x05slots\x12?\n\x0bice_servers\x18\x03 \x03(\x0b\x32\x1e.parley.signaling.v1.IceServerR\niceServers\x12\x14\n\x05\x65poch\x18\x04 \x01(\x04R\x05\x65poch\"\xbd\x02\n\x12JoinMeetingRequest\x12:\n\x07meeting\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x32\x19^meetings/[1-9][0-9]{10}$R\x07meeting\x12#\n\x08passcode\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 R\x08passcode\x12,\n\x0c\x64isplay_name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64R\x0b\x64isplayName\x12=\n\x05offer\x18\x04 \x01(\x0b\x32\x1f.parley.signaling.v1.MediaOfferB\x06\xbaH\x03\xc8\x01\x01R\x05offer\x12\'\n\nrequest_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x30\n\x06region\x18\x06 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$R\x06region\"\xba\x03\n\x13JoinMeetingResponse\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\x12+\n\x11participant_token\x18\x02 \x01(\tR\x10participantToken\x12]\n\x1dparticipant_token_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x1aparticipantTokenExpireTime\x12\x38\n\x06\x61nswer\x18\x04 \x01(\x0b\x32 .parley.signaling.v1.MediaAnswerR\x06\x61nswer\x12\x39\n\x08snapshot\x18\x05 \x01(\x0b\x32\x1d.parley.signaling.v1.SnapshotR\x08snapshot\x12\x16\n\x06\x63ursor\x18\x06 \x01(\tR\x06\x63ursor\x12H\n\x12heartbeat_interval\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11heartbeatInterval\"\xd2\x01\n\x17RenegotiateMediaRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12=\n\x05offer\x18\x02 \x01(\x0b\x32\x1f.parley.signaling.v1.MediaOfferB\x06\xbaH\x03\xc8\x01\x01R\x05offer\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"T\n\x18RenegotiateMediaResponse\x12\x38\n\x06\x61nswer\x18\x01 \x01(\x0b\x32 .parley.signaling.v1.MediaAnswerR\x06\x61nswer\"\x87\x01\n\x13WatchSessionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x1f\n\x06\x63ursor\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x06\x63ursor\"\x89\x03\n\x14WatchSessionResponse\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12\x46\n\rtrace_context\x18\x03 \x01(\x0b\x32!.parley.signaling.v1.TraceContextR\x0ctraceContext\x12;\n\x08snapshot\x18\x04 \x01(\x0b\x32\x1d.parley.signaling.v1.SnapshotH\x00R\x08snapshot\x12\x32\n\x05\x65vent\x18\x05 \x01(\x0b\x32\x1a.parley.signaling.v1.EventH\x00R\x05\x65vent\x12\x41\n\ncheckpoint\x18\x06 \x01(\x0b\x32\x1f.parley.signaling.v1.CheckpointH\x00R\ncheckpoint\x12\x36\n\x07go_away\x18\x07 \x01(\x0b\x32\x1b.parley.signaling.v1.GoAwayH\x00R\x06goAwayB\t\n\x07message\"<\n\nCheckpoint\x12.\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\"\x7f\n\x06GoAway\x12\x39\n\x06reason\x18\x01 \x01(\x0e\x32!.parley.signaling.v1.GoAwayReasonR\x06reason\x12:\n\x0bretry_delay\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\nretryDelay\"\xa9\x01\n\x12UpdateSlotsRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x42\n\x05slots\x18\x02 \x03(\x0b\x32 .parley.signaling.v1.SlotRequestB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x31R\x05slots\"\x15\n\x13UpdateSlotsResponse\"\xa4\x01\n\x13UpdateTracksRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12<\n\x06tracks\x18\x02 \x03(\x0b\x32\x18.parley.meeting.v1.TrackB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x08R\x06tracks\"X\n\x14UpdateTracksResponse\x12@\n\x0bparticipant\x18\x01 \x01(\x0b\x32\x1e.parley.meeting.v1.ParticipantR\x0bparticipant\"h\n\x15\x45xplainSessionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"_\n\x16\x45xplainSessionResponse\x12\x45\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32#.parley.meeting.v1.MediaExplanationR\x0b\x65xplanation\"\xb0\x01\n\x13SendReactionRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\x12\x1f\n\x05\x65moji\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x10R\x05\x65moji\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\trequestId\"\x16\n\x14SendReactionResponse\"f\n\x13LeaveMeetingRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"\x16\n\x14LeaveMeetingResponse\"c\n\x10HeartbeatRequest\x12O\n\x04name\x18\x01 \x01(\tB;\xbaH8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$R\x04name\"\xe9\x01\n\x11HeartbeatResponse\x12H\n\x12heartbeat_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x11heartbeatInterval\x12+\n\x11participant_token\x18\x02 \x01(\tR\x10participantToken\x12]\n\x1dparticipant_token_expire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x1aparticipantTokenExpireTime*\xa3\x01\n\x0cGoAwayReason\x12\x1e\n\x1aGO_AWAY_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cGO_AWAY_REASON_SHUTTING_DOWN\x10\x01\x12\x1b\n\x17GO_AWAY_REASON_TOO_SLOW\x10\x02\x12\x17\n\x13GO_AWAY_REASON_LEFT\x10\x03\x12\x1b\n\x17GO_AWAY_REASON_REPLACED\x10\x04\x32\xed\x0b\n\x10SignalingService\x12\x9c\x01\n\x0bJoinMeeting\x12\'.parley.signaling.v1.JoinMeetingRequest\x1a(.parley.signaling.v1.JoinMeetingResponse\":\xb2\x98&\x0e\x08\x01\x12\x03\x01\x02\x03*\x05\x08\x02\x12\x01\x01\x82\xd3\xe4\x93\x02\"\"\x1d/v1/{meeting=meetings/*}:join:\x01*\x12\xba\x01\n\x10RenegotiateMedia\x12,.parley.signaling.v1.RenegotiateMediaRequest\x1a-.parley.signaling.v1.RenegotiateMediaResponse\"I\xb2\x98&\x05\x08\x01\x12\x01\x04\x82\xd3\xe4\x93\x02:\"5/v1/{name=meetings/*/participants/*}:renegotiateMedia:\x01*\x12u\n\x0cWatchSession\x12(.parley.signaling.v1.WatchSessionRequest\x1a).parley.signaling.v1.WatchSessionResponse\"\x0e\x90\x02\x01\xb2\x98&\x07\x08\x01\x12\x01\x04 \x01\x30\x01\x12\xa9\x01\n\x0bUpdateSlots\x12\'.parley.signaling.v1.UpdateSlotsRequest\x1a(.parley.signaling.v1.UpdateSlotsResponse\"G\x90\x02\x02\xb2\x98&\x05\x08\x01\x12\x01\x04\x82\xd3\xe4\x93\x02\x35\"0/v1/{name=meetings/*/participants/*}:updateSlots:\x01*\x12\xad\x01\n\x0cUpdateTracks\x12(.parley.signaling.v1.UpdateTracksRequest\x1a).parley.signaling.v1.UpdateTracksResponse\"H\x90\x02\x02\xb2\x98&\x05\x08\x01\x12\x01\x04\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=meetings/*/participants/*}:updateTracks:\x01*\x12\xab\x01\n\x0e\x45xplainSession\x12*.parley.signaling.v1.ExplainSessionRequest\x1a+.parley.signaling.v1.ExplainSessionResponse\"@\x90\x02\x01\xb2\x98&\x05\x08\x01\x12\x01\x04\x82\xd3\xe4\x93\x02.\x12,/v1/{name=meetings/*/participants/*}:explain\x12\xaa\x01\n\x0cSendReaction\x12(.parley.signaling.v1.SendReactionRequest\x1a).parley.signaling.v1.SendReactionResponse\"E\xb2\x98&\x05\x08\x01\x12\x01\x04\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=meetings/*/participants/*}:sendReaction:\x01*\x12\xa8\x01\n\x0cLeaveMeeting\x12(.parley.signaling.v1.LeaveMeetingRequest\x1a).parley.signaling.v1.LeaveMeetingResponse\"C\x90\x02\x02\xb2\x98&\x07\x08\x01\x12\x01\x04 \x01\x82\xd3\xe4\x93\x02/\"*/v1/{name=meetings/*/participants/*}:leave:\x01*\x12\xa3\x01\n\tHeartbeat\x12%.parley.signaling.v1.HeartbeatRequest\x1a&.parley.signaling.v1.HeartbeatResponse\"G\x90\x02\x02\xb2\x98&\x07\x08\x01\x12\x01\x04 \x01\x82\xd3\xe4\x93\x02\x33\"./v1/{name=meetings/*/participants/*}:heartbeat:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -89,69 +90,69 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEARTBEATREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_HEARTBEATREQUEST'].fields_by_name['name']._serialized_options = b'\272H8r624^meetings/[1-9][0-9]{10}/participants/[0-9a-f-]{36}$'
   _globals['_SIGNALINGSERVICE'].methods_by_name['JoinMeeting']._loaded_options = None
-  _globals['_SIGNALINGSERVICE'].methods_by_name['JoinMeeting']._serialized_options = b'\202\323\344\223\002\"\"\035/v1/{meeting=meetings/*}:join:\001*'
+  _globals['_SIGNALINGSERVICE'].methods_by_name['JoinMeeting']._serialized_options = b'\262\230&\016\010\001\022\003\001\002\003*\005\010\002\022\001\001\202\323\344\223\002\"\"\035/v1/{meeting=meetings/*}:join:\001*'
   _globals['_SIGNALINGSERVICE'].methods_by_name['RenegotiateMedia']._loaded_options = None
-  _globals['_SIGNALINGSERVICE'].methods_by_name['RenegotiateMedia']._serialized_options = b'\202\323\344\223\002:\"5/v1/{name=meetings/*/participants/*}:renegotiateMedia:\001*'
+  _globals['_SIGNALINGSERVICE'].methods_by_name['RenegotiateMedia']._serialized_options = b'\262\230&\005\010\001\022\001\004\202\323\344\223\002:\"5/v1/{name=meetings/*/participants/*}:renegotiateMedia:\001*'
   _globals['_SIGNALINGSERVICE'].methods_by_name['WatchSession']._loaded_options = None
-  _globals['_SIGNALINGSERVICE'].methods_by_name['WatchSession']._serialized_options = b'\220\002\001'
+  _globals['_SIGNALINGSERVICE'].methods_by_name['WatchSession']._serialized_options = b'\220\002\001\262\230&\007\010\001\022\001\004 \001'
   _globals['_SIGNALINGSERVICE'].methods_by_name['UpdateSlots']._loaded_options = None
-  _globals['_SIGNALINGSERVICE'].methods_by_name['UpdateSlots']._serialized_options = b'\220\002\002\202\323\344\223\0025\"0/v1/{name=meetings/*/participants/*}:updateSlots:\001*'
+  _globals['_SIGNALINGSERVICE'].methods_by_name['UpdateSlots']._serialized_options = b'\220\002\002\262\230&\005\010\001\022\001\004\202\323\344\223\0025\"0/v1/{name=meetings/*/participants/*}:updateSlots:\001*'
   _globals['_SIGNALINGSERVICE'].methods_by_name['UpdateTracks']._loaded_options = None
-  _globals['_SIGNALINGSERVICE'].methods_by_name['UpdateTracks']._serialized_options = b'\220\002\002\202\323\344\223\0026\"1/v1/{name=meetings/*/participants/*}:updateTracks:\001*'
+  _globals['_SIGNALINGSERVICE'].methods_by_name['UpdateTracks']._serialized_options = b'\220\002\002\262\230&\005\010\001\022\001\004\202\323\344\223\0026\"1/v1/{name=meetings/*/participants/*}:updateTracks:\001*'
   _globals['_SIGNALINGSERVICE'].methods_by_name['ExplainSession']._loaded_options = None
-  _globals['_SIGNALINGSERVICE'].methods_by_name['ExplainSession']._serialized_options = b'\220\002\001\202\323\344\223\002.\022,/v1/{name=meetings/*/participants/*}:explain'
+  _globals['_SIGNALINGSERVICE'].methods_by_name['ExplainSession']._serialized_options = b'\220\002\001\262\230&\005\010\001\022\001\004\202\323\344\223\002.\022,/v1/{name=meetings/*/participants/*}:explain'
   _globals['_SIGNALINGSERVICE'].methods_by_name['SendReaction']._loaded_options = None
-  _globals['_SIGNALINGSERVICE'].methods_by_name['SendReaction']._serialized_options = b'\202\323\344\223\0026\"1/v1/{name=meetings/*/participants/*}:sendReaction:\001*'
+  _globals['_SIGNALINGSERVICE'].methods_by_name['SendReaction']._serialized_options = b'\262\230&\005\010\001\022\001\004\202\323\344\223\0026\"1/v1/{name=meetings/*/participants/*}:sendReaction:\001*'
   _globals['_SIGNALINGSERVICE'].methods_by_name['LeaveMeeting']._loaded_options = None
-  _globals['_SIGNALINGSERVICE'].methods_by_name['LeaveMeeting']._serialized_options = b'\220\002\002\202\323\344\223\002/\"*/v1/{name=meetings/*/participants/*}:leave:\001*'
+  _globals['_SIGNALINGSERVICE'].methods_by_name['LeaveMeeting']._serialized_options = b'\220\002\002\262\230&\007\010\001\022\001\004 \001\202\323\344\223\002/\"*/v1/{name=meetings/*/participants/*}:leave:\001*'
   _globals['_SIGNALINGSERVICE'].methods_by_name['Heartbeat']._loaded_options = None
-  _globals['_SIGNALINGSERVICE'].methods_by_name['Heartbeat']._serialized_options = b'\220\002\002\202\323\344\223\0023\"./v1/{name=meetings/*/participants/*}:heartbeat:\001*'
-  _globals['_GOAWAYREASON']._serialized_start=3830
-  _globals['_GOAWAYREASON']._serialized_end=3993
-  _globals['_MEDIAOFFER']._serialized_start=366
-  _globals['_MEDIAOFFER']._serialized_end=535
-  _globals['_MEDIAANSWER']._serialized_start=538
-  _globals['_MEDIAANSWER']._serialized_end=715
-  _globals['_JOINMEETINGREQUEST']._serialized_start=718
-  _globals['_JOINMEETINGREQUEST']._serialized_end=1035
-  _globals['_JOINMEETINGRESPONSE']._serialized_start=1038
-  _globals['_JOINMEETINGRESPONSE']._serialized_end=1480
-  _globals['_RENEGOTIATEMEDIAREQUEST']._serialized_start=1483
-  _globals['_RENEGOTIATEMEDIAREQUEST']._serialized_end=1693
-  _globals['_RENEGOTIATEMEDIARESPONSE']._serialized_start=1695
-  _globals['_RENEGOTIATEMEDIARESPONSE']._serialized_end=1779
-  _globals['_WATCHSESSIONREQUEST']._serialized_start=1782
-  _globals['_WATCHSESSIONREQUEST']._serialized_end=1917
-  _globals['_WATCHSESSIONRESPONSE']._serialized_start=1920
-  _globals['_WATCHSESSIONRESPONSE']._serialized_end=2313
-  _globals['_CHECKPOINT']._serialized_start=2315
-  _globals['_CHECKPOINT']._serialized_end=2375
-  _globals['_GOAWAY']._serialized_start=2377
-  _globals['_GOAWAY']._serialized_end=2504
-  _globals['_UPDATESLOTSREQUEST']._serialized_start=2507
-  _globals['_UPDATESLOTSREQUEST']._serialized_end=2676
-  _globals['_UPDATESLOTSRESPONSE']._serialized_start=2678
-  _globals['_UPDATESLOTSRESPONSE']._serialized_end=2699
-  _globals['_UPDATETRACKSREQUEST']._serialized_start=2702
-  _globals['_UPDATETRACKSREQUEST']._serialized_end=2866
-  _globals['_UPDATETRACKSRESPONSE']._serialized_start=2868
-  _globals['_UPDATETRACKSRESPONSE']._serialized_end=2956
-  _globals['_EXPLAINSESSIONREQUEST']._serialized_start=2958
-  _globals['_EXPLAINSESSIONREQUEST']._serialized_end=3062
-  _globals['_EXPLAINSESSIONRESPONSE']._serialized_start=3064
-  _globals['_EXPLAINSESSIONRESPONSE']._serialized_end=3159
-  _globals['_SENDREACTIONREQUEST']._serialized_start=3162
-  _globals['_SENDREACTIONREQUEST']._serialized_end=3338
-  _globals['_SENDREACTIONRESPONSE']._serialized_start=3340
-  _globals['_SENDREACTIONRESPONSE']._serialized_end=3362
-  _globals['_LEAVEMEETINGREQUEST']._serialized_start=3364
-  _globals['_LEAVEMEETINGREQUEST']._serialized_end=3466
-  _globals['_LEAVEMEETINGRESPONSE']._serialized_start=3468
-  _globals['_LEAVEMEETINGRESPONSE']._serialized_end=3490
-  _globals['_HEARTBEATREQUEST']._serialized_start=3492
-  _globals['_HEARTBEATREQUEST']._serialized_end=3591
-  _globals['_HEARTBEATRESPONSE']._serialized_start=3594
-  _globals['_HEARTBEATRESPONSE']._serialized_end=3827
-  _globals['_SIGNALINGSERVICE']._serialized_start=3996
-  _globals['_SIGNALINGSERVICE']._serialized_end=5417
+  _globals['_SIGNALINGSERVICE'].methods_by_name['Heartbeat']._serialized_options = b'\220\002\002\262\230&\007\010\001\022\001\004 \001\202\323\344\223\0023\"./v1/{name=meetings/*/participants/*}:heartbeat:\001*'
+  _globals['_GOAWAYREASON']._serialized_start=3862
+  _globals['_GOAWAYREASON']._serialized_end=4025
+  _globals['_MEDIAOFFER']._serialized_start=398
+  _globals['_MEDIAOFFER']._serialized_end=567
+  _globals['_MEDIAANSWER']._serialized_start=570
+  _globals['_MEDIAANSWER']._serialized_end=747
+  _globals['_JOINMEETINGREQUEST']._serialized_start=750
+  _globals['_JOINMEETINGREQUEST']._serialized_end=1067
+  _globals['_JOINMEETINGRESPONSE']._serialized_start=1070
+  _globals['_JOINMEETINGRESPONSE']._serialized_end=1512
+  _globals['_RENEGOTIATEMEDIAREQUEST']._serialized_start=1515
+  _globals['_RENEGOTIATEMEDIAREQUEST']._serialized_end=1725
+  _globals['_RENEGOTIATEMEDIARESPONSE']._serialized_start=1727
+  _globals['_RENEGOTIATEMEDIARESPONSE']._serialized_end=1811
+  _globals['_WATCHSESSIONREQUEST']._serialized_start=1814
+  _globals['_WATCHSESSIONREQUEST']._serialized_end=1949
+  _globals['_WATCHSESSIONRESPONSE']._serialized_start=1952
+  _globals['_WATCHSESSIONRESPONSE']._serialized_end=2345
+  _globals['_CHECKPOINT']._serialized_start=2347
+  _globals['_CHECKPOINT']._serialized_end=2407
+  _globals['_GOAWAY']._serialized_start=2409
+  _globals['_GOAWAY']._serialized_end=2536
+  _globals['_UPDATESLOTSREQUEST']._serialized_start=2539
+  _globals['_UPDATESLOTSREQUEST']._serialized_end=2708
+  _globals['_UPDATESLOTSRESPONSE']._serialized_start=2710
+  _globals['_UPDATESLOTSRESPONSE']._serialized_end=2731
+  _globals['_UPDATETRACKSREQUEST']._serialized_start=2734
+  _globals['_UPDATETRACKSREQUEST']._serialized_end=2898
+  _globals['_UPDATETRACKSRESPONSE']._serialized_start=2900
+  _globals['_UPDATETRACKSRESPONSE']._serialized_end=2988
+  _globals['_EXPLAINSESSIONREQUEST']._serialized_start=2990
+  _globals['_EXPLAINSESSIONREQUEST']._serialized_end=3094
+  _globals['_EXPLAINSESSIONRESPONSE']._serialized_start=3096
+  _globals['_EXPLAINSESSIONRESPONSE']._serialized_end=3191
+  _globals['_SENDREACTIONREQUEST']._serialized_start=3194
+  _globals['_SENDREACTIONREQUEST']._serialized_end=3370
+  _globals['_SENDREACTIONRESPONSE']._serialized_start=3372
+  _globals['_SENDREACTIONRESPONSE']._serialized_end=3394
+  _globals['_LEAVEMEETINGREQUEST']._serialized_start=3396
+  _globals['_LEAVEMEETINGREQUEST']._serialized_end=3498
+  _globals['_LEAVEMEETINGRESPONSE']._serialized_start=3500
+  _globals['_LEAVEMEETINGRESPONSE']._serialized_end=3522
+  _globals['_HEARTBEATREQUEST']._serialized_start=3524
+  _globals['_HEARTBEATREQUEST']._serialized_end=3623
+  _globals['_HEARTBEATRESPONSE']._serialized_start=3626
+  _globals['_HEARTBEATRESPONSE']._serialized_end=3859
+  _globals['_SIGNALINGSERVICE']._serialized_start=4028
+  _globals['_SIGNALINGSERVICE']._serialized_end=5545
 # @@protoc_insertion_point(module_scope)
