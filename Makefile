@@ -127,11 +127,12 @@ bench-peers: setup $(STAMPS)/load $(LIVEKIT) ## Compare with Janus and LiveKit o
 # ---------------------------------------------------------------- generating
 
 .PHONY: generate
-generate: $(STAMPS)/npm ## Generate stubs, the gateway's descriptors and the lock file's inputs from the contracts
+generate: $(STAMPS)/npm ## Generate stubs, the gateway's descriptors and the reference pages from the contracts
 	@rm -rf gen/python/parley gen/python/buf gen/ts/parley
 	@PATH=$(BIN):$(NODE_HOME)/bin:$$PATH buf generate
 	@PATH=$(BIN):$(NODE_HOME)/bin:$$PATH buf generate --template buf.gen.web.yaml
 	@$(BIN)/buf build --as-file-descriptor-set --exclude-source-info -o gateway/envoy/parley.binpb
+	@$(BIN)/buf build --as-file-descriptor-set -o - | $(BIN)/python docs/rpc_reference.py
 
 .PHONY: lock
 lock: $(STAMPS)/venv ## Resolve requirements.lock again
@@ -161,7 +162,7 @@ check-contracts: $(STAMPS)/npm
 	@if git rev-parse --verify --quiet origin/main >/dev/null; then $(BIN)/buf breaking --against '.git#ref=origin/main'; \
 	  elif git rev-parse --verify --quiet HEAD^ >/dev/null; then $(BIN)/buf breaking --against '.git#ref=HEAD^'; fi
 	@$(MAKE) --no-print-directory generate
-	@git diff --exit-code --stat -- gen gateway/envoy/parley.binpb || { echo "parley: generated files are stale: commit what 'make generate' wrote"; exit 1; }
+	@git diff --exit-code --stat -- gen gateway/envoy/parley.binpb docs/reference || { echo "parley: generated files are stale: commit what 'make generate' wrote"; exit 1; }
 
 .PHONY: check-python
 check-python: $(STAMPS)/engine
