@@ -21,6 +21,7 @@ _UNCHECKED: Final = -1
 _TOMBSTONE_MS: Final = 600_000
 _INVALIDATE: Final = """
 if redis.call('HGET', KEYS[1] .. 'lease:' .. ARGV[1], 'epoch') == ARGV[2] then
+  redis.call('HSET', KEYS[1] .. 'lease:' .. ARGV[1], 'void', '1')
   redis.call('ZADD', KEYS[1] .. 'leases', 'XX', '-1', ARGV[1])
 end
 """

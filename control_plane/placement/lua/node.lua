@@ -36,7 +36,7 @@ local answer = { 'ok' }
 for _, r in ipairs(c.rooms or {}) do
   local room, epoch = r[1], r[2]
   local lease = prefix .. 'lease:' .. room
-  local held = redis.call('HMGET', lease, 'node', 'instance', 'epoch', 'released')
+  local held = redis.call('HMGET', lease, 'node', 'instance', 'epoch', 'released', 'void')
   if not held[1] then
     -- Nothing is known of the room, since Redis lost its data: the node's word counts.
     redis.call('HSET', lease, 'node', c.node, 'instance', instance, 'address', redis.call('HGET', node, 'address'), 'epoch', epoch)
@@ -49,7 +49,8 @@ for _, r in ipairs(c.rooms or {}) do
   elseif held[1] ~= c.node then
     table.insert(answer, room)
     table.insert(answer, held[3])
-  elseif held[2] == instance and held[3] == epoch then
+  elseif held[2] == instance and held[3] == epoch and not held[5] then
+    -- A report made before the node lost the room must not renew what has been declared void since.
     redis.call('ZADD', prefix .. 'leases', 'XX', c.lease_end, room)
   end
 end

@@ -115,6 +115,20 @@ async def test_epochs_go_on_growing_when_redis_has_lost_its_data(replica: Replic
     assert (await replica.part.leases.place(PlacementRequest("room"))).epoch > before.epoch
 
 
+async def test_a_report_that_is_older_than_the_end_of_a_room_does_not_renew_it(
+    replica: Replica, node: FakeNode
+) -> None:
+    """SHARD-HANG: a node's report and the news that a shard has failed overtake each other."""
+    before = await replica.part.leases.place(PlacementRequest("room"))
+    report = LoadReport(sessions_opened=0, rooms=(RoomLease("room", before.epoch, 1),))
+    await replica.part.registry.report(node.node_id, node.instance_id, report)
+    await replica.part.leases.invalidate("room", before.epoch)
+    await replica.part.registry.report(node.node_id, node.instance_id, report)
+
+    assert await replica.part.leases.find("room") is None
+    assert (await replica.part.leases.place(PlacementRequest("room"))).epoch > before.epoch
+
+
 async def test_a_release_needs_the_right_epoch(replica: Replica) -> None:
     placement = await replica.part.leases.place(PlacementRequest("room"))
 
