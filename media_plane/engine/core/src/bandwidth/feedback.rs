@@ -11,6 +11,9 @@ pub(crate) const MAX_REPORTED: usize = 512;
 /// Half of the range of a report's reference time (24 bits), and the unit of that time.
 const REFERENCE_RANGE: i32 = 1 << 24;
 const REFERENCE_US: i64 = 64_000;
+/// How far a receiver's clock may be wound, in microseconds: 36,000 years, or a million wraps that somebody makes up. Times and what lies
+/// between them stay within an `i64`.
+const MAX_LAP: i64 = 1 << 60;
 
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +80,7 @@ impl FeedbackReader {
                 _ => lap,
             }
         });
+        let lap = lap.clamp(-MAX_LAP, MAX_LAP);
         self.previous = Some((reference, lap));
         lap
     }
@@ -107,6 +111,20 @@ mod tests {
         let results = read(&[(0, 30_000), (1, 10_000), (3, 20_000), (9, 20_000)], &mut history, &mut reader);
         let found: Vec<_> = results.iter().map(|packet| (packet.size, packet.arrival)).collect();
         assert_eq!(found, [(102, None), (101, Some(10_000)), (103, Some(20_000)), (100, Some(30_000))]);
+    }
+
+    #[test]
+    fn a_clock_that_is_wound_for_ever_stays_within_what_is_counted_with() {
+        let mut reader = FeedbackReader::default();
+        for sign in [1, -1] {
+            reader.previous = Some((0, sign * (MAX_LAP - 1)));
+            for _ in 0..1_000 {
+                for reference in [6_000_000, -6_000_000, 0].map(|reference| reference * sign as i32) {
+                    assert!(reader.lap(reference).abs() <= MAX_LAP);
+                }
+            }
+            assert_eq!(reader.lap(0), sign * MAX_LAP);
+        }
     }
 
     #[test]
