@@ -231,6 +231,16 @@ class LiveMeetings(Protocol):
         """A node says what slots carry; its participant is told if the session is theirs."""
         ...
 
+    async def room_slots_changed(
+        self,
+        meeting_id: str,
+        changes: Sequence[tuple[SessionKey, Sequence[SlotAssignment]]],
+        *,
+        source: NodePosition | None = None,
+    ) -> None:
+        """A node says what slots of several sessions carry, in one step; sessions that are gone are passed over."""
+        ...
+
     async def encodings_changed(
         self,
         meeting_id: str,

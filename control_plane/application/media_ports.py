@@ -161,6 +161,13 @@ class SlotStatesEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomSlotStatesEvent:
+    """Slots of several sessions carry other tracks."""
+
+    sessions: tuple[SlotStatesEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EncodingsEvent:
     """Other encodings of a session's tracks are needed."""
 
@@ -182,6 +189,10 @@ class RoomClosedEvent:
     reason: str
 
 
+RoomEvent = MediaStateEvent | SlotStatesEvent | RoomSlotStatesEvent | EncodingsEvent | SpeakerEvent | RoomClosedEvent
+"""What happens in a room of a node."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeHappening:
     """An event of a node; `what` is None for those that the control plane needs not."""
@@ -190,7 +201,7 @@ class NodeHappening:
     room_id: str
     epoch: int
     traceparent: str
-    what: MediaStateEvent | SlotStatesEvent | EncodingsEvent | SpeakerEvent | RoomClosedEvent | None
+    what: RoomEvent | None
 
 
 NodeMessage = WatchStarted | NodeRoom | NodeHappening

@@ -23,6 +23,7 @@ from control_plane.application.media_ports import (
     NodeUnreachableError,
     RoomClosedEvent,
     RoomNotServedError,
+    RoomSlotStatesEvent,
     SessionKey,
     SlotStatesEvent,
     SpeakerEvent,
@@ -217,6 +218,10 @@ class NodeEventApplier:
         elif isinstance(what, SlotStatesEvent):
             await self._live.slots_changed(
                 room, what.session, what.slots, source=event.position, traceparent=event.traceparent
+            )
+        elif isinstance(what, RoomSlotStatesEvent):
+            await self._live.room_slots_changed(
+                room, [(one.session, one.slots) for one in what.sessions], source=event.position
             )
         elif isinstance(what, EncodingsEvent):
             await self._live.encodings_changed(

@@ -318,6 +318,22 @@ class RedisLiveMeetings:
         _tell_if_current(command, session, event)
         await self._commit(meeting_id, command, traceparent=traceparent)
 
+    async def room_slots_changed(
+        self,
+        meeting_id: str,
+        changes: Sequence[tuple[SessionKey, Sequence[SlotAssignment]]],
+        *,
+        source: NodePosition | None = None,
+    ) -> None:
+        """A node says what slots of several sessions carry, in one step; sessions that are gone are passed over."""
+        keys = [name for session, _ in changes for name in (session.session_id, session.participant_id)]
+        command = Command().check("any_session", *keys).once(source)
+        for session, slots in changes:
+            event = events.SlotsChanged(tuple(slots))
+            kind, text = codec.event_name(event), codec.encode(event)
+            command.step("slots_if_here", session.session_id, session.participant_id, slot_values(slots), kind, text)
+        await self._commit(meeting_id, command, traceparent="")
+
     async def encodings_changed(
         self,
         meeting_id: str,

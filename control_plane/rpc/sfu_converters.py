@@ -13,6 +13,8 @@ from control_plane.application.media_ports import (
     NodeRoom,
     NodeSession,
     RoomClosedEvent,
+    RoomEvent,
+    RoomSlotStatesEvent,
     SessionKey,
     SlotStatesEvent,
     SpeakerEvent,
@@ -77,16 +79,23 @@ def _event(message: media_pb2.NodeEvent, instance_id: str) -> NodeHappening:
     )
 
 
-def _what(
-    message: media_pb2.NodeEvent,
-) -> MediaStateEvent | SlotStatesEvent | EncodingsEvent | SpeakerEvent | RoomClosedEvent | None:
+def _slot_states(message: media_pb2.SlotStatesChanged) -> SlotStatesEvent:
+    key = SessionKey(message.session_id, message.participant_id)
+    return SlotStatesEvent(key, tuple(slot_state(slot) for slot in message.slots))
+
+
+def _slots_of(message: media_pb2.NodeEvent) -> SlotStatesEvent | RoomSlotStatesEvent:
+    if message.HasField("room_slot_states_changed"):
+        return RoomSlotStatesEvent(tuple(_slot_states(one) for one in message.room_slot_states_changed.sessions))
+    return _slot_states(message.slot_states_changed)
+
+
+def _what(message: media_pb2.NodeEvent) -> RoomEvent | None:
     match message.WhichOneof("kind"):
         case "media_state_changed":
             return _media_state(message.media_state_changed)
-        case "slot_states_changed":
-            slots = message.slot_states_changed
-            key = SessionKey(slots.session_id, slots.participant_id)
-            return SlotStatesEvent(key, tuple(slot_state(slot) for slot in slots.slots))
+        case "slot_states_changed" | "room_slot_states_changed":
+            return _slots_of(message)
         case "encodings_changed":
             encodings = message.encodings_changed
             key = SessionKey(encodings.session_id, encodings.participant_id)

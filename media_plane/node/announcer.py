@@ -41,6 +41,14 @@ def session_state(session: Session) -> media_pb2.SessionState:
     )
 
 
+def _slot_states(session: Session, slots: Iterable[SlotState]) -> media_pb2.SlotStatesChanged:
+    return media_pb2.SlotStatesChanged(
+        participant_id=session.participant_id,
+        session_id=session.session_id,
+        slots=[slot_state(slot) for slot in slots if slot.shown != slot.told],
+    )
+
+
 def _track(track: Track) -> track_pb2.Track:
     return track_pb2.Track(
         mid=track.mid,
@@ -70,14 +78,15 @@ class Announcer:
         )
         self._append(room, media_pb2.NodeEvent(media_state_changed=changed), session, time_unix_nano)
 
-    def slots(self, room: Room, session: Session, slots: Iterable[SlotState], time_unix_nano: int = 0) -> None:
-        """Say which of these slots show something else than was told last."""
-        changed = [slot_state(slot) for slot in slots if slot.shown != slot.told]
-        if changed:
-            message = media_pb2.SlotStatesChanged(
-                participant_id=session.participant_id, session_id=session.session_id, slots=changed
-            )
+    def slots(self, room: Room, slots: Iterable[tuple[Session, Iterable[SlotState]]], time_unix_nano: int = 0) -> None:
+        """Say in one event, of however many sessions, which of these slots show something else than was told last."""
+        told = [(session, message) for session, some in slots if (message := _slot_states(session, some)).slots]
+        if len(told) == 1:
+            [(session, message)] = told
             self._append(room, media_pb2.NodeEvent(slot_states_changed=message), session, time_unix_nano)
+        elif told:
+            several = media_pb2.RoomSlotStatesChanged(sessions=[message for _, message in told])
+            self._append(room, media_pb2.NodeEvent(room_slot_states_changed=several), None, time_unix_nano)
 
     def speaker(self, room: Room, time_unix_nano: int) -> None:
         """Somebody else speaks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -21,27 +22,43 @@ from media_plane._engine import (
 from media_plane.node.announcer import Announcer
 from media_plane.node.converters import srtp_profile
 from media_plane.node.engine_port import EnginePort
-from media_plane.node.faults import outlived
-from media_plane.node.rooms import NeededEncodings, Room, Rooms, Session
+from media_plane.node.faults import outliving
+from media_plane.node.rooms import NeededEncodings, Room, Rooms, Session, SlotState
 from media_plane.node.slot_director import SlotDirector
 from media_plane.node.slot_policy import TrackKey
 from parley.sfu.v1 import media_pb2
 
 log = structlog.get_logger(__name__)
 
-RoomEvent = (
-    SessionStateChanged
-    | FirstMedia
-    | SlotSourceChanged
-    | DominantSpeakerChanged
-    | TrackActivityChanged
-    | EncodingsWanted
-)
-"""What happens in a room."""
+RoomEvent = SessionStateChanged | FirstMedia | DominantSpeakerChanged | TrackActivityChanged | EncodingsWanted
+"""What happens in a room, besides what its slots carry."""
 
 _BATCH: Final = 1024
+_LOOP: Final = "engine events"
 _JOIN_NANOSECONDS: Final = 30_000_000_000
 """First media later than this after a join belongs to the meeting's life and no longer to the join's trace."""
+
+
+class _Carried:
+    """Slots of a room that carry something else since the last batch: one change of speakers concerns everybody's."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.time_unix_nano = 0
+        self._slots: dict[str, tuple[Session, dict[str, SlotState]]] = {}
+
+    def note(self, session: Session, slot: SlotState, time_unix_nano: int) -> None:
+        """Note a slot."""
+        self._slots.setdefault(session.session_id, (session, {}))[1][slot.mid] = slot
+        self.time_unix_nano = time_unix_nano
+
+    def slots(self) -> list[tuple[Session, Iterable[SlotState]]]:
+        """The slots of each session that is still open."""
+        return [
+            (session, slots.values())
+            for session, slots in self._slots.values()
+            if self.room.sessions.get(session.participant_id) is session
+        ]
 
 
 class EngineEvents:
@@ -69,23 +86,31 @@ class EngineEvents:
         self.handle(self._engine.drain_events(_BATCH))
 
     def handle(self, events: list[Event]) -> None:
-        """Take a batch of events; each room's slots are directed once for all of them."""
+        """Take a batch of events; each room's slots are told of and directed once for all of them."""
         changed: dict[str, Room] = {}
+        carried: dict[str, _Carried] = {}
         for event in events:
-            try:
-                if isinstance(event, ShardFailed):
-                    self._take_shard_failure(event)
-                    continue
-                room = self._rooms.find(event.room_id)
-                if room is not None and self._take(room, event):
-                    changed[room.room_id] = room
-            except Exception as error:  # noqa: BLE001 -- the others of the batch must not be lost with it
-                outlived("engine events", error, event_type=type(event).__name__)
+            # The others of the batch must not be lost with it.
+            with outliving(_LOOP, event_type=type(event).__name__):
+                self._take_one(event, changed, carried)
+        for some in carried.values():
+            with outliving(_LOOP, room=some.room.name):
+                self._announcer.slots(some.room, some.slots(), some.time_unix_nano)
         for room in changed.values():
-            try:
+            with outliving(_LOOP, room=room.name):
                 self._director.direct(room)
-            except Exception as error:  # noqa: BLE001 -- as above
-                outlived("engine events", error, room=room.name)
+
+    def _take_one(self, event: Event, changed: dict[str, Room], carried: dict[str, _Carried]) -> None:
+        if isinstance(event, ShardFailed):
+            self._take_shard_failure(event)
+            return
+        room = self._rooms.find(event.room_id)
+        if room is None:
+            return
+        if isinstance(event, SlotSourceChanged):
+            self._take_slot_source(carried.setdefault(room.room_id, _Carried(room)), event)
+        elif self._take(room, event):
+            changed[room.room_id] = room
 
     def _take_shard_failure(self, event: ShardFailed) -> None:
         """Close what was on the shard: the watchers place the rooms anew, and their sessions open others."""
@@ -114,9 +139,7 @@ class EngineEvents:
             return self._take_state(room, session, event)
         if isinstance(event, TrackActivityChanged):
             return _take_activity(session, event)
-        if isinstance(event, SlotSourceChanged):
-            self._take_slot_source(room, session, event)
-        elif isinstance(event, FirstMedia):
+        if isinstance(event, FirstMedia):
             self._take_first_media(room, session, event)
         else:
             self._take_encodings(room, session, event)
@@ -149,14 +172,15 @@ class EngineEvents:
         self._announcer.media_state(room, session, state, event.time_unix_nano)
         return state == media_pb2.MEDIA_STATE_CLOSED
 
-    def _take_slot_source(self, room: Room, session: Session, event: SlotSourceChanged) -> None:
-        slot = session.slots.get(event.mid)
-        if slot is None:
+    def _take_slot_source(self, carried: _Carried, event: SlotSourceChanged) -> None:
+        found = self._rooms.session_by_id(event.session_id)
+        slot = found[1].slots.get(event.mid) if found is not None else None
+        if found is None or slot is None:  # closed meanwhile
             return
         source = self._rooms.session_by_id(event.source_session_id) if event.source_session_id else None
         mid = event.source_mid
         slot.carried = TrackKey(source[1].participant_id, mid) if source is not None and mid is not None else None
-        self._announcer.slots(room, session, [slot], event.time_unix_nano)
+        carried.note(found[1], slot, event.time_unix_nano)
 
     def _take_encodings(self, room: Room, session: Session, event: EncodingsWanted) -> None:
         session.encodings[event.mid] = NeededEncodings(tuple(event.rids), event.codec)

@@ -28,10 +28,8 @@ class SlotDirector:
             newcomer: A session whose slots are told by the call that opens it, and not by an event before.
         """
         ranking = room.ranking()
-        for session in list(room.sessions.values()):
-            changed = self._direct_session(room, session, ranking)
-            if session is not newcomer:
-                self._announcer.slots(room, session, changed)
+        changed = [(session, self._direct_session(room, session, ranking)) for session in list(room.sessions.values())]
+        self._announcer.slots(room, [(session, slots) for session, slots in changed if session is not newcomer])
 
     def _direct_session(self, room: Room, session: Session, ranking: list[TrackKey]) -> list[SlotState]:
         changes: list[tuple[SlotState, tuple[TrackKey, str] | None]] = []

@@ -89,22 +89,6 @@ async def test_link_1_a_pasted_link_brings_its_passcode_without_the_punctuation_
     await bob.button("Join now").wait_for()
 
 
-async def test_hosts_alone_see_what_hosts_alone_may_do(invite: Invite, url: str) -> None:
-    """As the contract says it: the buttons go by the access option of their RPCs."""
-    ann, bob = await invite(1, name="Ann"), await invite(2, name="Bob")
-    await bob.join(await ann.start_meeting(url))
-    await ann.sees(bob)
-    shown = []
-    for person in (ann, bob):
-        await person.press("Participants")
-        await person.page.get_by_role("complementary", name="Participants").get_by_text("Bob").first.wait_for()
-        shown.append(await person.button("New passcode").count())
-        await person.press("More")
-        await person.page.get_by_role("menuitem", name="Connection details").wait_for()
-        shown.append(await person.page.get_by_role("menuitem", name="End for everyone").count())
-    assert shown == [1, 1, 0, 0]
-
-
 async def test_a_whole_visit_by_keyboard(invite: Invite, url: str) -> None:
     ann = await invite(1, name="Ann")
     await ann.page.goto(url)

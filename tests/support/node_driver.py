@@ -181,10 +181,16 @@ class NodeDriver:
             event = message.event
             self.events.append(event)
             if event.HasField("slot_states_changed"):
-                for slot in event.slot_states_changed.slots:
-                    self.slots[event.slot_states_changed.participant_id, slot.mid] = slot.source
+                self._take_slots(event.slot_states_changed)
+            elif event.HasField("room_slot_states_changed"):
+                for changed in event.room_slot_states_changed.sessions:
+                    self._take_slots(changed)
             elif event.HasField("speaker_changed"):
                 self.speaker = event.speaker_changed.participant_id
+
+    def _take_slots(self, changed: media_pb2.SlotStatesChanged) -> None:
+        for slot in changed.slots:
+            self.slots[changed.participant_id, slot.mid] = slot.source
 
 
 def track_of(peer: BotPeer, source: Source, *, muted: bool) -> track_pb2.Track:

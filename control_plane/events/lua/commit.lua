@@ -114,6 +114,13 @@ local checks = {
   end,
   -- A session belongs to the participant, as their current or their coming one.
   session = function(c) return redis.call('HGET', sessions, c[2]) == c[3] end,
+  -- One of these sessions, each with its participant, is here.
+  any_session = function(c)
+    for i = 2, #c, 2 do
+      if redis.call('HGET', sessions, c[i]) == c[i + 1] then return true end
+    end
+    return false
+  end,
   -- The participant has given no sign of life until now.
   expired = function(c)
     local score = redis.call('ZSCORE', presence, c[2])
@@ -198,6 +205,13 @@ steps = {
       end
     end
     keep_session(name)
+  end,
+  -- What slots of one of many sessions carry, of which its participant is told; a session that is gone is passed over.
+  slots_if_here = function(s)
+    if redis.call('HGET', sessions, s[2]) ~= s[3] then return end
+    session_changed = false
+    steps.slots({ 'slots', s[2], 'set', s[4] })
+    steps.tell_if_current({ 'tell_if_current', s[2], s[3], s[5], s[6] })
   end,
   -- Tells a participant what all slots of their session carry.
   tell_slots = function(s)

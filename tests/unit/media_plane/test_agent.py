@@ -218,6 +218,19 @@ def test_who_leaves_leaves_the_slots_of_the_others(node: Node) -> None:
     assert [(slot.mid, slot.HasField("source")) for slot in changed.slots] == [("5", False)]
 
 
+def test_what_changes_for_everyone_is_told_in_one_event(node: Node) -> None:
+    viewers = [f"viewer-{number}" for number in range(20)]
+    for viewer in viewers:
+        node.join(viewer, choices=(SlotChoice("5", TrackKey("a", "1")), SlotChoice("6", "empty")))
+    for act, shown in ((lambda: node.join("a"), True), (lambda: node.agent.close_session("r", 1, "a"), False)):
+        before = node.log.sequence
+        act()
+        (event,) = node.log.after(before)
+        told = event.room_slot_states_changed.sessions
+        assert [session.participant_id for session in told] == viewers
+        assert {(slot.mid, slot.HasField("source")) for session in told for slot in session.slots} == {("5", shown)}
+
+
 def test_muting_tells_the_engine_once_and_frees_the_slot(node: Node) -> None:
     viewer = node.join("viewer")
     session = node.join("a")

@@ -15,6 +15,7 @@ from control_plane.application.media_ports import (
     EncodingsEvent,
     MediaStateEvent,
     NodePosition,
+    RoomSlotStatesEvent,
     SessionKey,
     SlotStatesEvent,
     SpeakerEvent,
@@ -263,6 +264,35 @@ async def test_the_end_of_a_meeting_puts_everyone_out_and_releases_the_room(
 
 
 # ---------------------------------------------------------------- what nodes say
+
+
+async def test_a_nodes_event_about_everyones_slots_reaches_each_with_their_own(
+    replica: Replica, node: FakeNode
+) -> None:
+    replica.part.start()
+    joined = [await replica.join(name) for name in ("Ana", "Ben", "Cleo")]
+    watching = [Watching(replica, one) for one in joined]
+    await eventually(lambda: node.watchers)
+    keys = [SessionKey(one.participant.session_id, one.participant.id) for one in joined]
+    shown = [SlotAssignment("4", key.participant_id, "1") for key in keys]
+    changes = [SlotStatesEvent(key, (slot,)) for key, slot in zip(keys[:2], shown[:2], strict=True)]
+    gone = SlotStatesEvent(SessionKey("gone", "gone"), (shown[0],))
+    strange = SlotStatesEvent(SessionKey(keys[2].session_id, "another"), (shown[0],))
+    before = (await replica.view()).cursor
+    node.happened(MEETING, RoomSlotStatesEvent((gone,)))
+    node.happened(MEETING, RoomSlotStatesEvent((gone, strange, *changes)))
+    node.happened(MEETING, RoomSlotStatesEvent(tuple(changes)))
+    node.happened(MEETING, SpeakerEvent(keys[0].participant_id))
+
+    speaks = DominantSpeakerChanged(keys[0].participant_id)
+    await eventually(lambda: all(speaks in one.events for one in watching))
+
+    told = [[event for event in one.events if isinstance(event, SlotsChanged)] for one in watching]
+    assert told == [[SlotsChanged((shown[0],))], [SlotsChanged((shown[1],))], []]
+    assert shown[1] in (await replica.view(participant_id=keys[1].participant_id)).slots
+    assert (await replica.view()).cursor != before
+    for one in watching:
+        await one.stop()
 
 
 async def test_a_nodes_events_reach_the_meeting(replica: Replica, node: FakeNode) -> None:

@@ -423,6 +423,7 @@ class NodeEvent(_message.Message):
     FIRST_MEDIA_FIELD_NUMBER: _builtins.int
     ROOM_CLOSED_FIELD_NUMBER: _builtins.int
     ENCODINGS_CHANGED_FIELD_NUMBER: _builtins.int
+    ROOM_SLOT_STATES_CHANGED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1 for the first event of the node's process, then one more each."""
     room: _builtins.str
@@ -459,6 +460,10 @@ class NodeEvent(_message.Message):
     def encodings_changed(self) -> Global___EncodingsChanged:
         """Other encodings of a participant's tracks are needed than before, or another codec."""
 
+    @_builtins.property
+    def room_slot_states_changed(self) -> Global___RoomSlotStatesChanged:
+        """Slots of several sessions carry other tracks, as when somebody else is heard by, or shown to, everyone."""
+
     def __init__(
         self,
         *,
@@ -473,12 +478,13 @@ class NodeEvent(_message.Message):
         first_media: Global___FirstMedia | None = ...,
         room_closed: Global___RoomClosed | None = ...,
         encodings_changed: Global___EncodingsChanged | None = ...,
+        room_slot_states_changed: Global___RoomSlotStatesChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["encodings_changed", b"encodings_changed", "first_media", b"first_media", "kind", b"kind", "media_state_changed", b"media_state_changed", "room_closed", b"room_closed", "slot_states_changed", b"slot_states_changed", "speaker_changed", b"speaker_changed", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["encodings_changed", b"encodings_changed", "first_media", b"first_media", "kind", b"kind", "media_state_changed", b"media_state_changed", "room_closed", b"room_closed", "room_slot_states_changed", b"room_slot_states_changed", "slot_states_changed", b"slot_states_changed", "speaker_changed", b"speaker_changed", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["encodings_changed", b"encodings_changed", "epoch", b"epoch", "first_media", b"first_media", "kind", b"kind", "media_state_changed", b"media_state_changed", "room", b"room", "room_closed", b"room_closed", "sequence", b"sequence", "slot_states_changed", b"slot_states_changed", "speaker_changed", b"speaker_changed", "time", b"time", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encodings_changed", b"encodings_changed", "epoch", b"epoch", "first_media", b"first_media", "kind", b"kind", "media_state_changed", b"media_state_changed", "room", b"room", "room_closed", b"room_closed", "room_slot_states_changed", b"room_slot_states_changed", "sequence", b"sequence", "slot_states_changed", b"slot_states_changed", "speaker_changed", b"speaker_changed", "time", b"time", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["media_state_changed", "slot_states_changed", "speaker_changed", "first_media", "room_closed", "encodings_changed"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["media_state_changed", "slot_states_changed", "speaker_changed", "first_media", "room_closed", "encodings_changed", "room_slot_states_changed"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -545,6 +551,30 @@ class SlotStatesChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SlotStatesChanged: _TypeAlias = SlotStatesChanged  # noqa: Y015
+
+@_typing.final
+class RoomSlotStatesChanged(_message.Message):
+    """Slots of several sessions of a room carry other tracks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotStatesChanged]:
+        """The sessions, each once."""
+
+    def __init__(
+        self,
+        *,
+        sessions: _abc.Iterable[Global___SlotStatesChanged] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoomSlotStatesChanged: _TypeAlias = RoomSlotStatesChanged  # noqa: Y015
 
 @_typing.final
 class EncodingsChanged(_message.Message):
