@@ -24,6 +24,7 @@ from control_plane.telemetry.observer import MetricsObserver, current_traceparen
 from grpc_kit.interceptors import (
     AuthInterceptor,
     DeadlineInterceptor,
+    EncodedInterceptor,
     ErrorMapInterceptor,
     OneMessageInterceptor,
     RateLimitInterceptor,
@@ -159,6 +160,7 @@ def _chain(authenticator: TokenAuthenticator, calls_per_second: float) -> list[a
         AuthInterceptor(authenticator, CURRENT_CALLER),
         RateLimitInterceptor(TokenBuckets(per_caller, 2 * per_caller), lambda _call: _person(current_caller())),
         ValidateInterceptor(),
+        EncodedInterceptor(),
     ]
 
 

@@ -80,6 +80,19 @@ class Entry:
     traceparent: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Entries that come to a watcher together; all watchers share it, so that it is encoded once.
+
+    Attributes:
+        entries: In the order of the log; one at least.
+        cursor: Where the log goes on after the last of them.
+    """
+
+    entries: tuple[Entry, ...]
+    cursor: str
+
+
 class LiveMeetings(Protocol):
     """Live state and event log of meetings: every change is one step, with the events that tell of it.
 
@@ -379,8 +392,8 @@ class Renewal:
 class Subscription(Protocol):
     """One watcher's view of a meeting's log."""
 
-    async def next(self, timeout: float) -> Entry | SubscriptionEnd | None:  # noqa: ASYNC109 -- a checkpoint is due then
-        """Returns the next entry, why there are no more, or None when none came in time (seconds)."""
+    async def next(self, timeout: float) -> Batch | SubscriptionEnd | None:  # noqa: ASYNC109 -- a checkpoint is due then
+        """Returns the next entries, why there are no more, or None when none came in time (seconds)."""
         ...
 
     @property
@@ -407,8 +420,10 @@ class SubscriptionEnd(enum.Enum):
 class EventLog(Protocol):
     """Watching meetings' logs."""
 
-    async def subscribe(self, meeting_id: str, participant_id: str, cursor: str) -> Subscription | None:
-        """Returns what happens after a cursor, what is private to others left out.
+    async def subscribe(
+        self, meeting_id: str, participant_id: str, cursor: str, *, batches: bool = False
+    ) -> Subscription | None:
+        """Returns what happens after a cursor, what is private to others left out; several entries at a time if wanted.
 
         None: the log does not reach back so far, so a snapshot is needed.
 

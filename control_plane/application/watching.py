@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from control_plane.application.live_ports import (
+    Batch,
     Entry,
     EventLog,
     LiveMeetings,
@@ -55,9 +56,9 @@ class SnapshotMessage:
 
 @dataclass(frozen=True, slots=True)
 class EventMessage:
-    """Happened after what came before."""
+    """These happened after what came before."""
 
-    entry: Entry
+    batch: Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,9 @@ class SessionWatcher:
         self._times = times
         self._observer = observer
 
-    async def watch(self, meeting_id: str, participant_id: str, cursor: str) -> AsyncIterator[WatchMessage]:
+    async def watch(
+        self, meeting_id: str, participant_id: str, cursor: str, *, batches: bool = False
+    ) -> AsyncIterator[WatchMessage]:
         """Streams a meeting to one of its participants.
 
         Raises:
@@ -109,12 +112,9 @@ class SessionWatcher:
                 of the same participant has replaced this one.
         """
         await self._wait_for_turn(meeting_id, participant_id)
-        subscription = await self._log.subscribe(meeting_id, participant_id, cursor) if cursor else None
+        view, subscription = await self._resume(meeting_id, participant_id, cursor, batches=batches)
         stream_id = self._ids.uuid()
         try:
-            view = None
-            if subscription is None:
-                view, subscription = await self._begin(meeting_id, participant_id)
             gone = await self._announce(meeting_id, participant_id, stream_id)
             if gone is not None:
                 async for message in _farewell(subscription, participant_id, self._clock, gone):
@@ -131,13 +131,12 @@ class SessionWatcher:
                 if not stream.lost:
                     break
                 subscription.close()
-                view, subscription = await self._begin(meeting_id, participant_id)
+                view, subscription = await self._begin(meeting_id, participant_id, batches=batches)
                 own_seen = True
             if stream.replaced:
                 raise _too_many_streams()
         finally:
-            if subscription is not None:
-                subscription.close()
+            subscription.close()
 
     async def _wait_for_turn(self, meeting_id: str, participant_id: str) -> None:
         """Holds a stream back that would take another's place too soon after the last one did.
@@ -169,12 +168,22 @@ class SessionWatcher:
             raise
         return None
 
-    async def _begin(self, meeting_id: str, participant_id: str) -> tuple[LiveView, Subscription]:
+    async def _resume(
+        self, meeting_id: str, participant_id: str, cursor: str, *, batches: bool
+    ) -> tuple[LiveView | None, Subscription]:
+        """Goes on after a cursor, or begins with a snapshot where there is none or the log does not reach so far."""
+        if cursor:
+            subscription = await self._log.subscribe(meeting_id, participant_id, cursor, batches=batches)
+            if subscription is not None:
+                return None, subscription
+        return await self._begin(meeting_id, participant_id, batches=batches)
+
+    async def _begin(self, meeting_id: str, participant_id: str, *, batches: bool) -> tuple[LiveView, Subscription]:
         for _ in range(_SNAPSHOTS):
             view = await self._live.view(meeting_id, participant_id)
             if view.participant(participant_id) is None:
                 raise participant_not_found()
-            subscription = await self._log.subscribe(meeting_id, participant_id, view.cursor)
+            subscription = await self._log.subscribe(meeting_id, participant_id, view.cursor, batches=batches)
             if subscription is not None:
                 self._observer.counted("snapshots_sent")
                 return view, subscription
@@ -200,11 +209,13 @@ class _Stream:
         self._participant_id = participant_id
         self._clock = clock
         self._checkpoint = checkpoint
+        self._own_seen = False
         self.lost = False
         self.replaced = False
 
     async def messages(self, stream_id: str, *, own_seen: bool) -> AsyncIterator[WatchMessage]:
         """Streams until the watcher has to go away; streams that were opened before this one don't matter."""
+        self._own_seen = own_seen
         while True:
             item = await self._subscription.next(self._checkpoint)
             if item is None:
@@ -214,17 +225,33 @@ class _Stream:
                 if not self.lost:
                     yield self._go_away(_ENDS[item])
                 return
-            elif isinstance(item.event, StreamOpened):
-                self.replaced = own_seen and item.event.stream_id != stream_id
-                own_seen = own_seen or item.event.stream_id == stream_id
-                if self.replaced:
-                    yield self._go_away(GoAwayReason.REPLACED)
+            else:
+                batch, end = self._until_end(item, stream_id)
+                if batch is not None:
+                    yield WatchMessage(EventMessage(batch), batch.cursor)
+                if end is not None:
+                    self.replaced = end is GoAwayReason.REPLACED
+                    yield self._go_away(end)
                     return
-            elif item.event is not None:
-                yield self._message(EventMessage(item))
-                if self._is_out(item):
-                    yield self._go_away(GoAwayReason.LEFT)
-                    return
+
+    def _until_end(self, batch: Batch, stream_id: str) -> tuple[Batch | None, GoAwayReason | None]:
+        """Returns what of a batch is to be told, and why the stream ends with it, if it does."""
+        shown: list[Entry] = []
+        end = None
+        for entry in batch.entries:
+            event = entry.event
+            if isinstance(event, StreamOpened):
+                own = event.stream_id == stream_id
+                end = GoAwayReason.REPLACED if self._own_seen and not own else None
+                self._own_seen = self._own_seen or own
+            elif event is not None:
+                shown.append(entry)
+                end = GoAwayReason.LEFT if self._is_out(entry) else None
+            if end is not None:
+                break
+        if len(shown) == len(batch.entries):
+            return batch, end
+        return (replace(batch, entries=tuple(shown)) if shown else None), end
 
     def _is_out(self, entry: Entry) -> bool:
         event = entry.event
@@ -232,7 +259,7 @@ class _Stream:
             return event.participant_id == self._participant_id
         return isinstance(event, MeetingEnded)
 
-    def _message(self, message: EventMessage | CheckpointMessage | GoAwayMessage) -> WatchMessage:
+    def _message(self, message: CheckpointMessage | GoAwayMessage) -> WatchMessage:
         return WatchMessage(message, self._subscription.cursor)
 
     def _go_away(self, reason: GoAwayReason) -> WatchMessage:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final
 
 from redis.exceptions import RedisError, ResponseError
 
-from control_plane.application.live_ports import Entry, SubscriptionEnd
+from control_plane.application.live_ports import Batch, Entry, SubscriptionEnd
 from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.domain.errors import store_unavailable
 from control_plane.domain.records import UnreadableRecordError
@@ -25,6 +25,7 @@ from control_plane.domain.signaling_errors import cursor_invalid
 from control_plane.events.codec import decode_event
 from control_plane.events.commands import prefix
 from control_plane.events.cursor import BEGINNING, Cursor, order, parse
+from control_plane.events.pacing import MOST_TOGETHER, Room
 from control_plane.redis_store import RedisClient, answer, as_store_failure, from_milliseconds, store_failures
 
 BLOCK_MS: Final = 5_000
@@ -40,7 +41,7 @@ class RedisEventLog:
         client: For commands that answer at once.
         blocking: For the loop alone; its command timeout is longer than `BLOCK_MS`.
         quarantine: Takes note of events that can't be read; their watchers go on without them.
-        queue: Entries that a watcher may be behind before it is told to take a snapshot.
+        queue: Batches that a watcher may be behind before it is told to take a snapshot.
     """
 
     def __init__(
@@ -50,19 +51,21 @@ class RedisEventLog:
         self._blocking = blocking
         self._quarantine = quarantine
         self._queue = queue
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: dict[str, Room] = {}
         self._wake = f"parley:broker:{uuid.uuid4()}"
         self._wake_position = BEGINNING
         self._closing = False
         self._broken = False
 
-    async def subscribe(self, meeting_id: str, participant_id: str, cursor: str) -> RedisSubscription | None:
+    async def subscribe(
+        self, meeting_id: str, participant_id: str, cursor: str, *, batches: bool = False
+    ) -> RedisSubscription | None:
         """Returns what happens after a cursor, what is private to others left out."""
         place = parse(cursor, meeting_id)
         last = await self._reach(place)
         if last is None:
             return None
-        subscription = RedisSubscription(self, meeting_id, participant_id, place, self._queue)
+        subscription = RedisSubscription(self, participant_id, place, self._queue, batches=batches)
         new = self._register(subscription, last)
         try:
             past = await self._past(meeting_id, place.position)
@@ -108,12 +111,12 @@ class RedisEventLog:
     @property
     def watchers(self) -> int:
         """How many watch."""
-        return sum(len(group) for room in self._rooms.values() for group in room.watchers.values())
+        return sum(room.size for room in self._rooms.values())
 
-    def position(self, meeting_id: str) -> str:
-        """Returns up to where a watched log was read."""
+    def told(self, meeting_id: str) -> str:
+        """Returns up to where the watchers of a log have been told."""
         room = self._rooms.get(meeting_id)
-        return room.position if room else BEGINNING
+        return room.told if room else BEGINNING
 
     def unregister(self, subscription: RedisSubscription) -> None:
         """A watcher has gone."""
@@ -125,8 +128,10 @@ class RedisEventLog:
         room = self._rooms.get(subscription.meeting_id)
         new = room is None
         if room is None:
-            room = self._rooms[subscription.meeting_id] = _Room(last, subscription.generation)
-        room.watchers[subscription.participant_id].append(subscription)
+            loop = asyncio.get_running_loop()
+            room = Room(subscription.meeting_id, last, subscription.generation, loop)
+            self._rooms[subscription.meeting_id] = room
+        room.add(subscription)
         return new
 
     async def _reach(self, place: Cursor) -> str | None:
@@ -207,64 +212,30 @@ class RedisEventLog:
             return [(None, None), []]
 
 
-class _Room:
-    """The watchers of one meeting by participant, and up to where its log was read."""
-
-    def __init__(self, position: str, generation: str) -> None:
-        self.position = position
-        self.generation = generation
-        self.watchers: dict[str, list[RedisSubscription]] = defaultdict(list)
-
-    def deliver(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            if order(entry.position) <= order(self.position):
-                continue
-            groups: Iterable[list[RedisSubscription]] = (
-                [self.watchers.get(entry.recipient, [])] if entry.recipient else list(self.watchers.values())
-            )
-            for group in groups:
-                for watcher in list(group):
-                    watcher.put(entry)
-            self.position = entry.position
-
-    def end(self, reason: SubscriptionEnd) -> None:
-        for group in self.watchers.values():
-            for watcher in list(group):
-                watcher.end(reason)
-
-    def remove(self, subscription: RedisSubscription) -> bool:
-        """Returns whether nobody is left."""
-        group = self.watchers.get(subscription.participant_id, [])
-        if subscription in group:
-            group.remove(subscription)
-        if not group:
-            self.watchers.pop(subscription.participant_id, None)
-        return not self.watchers
-
-
 class RedisSubscription:
     """Implements `Subscription`: a bounded queue that the loop fills."""
 
-    def __init__(self, log: RedisEventLog, meeting_id: str, participant_id: str, place: Cursor, most: int) -> None:
-        self.meeting_id = meeting_id
+    def __init__(self, log: RedisEventLog, participant_id: str, place: Cursor, most: int, *, batches: bool) -> None:
+        self.meeting_id = place.meeting_id
         self.participant_id = participant_id
         self.generation = place.generation
+        self.batches = batches
         self._log = log
         self._last = place.position
         self._most = most
-        self._past: deque[Entry] = deque()
-        self._queue: deque[Entry] = deque()
+        self._past: deque[Batch] = deque()
+        self._queue: deque[Batch] = deque()
         self._end: SubscriptionEnd | None = None
         self._ready = asyncio.Event()
 
-    async def next(self, timeout: float) -> Entry | SubscriptionEnd | None:  # noqa: ASYNC109 -- a checkpoint is due then
-        """Returns the next entry, why there are no more, or None when none came in time (seconds)."""
+    async def next(self, timeout: float) -> Batch | SubscriptionEnd | None:  # noqa: ASYNC109 -- a checkpoint is due then
+        """Returns the next entries, why there are no more, or None when none came in time (seconds)."""
         try:
             async with asyncio.timeout(timeout):
                 while True:
-                    entry = self._take()
-                    if entry is not None:
-                        return entry
+                    batch = self._take()
+                    if batch is not None:
+                        return batch
                     if self._end is not None:
                         return self._end
                     self._ready.clear()
@@ -276,7 +247,7 @@ class RedisSubscription:
     def cursor(self) -> str:
         """Where the log goes on after the last entry that was returned or passed over."""
         if not self._past and not self._queue and self._end is None:
-            self._last = max(self._last, self._log.position(self.meeting_id), key=order)
+            self._last = max(self._last, self._log.told(self.meeting_id), key=order)
         return str(Cursor(self.meeting_id, self.generation, self._last))
 
     def close(self) -> None:
@@ -285,16 +256,19 @@ class RedisSubscription:
 
     def remember(self, past: Iterable[Entry]) -> None:
         """Takes what happened before the loop brings entries."""
-        self._past.extend(past)
+        visible = [entry for entry in past if entry.recipient in {"", self.participant_id}]
+        size = MOST_TOGETHER if self.batches else 1
+        for begin in range(0, len(visible), size):
+            self._past.append(self._batch(visible[begin : begin + size]))
 
-    def put(self, entry: Entry) -> None:
+    def put(self, batch: Batch) -> None:
         """Takes what happens now."""
         if self._end is not None:
             return
         if len(self._queue) >= self._most:
             self.end(SubscriptionEnd.TOO_SLOW)
             return
-        self._queue.append(entry)
+        self._queue.append(batch)
         self._ready.set()
 
     def end(self, reason: SubscriptionEnd) -> None:
@@ -305,15 +279,22 @@ class RedisSubscription:
             self._queue.clear()
         self._ready.set()
 
-    def _take(self) -> Entry | None:
+    def _take(self) -> Batch | None:
         while self._past or self._queue:
-            entry = self._past.popleft() if self._past else self._queue.popleft()
-            if order(entry.position) <= order(self._last):
-                continue
-            self._last = entry.position
-            if entry.recipient in {"", self.participant_id}:
-                return entry
+            batch = self._past.popleft() if self._past else self._queue.popleft()
+            last = order(self._last)
+            if order(batch.entries[0].position) <= last:
+                # What happened while the past was read comes twice.
+                rest = [entry for entry in batch.entries if order(entry.position) > last]
+                if not rest:
+                    continue
+                batch = self._batch(rest)
+            self._last = batch.entries[-1].position
+            return batch
         return None
+
+    def _batch(self, entries: Sequence[Entry]) -> Batch:
+        return Batch(tuple(entries), str(Cursor(self.meeting_id, self.generation, entries[-1].position)))
 
 
 def _streams(reply: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:

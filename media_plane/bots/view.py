@@ -48,6 +48,9 @@ class MeetingView:
             self.replace(message.snapshot)
         elif kind == "event":
             self._apply_event(message.event)
+        elif kind == "event_batch":
+            for event in message.event_batch.events:
+                self._apply_event(event)
 
     def _apply_event(self, event: event_pb2.Event) -> None:
         kind = event.WhichOneof("kind")

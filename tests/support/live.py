@@ -443,11 +443,14 @@ def attendee(joined: Joined) -> Attendee:
 class Watching:
     """A participant's stream, read in the background."""
 
-    def __init__(self, replica: Replica, joined: Joined, cursor: str | None = None) -> None:
+    def __init__(self, replica: Replica, joined: Joined, cursor: str | None = None, *, batches: bool = False) -> None:
         self.messages: list[WatchMessage] = []
         self.error: BaseException | None = None
         self._stream = replica.part.watcher.watch(
-            joined.view.meeting_id, joined.participant.id, joined.view.cursor if cursor is None else cursor
+            joined.view.meeting_id,
+            joined.participant.id,
+            joined.view.cursor if cursor is None else cursor,
+            batches=batches,
         )
         self.task = asyncio.create_task(self._read())
 
@@ -461,9 +464,11 @@ class Watching:
     @property
     def events(self) -> list[Event]:
         return [
-            m.message.entry.event
+            entry.event
             for m in self.messages
-            if isinstance(m.message, EventMessage) and m.message.entry.event
+            if isinstance(m.message, EventMessage)
+            for entry in m.message.batch.entries
+            if entry.event
         ]
 
     @property

@@ -44,7 +44,7 @@ class WatchLog:
         if message.HasField("snapshot"):
             self.snapshots += 1
             self._begin(message.snapshot)
-        events = [message.event] if message.HasField("event") else []
+        events = [message.event] if message.HasField("event") else list(message.event_batch.events)
         for event in events:
             self._apply(event)
         return events

@@ -166,7 +166,7 @@ class Person:
             response_deserializer=_sized,
         )
         for _ in range(_REOPENED):
-            request = signaling_service_pb2.WatchSessionRequest(name=self.name, cursor=self._cursor)
+            request = signaling_service_pb2.WatchSessionRequest(name=self.name, cursor=self._cursor, event_batches=True)
             log.opened()
             try:
                 async for size, message in method(request, metadata=self._metadata()):

@@ -23,6 +23,7 @@ from grpc_kit.errors import ServiceError, read_error
 from grpc_kit.interceptors import (
     AuthInterceptor,
     DeadlineInterceptor,
+    EncodedInterceptor,
     ErrorMapInterceptor,
     OneMessageInterceptor,
     RateLimitInterceptor,
@@ -64,8 +65,9 @@ class Echo:
     async def unary_unary(self, request: StringValue, _context: Context) -> StringValue:
         return await behave(request.value)
 
-    async def unary_stream(self, request: StringValue, _context: Context) -> AsyncIterator[StringValue]:
-        yield await behave(request.value)
+    async def unary_stream(self, request: StringValue, _context: Context) -> AsyncIterator[StringValue | bytes]:
+        answer = await behave(request.value)
+        yield answer.SerializeToString() if request.value == "encoded" else answer
 
     async def stream_unary(self, requests: AsyncIterator[StringValue], _context: Context) -> StringValue:
         return await behave(" ".join([request.value async for request in requests]))
@@ -134,6 +136,7 @@ def chain(buckets: TokenBuckets | None = None, limit: float = 30.0) -> list[aio.
         RateLimitInterceptor(buckets or TokenBuckets(1000, 1000), lambda call: call.peer),
         AuthInterceptor(Door(), CALLER),
         ValidateInterceptor(),
+        EncodedInterceptor(),
     ]
 
 
@@ -169,6 +172,11 @@ async def call(channel: aio.Channel, kind: str, text: str, *, wait: float = 5.0)
 async def test_every_kind_is_served_and_knows_its_caller(kind: str) -> None:
     async with serving(token="ada") as channel:
         assert await call(channel, kind, "hello") == "ada:hello"
+
+
+async def test_a_stream_may_yield_responses_that_are_encoded_already() -> None:
+    async with serving(token="ada") as channel:
+        assert await call(channel, "unary_stream", "encoded") == "ada:encoded"
 
 
 @pytest.mark.parametrize("kind", KINDS)

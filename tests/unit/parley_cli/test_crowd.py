@@ -53,6 +53,15 @@ def test_a_log_that_began_later_and_heard_what_is_its_own_is_whole() -> None:
     assert _faults(log) == []
 
 
+def test_a_batch_is_as_good_as_its_events_one_by_one() -> None:
+    log = WatchLog(event_pb2.Snapshot(participants=[_person("a")]))
+    log.opened()
+    batch = signaling_service_pb2.EventBatch(events=HISTORY)
+    log.take(signaling_service_pb2.WatchSessionResponse(sequence=1, event_batch=batch))
+
+    assert _faults(log) == []
+
+
 @pytest.mark.parametrize(
     ("events", "fault"),
     [

@@ -228,7 +228,8 @@ export async function renegotiateMedia(
 export async function* watchSession(caller: Caller, cursor: string, signal: AbortSignal): AsyncGenerator<WatchMessage> {
   const options = callOptions({ token: caller.token, signal, timeoutMs: 0 });
   try {
-    for await (const message of signaling.watchSession({ name: nameOf(caller), cursor }, options)) {
+    const request = { name: nameOf(caller), cursor, eventBatches: true };
+    for await (const message of signaling.watchSession(request, options)) {
       yield toWatchMessage(message);
     }
   } catch (thrown) {

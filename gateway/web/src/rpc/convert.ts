@@ -228,13 +228,18 @@ function toBody(pb: WatchSessionResponse): WatchMessage["body"] | undefined {
       const delayMs = durationMs(message.value.retryDelay) ?? 0;
       return { kind: "go-away", reason: GO_AWAY_REASONS[message.value.reason] ?? "shutting-down", delayMs };
     }
-    case "event": {
-      const event = toEvent(message.value);
-      return event && { kind: "event", event };
-    }
+    case "event":
+      return toEvents([message.value]);
+    case "eventBatch":
+      return toEvents(message.value.events);
     default:
       return undefined;
   }
+}
+
+function toEvents(pbs: readonly EventPb[]): WatchMessage["body"] | undefined {
+  const events = pbs.map(toEvent).filter((event) => event !== undefined);
+  return events.length > 0 ? { kind: "events", events } : undefined;
 }
 
 function toEvent({ kind }: EventPb): MeetingEvent | undefined {

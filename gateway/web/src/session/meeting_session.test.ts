@@ -346,9 +346,9 @@ describe("media", () => {
   test("a room that moved is followed once for each epoch", async () => {
     await join();
     service.epoch = 2n;
-    service.push?.({ kind: "event", event: { kind: "media-moved", epoch: 2n } });
+    service.push?.({ kind: "events", events: [{ kind: "media-moved", epoch: 2n }] });
     await settle();
-    service.push?.({ kind: "event", event: { kind: "media-moved", epoch: 2n } });
+    service.push?.({ kind: "events", events: [{ kind: "media-moved", epoch: 2n }] });
     await settle();
     expect(service.made("renegotiate")).toHaveLength(1);
   });
@@ -480,12 +480,26 @@ describe("coming back as a new participant", () => {
 
   test("not after having been removed", async () => {
     await join();
-    service.push?.({ kind: "event", event: { kind: "participant-left", participant: "p1", reason: "removed" } });
+    service.push?.({ kind: "events", events: [{ kind: "participant-left", participant: "p1", reason: "removed" }] });
     service.push?.({ kind: "go-away", reason: "left", delayMs: 0 });
     await clock.pass(60_000);
     expect(service.made("join")).toHaveLength(1);
     expect(session.store.get().ending).toBe("removed");
     expect(service.made("beat")).toEqual([]);
+  });
+
+  test("what came before the removal in the same message counts", async () => {
+    await join();
+    service.push?.({
+      kind: "events",
+      events: [
+        { kind: "participant-joined", participant: self("p2") },
+        { kind: "participant-left", participant: "p1", reason: "removed" },
+      ],
+    });
+    await clock.pass(100);
+    expect(session.store.get()).toMatchObject({ ending: "removed" });
+    expect(session.store.get().participants.map(({ id }) => id)).toContain("p2");
   });
 
   test("ends when the meeting is over meanwhile", async () => {
@@ -527,7 +541,10 @@ describe("what the layout shows", () => {
 test("encodings that nobody needs are stopped, and a new connection begins with all", async () => {
   const peer = await join();
   const needed = (...rids: string[]) =>
-    service.push?.({ kind: "event", event: { kind: "encodings-changed", tracks: [{ mid: "1", rids, codec: "" }] } });
+    service.push?.({
+      kind: "events",
+      events: [{ kind: "encodings-changed", tracks: [{ mid: "1", rids, codec: "" }] }],
+    });
   needed("q");
   await settle();
   expect(peer.sent).toBe('{"1":["q"]}');

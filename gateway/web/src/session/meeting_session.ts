@@ -240,10 +240,12 @@ export class MeetingSession {
   private receive({ body }: WatchMessage): void {
     if (body.kind === "snapshot") {
       this.dispatch({ type: "snapshot", snapshot: body.snapshot });
-    } else if (body.kind === "event") {
-      this.dispatch({ type: "event", event: body.event });
-      if (body.event.kind === "media-moved") {
-        this.keeper.moved(body.event.epoch);
+    } else if (body.kind === "events") {
+      for (const event of body.events) {
+        this.dispatch({ type: "event", event });
+        if (event.kind === "media-moved") {
+          this.keeper.moved(event.epoch);
+        }
       }
     }
     if (this.store.get().ending) {

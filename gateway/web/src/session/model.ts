@@ -85,7 +85,7 @@ export interface WatchMessage {
   readonly cursor: string;
   readonly body:
     | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
-    | { readonly kind: "event"; readonly event: MeetingEvent }
+    | { readonly kind: "events"; readonly events: readonly MeetingEvent[] }
     | { readonly kind: "checkpoint" }
     | { readonly kind: "go-away"; readonly reason: GoAwayReason; readonly delayMs: number };
 }

@@ -190,7 +190,7 @@ async def test_who_reads_too_slowly_is_sent_away(make_replica: MakeReplica, node
 
     await react(replica, attendee(ben), 20)
     last = (await replica.view()).cursor.rsplit(".", 1)[1]
-    await eventually(lambda: replica.part.log.position(MEETING) == last)
+    await eventually(lambda: replica.part.log.told(MEETING) == last)
     rest = [message.message async for message in stream]
 
     assert rest[-1] == GoAwayMessage(GoAwayReason.TOO_SLOW)
@@ -314,3 +314,46 @@ async def test_a_drain_tells_streams_to_go_elsewhere(replica: Replica) -> None:
     await eventually(watching.task.done)
 
     assert watching.messages[-1].message == GoAwayMessage(GoAwayReason.SHUTTING_DOWN)
+
+
+async def test_what_happened_meanwhile_comes_in_one_message_to_who_takes_batches(replica: Replica) -> None:
+    replica.part.start()
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    await react(replica, attendee(ben), 3)
+    alone, together = Watching(replica, ana), Watching(replica, ana, batches=True)
+    await eventually(lambda: len(together.events) == 4)
+
+    assert len(together.messages) == 1
+    assert together.events == alone.events[:4]
+    assert together.cursor == alone.messages[3].cursor
+    await alone.stop()
+    await together.stop()
+
+
+async def test_a_batch_ends_where_its_watcher_left(replica: Replica) -> None:
+    replica.part.start()
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    await react(replica, attendee(ben), 1)
+    await replica.part.signaling.leave(attendee(ana))
+    await react(replica, attendee(ben), 1)
+
+    watching = Watching(replica, ana, batches=True)
+    await eventually(watching.task.done)
+
+    assert watching.events[-1] == ParticipantLeft(ana.participant.id, LeaveReason.LEFT)
+    assert [type(message.message) for message in watching.messages] == [EventMessage, GoAwayMessage]
+
+
+async def test_a_stream_that_another_replaces_ends_between_the_events_of_a_batch(replica: Replica) -> None:
+    replica.part.start()
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    old = Watching(replica, ana, batches=True)
+    await eventually(lambda: len(old.events) == 1)
+    new = Watching(replica, ana, old.cursor, batches=True)
+    await eventually(old.task.done)
+    await react(replica, attendee(ben), 1)
+    await eventually(lambda: new.events)
+
+    assert old.messages[-1].message == GoAwayMessage(GoAwayReason.REPLACED)
+    assert len(old.events) == 1
+    await new.stop()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 from control_plane.application.callers import Caller, CallerKind
-from control_plane.application.live_ports import Entry, SignalingTimes
+from control_plane.application.live_ports import Batch, Entry, SignalingTimes
 from control_plane.application.quarantine import Quarantine, SetAside
 from control_plane.application.watching import EventMessage, WatchMessage
 from control_plane.domain.event import Event, MediaMoved, MeetingUpdated, ReactionSent
@@ -32,22 +32,65 @@ class Nowhere:
 
 
 class Watcher:
-    async def watch(self, *_: str) -> AsyncIterator[WatchMessage]:
-        for number, event in enumerate(EVENTS):
-            yield WatchMessage(EventMessage(Entry(f"{number}-0", event, "", NOON, "")), f"cursor {number}")
+    """Streams batches."""
+
+    def __init__(self, *batches: Batch) -> None:
+        self.batches = batches
+
+    async def watch(self, *_: str, batches: bool) -> AsyncIterator[WatchMessage]:
+        del batches
+        for batch in self.batches:
+            yield WatchMessage(EventMessage(batch), batch.cursor)
+
+
+def entries(traceparent: str = "") -> list[Entry]:
+    return [Entry(f"{number}-0", event, "", NOON, traceparent) for number, event in enumerate(EVENTS)]
+
+
+async def watched(
+    *batches: Batch, observer: QuietObserver | None = None
+) -> list[signaling_service_pb2.WatchSessionResponse]:
+    quarantine = Quarantine(cast("Any", Nowhere()), SetClock(), observer or QuietObserver())
+    parts: list[Any] = [None, None, Watcher(*batches), SignalingTimes(), "http://localhost", quarantine]
+    token = CURRENT_CALLER.set(Caller(CallerKind.PARTICIPANT, NAME, meeting_id="12345678901", participant_id="p"))
+    try:
+        request = signaling_service_pb2.WatchSessionRequest(name=NAME)
+        stream = SignalingServicer(*parts).WatchSession(request, cast("Any", None))
+        return [signaling_service_pb2.WatchSessionResponse.FromString(one) async for one in stream]
+    finally:
+        CURRENT_CALLER.reset(token)
 
 
 async def test_an_event_that_no_message_can_hold_does_not_end_the_stream() -> None:
     observer = QuietObserver()
-    quarantine = Quarantine(cast("Any", Nowhere()), SetClock(), observer)
-    parts: list[Any] = [None, None, Watcher(), SignalingTimes(), "http://localhost", quarantine]
-    token = CURRENT_CALLER.set(Caller(CallerKind.PARTICIPANT, NAME, meeting_id="12345678901", participant_id="p"))
-    try:
-        request = signaling_service_pb2.WatchSessionRequest(name=NAME)
-        responses = [one async for one in SignalingServicer(*parts).WatchSession(request, cast("Any", None))]
-    finally:
-        CURRENT_CALLER.reset(token)
+    batches = [Batch((entry,), f"cursor {entry.position}") for entry in entries()]
+
+    responses = await watched(*batches, observer=observer)
 
     assert [one.event.reaction_sent.emoji for one in responses] == ["1", "2"]
+    assert [one.cursor for one in responses] == ["cursor 1-0", "cursor 3-0"]
     assert [one.sequence for one in responses] == [1, 2], "a gap would mean that something was lost"
     assert observer.counts["event set aside"] == 2
+
+
+async def test_a_batch_is_told_without_what_no_message_can_hold() -> None:
+    (response,) = await watched(Batch(tuple(entries()), "cursor"))
+
+    assert [one.reaction_sent.emoji for one in response.event_batch.events] == ["1", "2"]
+    assert (response.sequence, response.cursor) == (1, "cursor")
+
+
+async def test_what_is_left_alone_of_a_batch_is_an_event_with_its_trace() -> None:
+    (response,) = await watched(Batch(tuple(entries("00-a-b-01")[:2]), "cursor"))
+
+    assert response.event.reaction_sent.emoji == "1"
+    assert response.trace_context.traceparent == "00-a-b-01"
+
+
+async def test_a_batch_that_all_share_is_numbered_for_each() -> None:
+    batches = [Batch(tuple(entries()), f"cursor {number}") for number in range(2)]
+
+    responses = await watched(batches[0], batches[1], batches[0])
+
+    assert [(one.sequence, one.cursor) for one in responses] == [(1, "cursor 0"), (2, "cursor 1"), (3, "cursor 0")]
+    assert responses[0].event_batch == responses[2].event_batch

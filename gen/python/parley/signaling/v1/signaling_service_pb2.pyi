@@ -296,19 +296,23 @@ class WatchSessionRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    EVENT_BATCHES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The caller, `meetings/{meeting}/participants/{participant}`."""
     cursor: _builtins.str
     """Cursor of the last message the client has applied; empty: begin with a snapshot."""
+    event_batches: _builtins.bool
+    """Whether the client takes EventBatch. Default: false, each event in a message of its own."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         cursor: _builtins.str = ...,
+        event_batches: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event_batches", b"event_batches", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -327,6 +331,7 @@ class WatchSessionResponse(_message.Message):
     EVENT_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     GO_AWAY_FIELD_NUMBER: _builtins.int
+    EVENT_BATCH_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1 for the first message of a stream, then one more each; a gap means a fault: open a new stream without a cursor."""
     cursor: _builtins.str
@@ -351,6 +356,10 @@ class WatchSessionResponse(_message.Message):
     def go_away(self) -> Global___GoAway:
         """The stream is about to end."""
 
+    @_builtins.property
+    def event_batch(self) -> Global___EventBatch:
+        """These happened after what came before. Sent to clients that ask for it with `event_batches`."""
+
     def __init__(
         self,
         *,
@@ -361,16 +370,43 @@ class WatchSessionResponse(_message.Message):
         event: _event_pb2.Event | None = ...,
         checkpoint: Global___Checkpoint | None = ...,
         go_away: Global___GoAway | None = ...,
+        event_batch: Global___EventBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "event", b"event", "go_away", b"go_away", "message", b"message", "snapshot", b"snapshot", "trace_context", b"trace_context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "event", b"event", "event_batch", b"event_batch", "go_away", b"go_away", "message", b"message", "snapshot", b"snapshot", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "cursor", b"cursor", "event", b"event", "go_away", b"go_away", "message", b"message", "sequence", b"sequence", "snapshot", b"snapshot", "trace_context", b"trace_context"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "cursor", b"cursor", "event", b"event", "event_batch", b"event_batch", "go_away", b"go_away", "message", b"message", "sequence", b"sequence", "snapshot", b"snapshot", "trace_context", b"trace_context"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["snapshot", "event", "checkpoint", "go_away"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["snapshot", "event", "checkpoint", "go_away", "event_batch"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___WatchSessionResponse: _TypeAlias = WatchSessionResponse  # noqa: Y015
+
+@_typing.final
+class EventBatch(_message.Message):
+    """Events that came close together, in their order. In large meetings, events that can wait (people who come, change and leave, reactions)
+    are told at most four times a second; all others at once.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
+        """At least two."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_event_pb2.Event] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventBatch: _TypeAlias = EventBatch  # noqa: Y015
 
 @_typing.final
 class Checkpoint(_message.Message):

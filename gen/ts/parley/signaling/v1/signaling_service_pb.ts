@@ -23,7 +23,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file parley/signaling/v1/signaling_service.proto.
  */
 export const file_parley_signaling_v1_signaling_service: GenFile = /*@__PURE__*/
-  fileDesc("CitwYXJsZXkvc2lnbmFsaW5nL3YxL3NpZ25hbGluZ19zZXJ2aWNlLnByb3RvEhNwYXJsZXkuc2lnbmFsaW5nLnYxInQKCk1lZGlhT2ZmZXISCwoDc2RwGAEgASgJEigKBnRyYWNrcxgCIAMoCzIYLnBhcmxleS5tZWV0aW5nLnYxLlRyYWNrEi8KBXNsb3RzGAMgAygLMiAucGFybGV5LnNpZ25hbGluZy52MS5TbG90UmVxdWVzdCKSAQoLTWVkaWFBbnN3ZXISCwoDc2RwGAEgASgJEjIKBXNsb3RzGAIgAygLMiMucGFybGV5LnNpZ25hbGluZy52MS5TbG90QXNzaWdubWVudBIzCgtpY2Vfc2VydmVycxgDIAMoCzIeLnBhcmxleS5zaWduYWxpbmcudjEuSWNlU2VydmVyEg0KBWVwb2NoGAQgASgEIqEBChJKb2luTWVldGluZ1JlcXVlc3QSDwoHbWVldGluZxgBIAEoCRIQCghwYXNzY29kZRgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLgoFb2ZmZXIYBCABKAsyHy5wYXJsZXkuc2lnbmFsaW5nLnYxLk1lZGlhT2ZmZXISEgoKcmVxdWVzdF9pZBgFIAEoCRIOCgZyZWdpb24YBiABKAki0gIKE0pvaW5NZWV0aW5nUmVzcG9uc2USMwoLcGFydGljaXBhbnQYASABKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudBIZChFwYXJ0aWNpcGFudF90b2tlbhgCIAEoCRJBCh1wYXJ0aWNpcGFudF90b2tlbl9leHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoGYW5zd2VyGAQgASgLMiAucGFybGV5LnNpZ25hbGluZy52MS5NZWRpYUFuc3dlchIvCghzbmFwc2hvdBgFIAEoCzIdLnBhcmxleS5zaWduYWxpbmcudjEuU25hcHNob3QSDgoGY3Vyc29yGAYgASgJEjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJrChdSZW5lZ290aWF0ZU1lZGlhUmVxdWVzdBIMCgRuYW1lGAEgASgJEi4KBW9mZmVyGAIgASgLMh8ucGFybGV5LnNpZ25hbGluZy52MS5NZWRpYU9mZmVyEhIKCnJlcXVlc3RfaWQYAyABKAkiTAoYUmVuZWdvdGlhdGVNZWRpYVJlc3BvbnNlEjAKBmFuc3dlchgBIAEoCzIgLnBhcmxleS5zaWduYWxpbmcudjEuTWVkaWFBbnN3ZXIiMwoTV2F0Y2hTZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBmN1cnNvchgCIAEoCSLEAgoUV2F0Y2hTZXNzaW9uUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSDgoGY3Vyc29yGAIgASgJEjgKDXRyYWNlX2NvbnRleHQYAyABKAsyIS5wYXJsZXkuc2lnbmFsaW5nLnYxLlRyYWNlQ29udGV4dBIxCghzbmFwc2hvdBgEIAEoCzIdLnBhcmxleS5zaWduYWxpbmcudjEuU25hcHNob3RIABIrCgVldmVudBgFIAEoCzIaLnBhcmxleS5zaWduYWxpbmcudjEuRXZlbnRIABI1CgpjaGVja3BvaW50GAYgASgLMh8ucGFybGV5LnNpZ25hbGluZy52MS5DaGVja3BvaW50SAASLgoHZ29fYXdheRgHIAEoCzIbLnBhcmxleS5zaWduYWxpbmcudjEuR29Bd2F5SABCCQoHbWVzc2FnZSI2CgpDaGVja3BvaW50EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImsKBkdvQXdheRIxCgZyZWFzb24YASABKA4yIS5wYXJsZXkuc2lnbmFsaW5nLnYxLkdvQXdheVJlYXNvbhIuCgtyZXRyeV9kZWxheRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJTChJVcGRhdGVTbG90c1JlcXVlc3QSDAoEbmFtZRgBIAEoCRIvCgVzbG90cxgCIAMoCzIgLnBhcmxleS5zaWduYWxpbmcudjEuU2xvdFJlcXVlc3QiFQoTVXBkYXRlU2xvdHNSZXNwb25zZSJNChNVcGRhdGVUcmFja3NSZXF1ZXN0EgwKBG5hbWUYASABKAkSKAoGdHJhY2tzGAIgAygLMhgucGFybGV5Lm1lZXRpbmcudjEuVHJhY2siSwoUVXBkYXRlVHJhY2tzUmVzcG9uc2USMwoLcGFydGljaXBhbnQYASABKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudCIlChVFeHBsYWluU2Vzc2lvblJlcXVlc3QSDAoEbmFtZRgBIAEoCSJSChZFeHBsYWluU2Vzc2lvblJlc3BvbnNlEjgKC2V4cGxhbmF0aW9uGAEgASgLMiMucGFybGV5Lm1lZXRpbmcudjEuTWVkaWFFeHBsYW5hdGlvbiJGChNTZW5kUmVhY3Rpb25SZXF1ZXN0EgwKBG5hbWUYASABKAkSDQoFZW1vamkYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSIWChRTZW5kUmVhY3Rpb25SZXNwb25zZSIjChNMZWF2ZU1lZXRpbmdSZXF1ZXN0EgwKBG5hbWUYASABKAkiFgoUTGVhdmVNZWV0aW5nUmVzcG9uc2UiIAoQSGVhcnRiZWF0UmVxdWVzdBIMCgRuYW1lGAEgASgJIqgBChFIZWFydGJlYXRSZXNwb25zZRI1ChJoZWFydGJlYXRfaW50ZXJ2YWwYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGQoRcGFydGljaXBhbnRfdG9rZW4YAiABKAkSQQodcGFydGljaXBhbnRfdG9rZW5fZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKqMBCgxHb0F3YXlSZWFzb24SHgoaR09fQVdBWV9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxHT19BV0FZX1JFQVNPTl9TSFVUVElOR19ET1dOEAESGwoXR09fQVdBWV9SRUFTT05fVE9PX1NMT1cQAhIXChNHT19BV0FZX1JFQVNPTl9MRUZUEAMSGwoXR09fQVdBWV9SRUFTT05fUkVQTEFDRUQQBDKoCAoQU2lnbmFsaW5nU2VydmljZRJ0CgtKb2luTWVldGluZxInLnBhcmxleS5zaWduYWxpbmcudjEuSm9pbk1lZXRpbmdSZXF1ZXN0GigucGFybGV5LnNpZ25hbGluZy52MS5Kb2luTWVldGluZ1Jlc3BvbnNlIhKymCYOCAESAwECAyoFCAISAQESegoQUmVuZWdvdGlhdGVNZWRpYRIsLnBhcmxleS5zaWduYWxpbmcudjEuUmVuZWdvdGlhdGVNZWRpYVJlcXVlc3QaLS5wYXJsZXkuc2lnbmFsaW5nLnYxLlJlbmVnb3RpYXRlTWVkaWFSZXNwb25zZSIJspgmBQgBEgEEEnUKDFdhdGNoU2Vzc2lvbhIoLnBhcmxleS5zaWduYWxpbmcudjEuV2F0Y2hTZXNzaW9uUmVxdWVzdBopLnBhcmxleS5zaWduYWxpbmcudjEuV2F0Y2hTZXNzaW9uUmVzcG9uc2UiDpACAbKYJgcIARIBBCABMAESbgoLVXBkYXRlU2xvdHMSJy5wYXJsZXkuc2lnbmFsaW5nLnYxLlVwZGF0ZVNsb3RzUmVxdWVzdBooLnBhcmxleS5zaWduYWxpbmcudjEuVXBkYXRlU2xvdHNSZXNwb25zZSIMkAICspgmBQgBEgEEEnEKDFVwZGF0ZVRyYWNrcxIoLnBhcmxleS5zaWduYWxpbmcudjEuVXBkYXRlVHJhY2tzUmVxdWVzdBopLnBhcmxleS5zaWduYWxpbmcudjEuVXBkYXRlVHJhY2tzUmVzcG9uc2UiDJACArKYJgUIARIBBBJ3Cg5FeHBsYWluU2Vzc2lvbhIqLnBhcmxleS5zaWduYWxpbmcudjEuRXhwbGFpblNlc3Npb25SZXF1ZXN0GisucGFybGV5LnNpZ25hbGluZy52MS5FeHBsYWluU2Vzc2lvblJlc3BvbnNlIgyQAgGymCYFCAESAQQSbgoMU2VuZFJlYWN0aW9uEigucGFybGV5LnNpZ25hbGluZy52MS5TZW5kUmVhY3Rpb25SZXF1ZXN0GikucGFybGV5LnNpZ25hbGluZy52MS5TZW5kUmVhY3Rpb25SZXNwb25zZSIJspgmBQgBEgEEEnMKDExlYXZlTWVldGluZxIoLnBhcmxleS5zaWduYWxpbmcudjEuTGVhdmVNZWV0aW5nUmVxdWVzdBopLnBhcmxleS5zaWduYWxpbmcudjEuTGVhdmVNZWV0aW5nUmVzcG9uc2UiDpACArKYJgcIARIBBCABEmoKCUhlYXJ0YmVhdBIlLnBhcmxleS5zaWduYWxpbmcudjEuSGVhcnRiZWF0UmVxdWVzdBomLnBhcmxleS5zaWduYWxpbmcudjEuSGVhcnRiZWF0UmVzcG9uc2UiDpACArKYJgcIARIBBCABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_parley_meeting_v1_explanation, file_parley_meeting_v1_participant, file_parley_meeting_v1_track, file_parley_options_v1_access, file_parley_signaling_v1_event, file_parley_signaling_v1_session]);
+  fileDesc("CitwYXJsZXkvc2lnbmFsaW5nL3YxL3NpZ25hbGluZ19zZXJ2aWNlLnByb3RvEhNwYXJsZXkuc2lnbmFsaW5nLnYxInQKCk1lZGlhT2ZmZXISCwoDc2RwGAEgASgJEigKBnRyYWNrcxgCIAMoCzIYLnBhcmxleS5tZWV0aW5nLnYxLlRyYWNrEi8KBXNsb3RzGAMgAygLMiAucGFybGV5LnNpZ25hbGluZy52MS5TbG90UmVxdWVzdCKSAQoLTWVkaWFBbnN3ZXISCwoDc2RwGAEgASgJEjIKBXNsb3RzGAIgAygLMiMucGFybGV5LnNpZ25hbGluZy52MS5TbG90QXNzaWdubWVudBIzCgtpY2Vfc2VydmVycxgDIAMoCzIeLnBhcmxleS5zaWduYWxpbmcudjEuSWNlU2VydmVyEg0KBWVwb2NoGAQgASgEIqEBChJKb2luTWVldGluZ1JlcXVlc3QSDwoHbWVldGluZxgBIAEoCRIQCghwYXNzY29kZRgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSLgoFb2ZmZXIYBCABKAsyHy5wYXJsZXkuc2lnbmFsaW5nLnYxLk1lZGlhT2ZmZXISEgoKcmVxdWVzdF9pZBgFIAEoCRIOCgZyZWdpb24YBiABKAki0gIKE0pvaW5NZWV0aW5nUmVzcG9uc2USMwoLcGFydGljaXBhbnQYASABKAsyHi5wYXJsZXkubWVldGluZy52MS5QYXJ0aWNpcGFudBIZChFwYXJ0aWNpcGFudF90b2tlbhgCIAEoCRJBCh1wYXJ0aWNpcGFudF90b2tlbl9leHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoGYW5zd2VyGAQgASgLMiAucGFybGV5LnNpZ25hbGluZy52MS5NZWRpYUFuc3dlchIvCghzbmFwc2hvdBgFIAEoCzIdLnBhcmxleS5zaWduYWxpbmcudjEuU25hcHNob3QSDgoGY3Vyc29yGAYgASgJEjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJrChdSZW5lZ290aWF0ZU1lZGlhUmVxdWVzdBIMCgRuYW1lGAEgASgJEi4KBW9mZmVyGAIgASgLMh8ucGFybGV5LnNpZ25hbGluZy52MS5NZWRpYU9mZmVyEhIKCnJlcXVlc3RfaWQYAyABKAkiTAoYUmVuZWdvdGlhdGVNZWRpYVJlc3BvbnNlEjAKBmFuc3dlchgBIAEoCzIgLnBhcmxleS5zaWduYWxpbmcudjEuTWVkaWFBbnN3ZXIiSgoTV2F0Y2hTZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJEg4KBmN1cnNvchgCIAEoCRIVCg1ldmVudF9iYXRjaGVzGAMgASgIIvwCChRXYXRjaFNlc3Npb25SZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBBIOCgZjdXJzb3IYAiABKAkSOAoNdHJhY2VfY29udGV4dBgDIAEoCzIhLnBhcmxleS5zaWduYWxpbmcudjEuVHJhY2VDb250ZXh0EjEKCHNuYXBzaG90GAQgASgLMh0ucGFybGV5LnNpZ25hbGluZy52MS5TbmFwc2hvdEgAEisKBWV2ZW50GAUgASgLMhoucGFybGV5LnNpZ25hbGluZy52MS5FdmVudEgAEjUKCmNoZWNrcG9pbnQYBiABKAsyHy5wYXJsZXkuc2lnbmFsaW5nLnYxLkNoZWNrcG9pbnRIABIuCgdnb19hd2F5GAcgASgLMhsucGFybGV5LnNpZ25hbGluZy52MS5Hb0F3YXlIABI2CgtldmVudF9iYXRjaBgIIAEoCzIfLnBhcmxleS5zaWduYWxpbmcudjEuRXZlbnRCYXRjaEgAQgkKB21lc3NhZ2UiOAoKRXZlbnRCYXRjaBIqCgZldmVudHMYASADKAsyGi5wYXJsZXkuc2lnbmFsaW5nLnYxLkV2ZW50IjYKCkNoZWNrcG9pbnQSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiawoGR29Bd2F5EjEKBnJlYXNvbhgBIAEoDjIhLnBhcmxleS5zaWduYWxpbmcudjEuR29Bd2F5UmVhc29uEi4KC3JldHJ5X2RlbGF5GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIlMKElVwZGF0ZVNsb3RzUmVxdWVzdBIMCgRuYW1lGAEgASgJEi8KBXNsb3RzGAIgAygLMiAucGFybGV5LnNpZ25hbGluZy52MS5TbG90UmVxdWVzdCIVChNVcGRhdGVTbG90c1Jlc3BvbnNlIk0KE1VwZGF0ZVRyYWNrc1JlcXVlc3QSDAoEbmFtZRgBIAEoCRIoCgZ0cmFja3MYAiADKAsyGC5wYXJsZXkubWVldGluZy52MS5UcmFjayJLChRVcGRhdGVUcmFja3NSZXNwb25zZRIzCgtwYXJ0aWNpcGFudBgBIAEoCzIeLnBhcmxleS5tZWV0aW5nLnYxLlBhcnRpY2lwYW50IiUKFUV4cGxhaW5TZXNzaW9uUmVxdWVzdBIMCgRuYW1lGAEgASgJIlIKFkV4cGxhaW5TZXNzaW9uUmVzcG9uc2USOAoLZXhwbGFuYXRpb24YASABKAsyIy5wYXJsZXkubWVldGluZy52MS5NZWRpYUV4cGxhbmF0aW9uIkYKE1NlbmRSZWFjdGlvblJlcXVlc3QSDAoEbmFtZRgBIAEoCRINCgVlbW9qaRgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJIhYKFFNlbmRSZWFjdGlvblJlc3BvbnNlIiMKE0xlYXZlTWVldGluZ1JlcXVlc3QSDAoEbmFtZRgBIAEoCSIWChRMZWF2ZU1lZXRpbmdSZXNwb25zZSIgChBIZWFydGJlYXRSZXF1ZXN0EgwKBG5hbWUYASABKAkiqAEKEUhlYXJ0YmVhdFJlc3BvbnNlEjUKEmhlYXJ0YmVhdF9pbnRlcnZhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIZChFwYXJ0aWNpcGFudF90b2tlbhgCIAEoCRJBCh1wYXJ0aWNpcGFudF90b2tlbl9leHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqowEKDEdvQXdheVJlYXNvbhIeChpHT19BV0FZX1JFQVNPTl9VTlNQRUNJRklFRBAAEiAKHEdPX0FXQVlfUkVBU09OX1NIVVRUSU5HX0RPV04QARIbChdHT19BV0FZX1JFQVNPTl9UT09fU0xPVxACEhcKE0dPX0FXQVlfUkVBU09OX0xFRlQQAxIbChdHT19BV0FZX1JFQVNPTl9SRVBMQUNFRBAEMqgIChBTaWduYWxpbmdTZXJ2aWNlEnQKC0pvaW5NZWV0aW5nEicucGFybGV5LnNpZ25hbGluZy52MS5Kb2luTWVldGluZ1JlcXVlc3QaKC5wYXJsZXkuc2lnbmFsaW5nLnYxLkpvaW5NZWV0aW5nUmVzcG9uc2UiErKYJg4IARIDAQIDKgUIAhIBARJ6ChBSZW5lZ290aWF0ZU1lZGlhEiwucGFybGV5LnNpZ25hbGluZy52MS5SZW5lZ290aWF0ZU1lZGlhUmVxdWVzdBotLnBhcmxleS5zaWduYWxpbmcudjEuUmVuZWdvdGlhdGVNZWRpYVJlc3BvbnNlIgmymCYFCAESAQQSdQoMV2F0Y2hTZXNzaW9uEigucGFybGV5LnNpZ25hbGluZy52MS5XYXRjaFNlc3Npb25SZXF1ZXN0GikucGFybGV5LnNpZ25hbGluZy52MS5XYXRjaFNlc3Npb25SZXNwb25zZSIOkAIBspgmBwgBEgEEIAEwARJuCgtVcGRhdGVTbG90cxInLnBhcmxleS5zaWduYWxpbmcudjEuVXBkYXRlU2xvdHNSZXF1ZXN0GigucGFybGV5LnNpZ25hbGluZy52MS5VcGRhdGVTbG90c1Jlc3BvbnNlIgyQAgKymCYFCAESAQQScQoMVXBkYXRlVHJhY2tzEigucGFybGV5LnNpZ25hbGluZy52MS5VcGRhdGVUcmFja3NSZXF1ZXN0GikucGFybGV5LnNpZ25hbGluZy52MS5VcGRhdGVUcmFja3NSZXNwb25zZSIMkAICspgmBQgBEgEEEncKDkV4cGxhaW5TZXNzaW9uEioucGFybGV5LnNpZ25hbGluZy52MS5FeHBsYWluU2Vzc2lvblJlcXVlc3QaKy5wYXJsZXkuc2lnbmFsaW5nLnYxLkV4cGxhaW5TZXNzaW9uUmVzcG9uc2UiDJACAbKYJgUIARIBBBJuCgxTZW5kUmVhY3Rpb24SKC5wYXJsZXkuc2lnbmFsaW5nLnYxLlNlbmRSZWFjdGlvblJlcXVlc3QaKS5wYXJsZXkuc2lnbmFsaW5nLnYxLlNlbmRSZWFjdGlvblJlc3BvbnNlIgmymCYFCAESAQQScwoMTGVhdmVNZWV0aW5nEigucGFybGV5LnNpZ25hbGluZy52MS5MZWF2ZU1lZXRpbmdSZXF1ZXN0GikucGFybGV5LnNpZ25hbGluZy52MS5MZWF2ZU1lZXRpbmdSZXNwb25zZSIOkAICspgmBwgBEgEEIAESagoJSGVhcnRiZWF0EiUucGFybGV5LnNpZ25hbGluZy52MS5IZWFydGJlYXRSZXF1ZXN0GiYucGFybGV5LnNpZ25hbGluZy52MS5IZWFydGJlYXRSZXNwb25zZSIOkAICspgmBwgBEgEEIAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_parley_meeting_v1_explanation, file_parley_meeting_v1_participant, file_parley_meeting_v1_track, file_parley_options_v1_access, file_parley_signaling_v1_event, file_parley_signaling_v1_session]);
 
 /**
  * A client's half of a media session.
@@ -297,6 +297,13 @@ export type WatchSessionRequest = Message<"parley.signaling.v1.WatchSessionReque
    * @generated from field: string cursor = 2;
    */
   cursor: string;
+
+  /**
+   * Whether the client takes EventBatch. Default: false, each event in a message of its own.
+   *
+   * @generated from field: bool event_batches = 3;
+   */
+  eventBatches: boolean;
 };
 
 /**
@@ -370,6 +377,14 @@ export type WatchSessionResponse = Message<"parley.signaling.v1.WatchSessionResp
      */
     value: GoAway;
     case: "goAway";
+  } | {
+    /**
+     * These happened after what came before. Sent to clients that ask for it with `event_batches`.
+     *
+     * @generated from field: parley.signaling.v1.EventBatch event_batch = 8;
+     */
+    value: EventBatch;
+    case: "eventBatch";
   } | { case: undefined; value?: undefined };
 };
 
@@ -379,6 +394,28 @@ export type WatchSessionResponse = Message<"parley.signaling.v1.WatchSessionResp
  */
 export const WatchSessionResponseSchema: GenMessage<WatchSessionResponse> = /*@__PURE__*/
   messageDesc(file_parley_signaling_v1_signaling_service, 7);
+
+/**
+ * Events that came close together, in their order. In large meetings, events that can wait (people who come, change and leave, reactions)
+ * are told at most four times a second; all others at once.
+ *
+ * @generated from message parley.signaling.v1.EventBatch
+ */
+export type EventBatch = Message<"parley.signaling.v1.EventBatch"> & {
+  /**
+   * At least two.
+   *
+   * @generated from field: repeated parley.signaling.v1.Event events = 1;
+   */
+  events: Event[];
+};
+
+/**
+ * Describes the message parley.signaling.v1.EventBatch.
+ * Use `create(EventBatchSchema)` to create a new message.
+ */
+export const EventBatchSchema: GenMessage<EventBatch> = /*@__PURE__*/
+  messageDesc(file_parley_signaling_v1_signaling_service, 8);
 
 /**
  * A sign of life.
@@ -399,7 +436,7 @@ export type Checkpoint = Message<"parley.signaling.v1.Checkpoint"> & {
  * Use `create(CheckpointSchema)` to create a new message.
  */
 export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 8);
+  messageDesc(file_parley_signaling_v1_signaling_service, 9);
 
 /**
  * Why a stream is about to end.
@@ -427,7 +464,7 @@ export type GoAway = Message<"parley.signaling.v1.GoAway"> & {
  * Use `create(GoAwaySchema)` to create a new message.
  */
 export const GoAwaySchema: GenMessage<GoAway> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 9);
+  messageDesc(file_parley_signaling_v1_signaling_service, 10);
 
 /**
  * See UpdateSlots.
@@ -455,7 +492,7 @@ export type UpdateSlotsRequest = Message<"parley.signaling.v1.UpdateSlotsRequest
  * Use `create(UpdateSlotsRequestSchema)` to create a new message.
  */
 export const UpdateSlotsRequestSchema: GenMessage<UpdateSlotsRequest> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 10);
+  messageDesc(file_parley_signaling_v1_signaling_service, 11);
 
 /**
  * See UpdateSlots.
@@ -470,7 +507,7 @@ export type UpdateSlotsResponse = Message<"parley.signaling.v1.UpdateSlotsRespon
  * Use `create(UpdateSlotsResponseSchema)` to create a new message.
  */
 export const UpdateSlotsResponseSchema: GenMessage<UpdateSlotsResponse> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 11);
+  messageDesc(file_parley_signaling_v1_signaling_service, 12);
 
 /**
  * See UpdateTracks.
@@ -498,7 +535,7 @@ export type UpdateTracksRequest = Message<"parley.signaling.v1.UpdateTracksReque
  * Use `create(UpdateTracksRequestSchema)` to create a new message.
  */
 export const UpdateTracksRequestSchema: GenMessage<UpdateTracksRequest> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 12);
+  messageDesc(file_parley_signaling_v1_signaling_service, 13);
 
 /**
  * See UpdateTracks.
@@ -519,7 +556,7 @@ export type UpdateTracksResponse = Message<"parley.signaling.v1.UpdateTracksResp
  * Use `create(UpdateTracksResponseSchema)` to create a new message.
  */
 export const UpdateTracksResponseSchema: GenMessage<UpdateTracksResponse> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 13);
+  messageDesc(file_parley_signaling_v1_signaling_service, 14);
 
 /**
  * See ExplainSession.
@@ -540,7 +577,7 @@ export type ExplainSessionRequest = Message<"parley.signaling.v1.ExplainSessionR
  * Use `create(ExplainSessionRequestSchema)` to create a new message.
  */
 export const ExplainSessionRequestSchema: GenMessage<ExplainSessionRequest> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 14);
+  messageDesc(file_parley_signaling_v1_signaling_service, 15);
 
 /**
  * See ExplainSession.
@@ -561,7 +598,7 @@ export type ExplainSessionResponse = Message<"parley.signaling.v1.ExplainSession
  * Use `create(ExplainSessionResponseSchema)` to create a new message.
  */
 export const ExplainSessionResponseSchema: GenMessage<ExplainSessionResponse> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 15);
+  messageDesc(file_parley_signaling_v1_signaling_service, 16);
 
 /**
  * See SendReaction.
@@ -596,7 +633,7 @@ export type SendReactionRequest = Message<"parley.signaling.v1.SendReactionReque
  * Use `create(SendReactionRequestSchema)` to create a new message.
  */
 export const SendReactionRequestSchema: GenMessage<SendReactionRequest> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 16);
+  messageDesc(file_parley_signaling_v1_signaling_service, 17);
 
 /**
  * See SendReaction.
@@ -611,7 +648,7 @@ export type SendReactionResponse = Message<"parley.signaling.v1.SendReactionResp
  * Use `create(SendReactionResponseSchema)` to create a new message.
  */
 export const SendReactionResponseSchema: GenMessage<SendReactionResponse> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 17);
+  messageDesc(file_parley_signaling_v1_signaling_service, 18);
 
 /**
  * See LeaveMeeting.
@@ -632,7 +669,7 @@ export type LeaveMeetingRequest = Message<"parley.signaling.v1.LeaveMeetingReque
  * Use `create(LeaveMeetingRequestSchema)` to create a new message.
  */
 export const LeaveMeetingRequestSchema: GenMessage<LeaveMeetingRequest> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 18);
+  messageDesc(file_parley_signaling_v1_signaling_service, 19);
 
 /**
  * See LeaveMeeting.
@@ -647,7 +684,7 @@ export type LeaveMeetingResponse = Message<"parley.signaling.v1.LeaveMeetingResp
  * Use `create(LeaveMeetingResponseSchema)` to create a new message.
  */
 export const LeaveMeetingResponseSchema: GenMessage<LeaveMeetingResponse> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 19);
+  messageDesc(file_parley_signaling_v1_signaling_service, 20);
 
 /**
  * See Heartbeat.
@@ -668,7 +705,7 @@ export type HeartbeatRequest = Message<"parley.signaling.v1.HeartbeatRequest"> &
  * Use `create(HeartbeatRequestSchema)` to create a new message.
  */
 export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 20);
+  messageDesc(file_parley_signaling_v1_signaling_service, 21);
 
 /**
  * See Heartbeat.
@@ -703,7 +740,7 @@ export type HeartbeatResponse = Message<"parley.signaling.v1.HeartbeatResponse">
  * Use `create(HeartbeatResponseSchema)` to create a new message.
  */
 export const HeartbeatResponseSchema: GenMessage<HeartbeatResponse> = /*@__PURE__*/
-  messageDesc(file_parley_signaling_v1_signaling_service, 21);
+  messageDesc(file_parley_signaling_v1_signaling_service, 22);
 
 /**
  * What a client does after go-away.
