@@ -136,6 +136,10 @@ class Participant:
     epoch: int = 0
     others: str = field(default="", repr=False)
 
+    def __hash__(self) -> int:
+        """Of the id alone: large rosters are looked up by participant for each who joins."""
+        return hash(self.id)
+
 
 _MACHINE: Final = "participant"
 _Step = tuple[ParticipantState, tuple[ParticipantEffect, ...]]
