@@ -71,6 +71,7 @@ class Room:
         self._watchers: dict[str, list[Watcher]] = defaultdict(list)
         self._waiting: list[Entry] = []
         self._had: dict[Watcher, int] = {}
+        self._shared: dict[tuple[int, int], Batch] = {}
         self._told = position
         self._may_tell = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -126,7 +127,7 @@ class Room:
         """What is one participant's alone does not wait, and what waits goes before it."""
         alone = self._batch([entry])
         for watcher in list(self._watchers.get(entry.recipient, [])):
-            self._put(watcher, self._waiting[self._had.get(watcher, 0) :])
+            self._tell_waiting(watcher)
             self._had[watcher] = len(self._waiting)
             watcher.put(alone)
 
@@ -147,25 +148,25 @@ class Room:
         self._stop_timer()
         if not self._waiting:
             return
-        waiting, shared = self._waiting, self._batch(self._waiting)
         for watcher in list(self._all()):
-            had = self._had.get(watcher, 0)
-            if had or not watcher.batches:
-                self._put(watcher, waiting[had:])
-            else:
-                watcher.put(shared)
-        self._told = waiting[-1].position
+            self._tell_waiting(watcher)
+        self._told = self._waiting[-1].position
         self._waiting = []
         self._had.clear()
+        self._shared.clear()
         pause = min(_LONGEST_PAUSE, _PAUSE_A_WATCHER * self.size)
         self._may_tell = self._loop.time() + pause
 
-    def _put(self, watcher: Watcher, entries: Sequence[Entry]) -> None:
-        if watcher.batches and entries:
-            watcher.put(self._batch(entries))
+    def _tell_waiting(self, watcher: Watcher) -> None:
+        """Tells one watcher what waits and they have not had; whoever is told the same gets the same batches."""
+        begin, end = self._had.get(watcher, 0), len(self._waiting)
+        if begin == end:
             return
-        for entry in entries:
-            watcher.put(self._batch([entry]))
+        parts = [(begin, end)] if watcher.batches else [(place, place + 1) for place in range(begin, end)]
+        for part in parts:
+            if part not in self._shared:
+                self._shared[part] = self._batch(self._waiting[slice(*part)])
+            watcher.put(self._shared[part])
 
     def _batch(self, entries: Sequence[Entry]) -> Batch:
         return Batch(tuple(entries), str(Cursor(self._meeting_id, self.generation, entries[-1].position)))

@@ -158,6 +158,17 @@ def test_what_is_for_one_alone_comes_at_once_and_in_its_place(large: Meeting) ->
     assert other.positions == [[1], [2, 3, 5]]
 
 
+def test_what_many_are_told_before_something_of_their_own_is_shared_too(large: Meeting) -> None:
+    one, other = large.watchers[:2]
+    large.happens(reaction())
+    large.happens(reaction())
+    for watcher in (one, other):
+        large.happens(StreamOpened("s"), to=watcher.participant_id)
+
+    assert one.positions == [[1], [2], [3]]
+    assert one.came[1] is other.came[1]
+
+
 def test_who_takes_no_batches_gets_the_same_one_by_one(large: Meeting) -> None:
     old = Someone("old", batches=False)
     large.room.add(old)
