@@ -81,7 +81,34 @@ def times(results: Mapping[str, Any]) -> str:
     return table(["", *names], ([name, *(str(row[key]) for key in names)] for name, row in summary.items()))
 
 
+def crowd(results: Mapping[str, Any]) -> str:
+    """A row a meeting: of one run, or of all `runs` by name."""
+    head = ["", "in", "joins a second", "join p50, p99", "event to all p50, p99", "within its second"]
+    head += ["control plane's CPU a join", "told a watcher", "at rest", "whole logs"]
+    runs = results.get("runs", {"": [results]})
+    return table(head, [_meeting(name, run) for name, each in runs.items() for run in each])
+
+
+def _meeting(name: str, run: Mapping[str, Any]) -> Sequence[str]:
+    joins, events, cpu = run["joins"], run["events"], run["control_plane_ms_per_join"]
+    people = f"{run['load']['people']:,} people"
+    rest = run["rest_percent_of_a_core"].get("control-plane")
+    return [
+        f"{name}, {people}" if name else people,
+        f"{joins['answered']:,}",
+        f"{joins['reached_per_second']:.0f}",
+        f"{joins['p50_ms'] / 1000:.1f}, {joins['p99_ms'] / 1000:.1f} s",
+        f"{events['p50_ms']:,.0f}, {events['p99_ms']:,.0f} ms",
+        f"{events['within_window_percent']:.0f} %",
+        f"{cpu['until_quiet']:.0f} ms" if cpu else _NO_FIGURE,
+        f"{run['messages_a_watcher']:.0f}, {run['bytes_a_watcher']['until_quiet'] / 1000:.0f} kB",
+        f"{rest:.0f} %" if rest is not None else _NO_FIGURE,
+        f"{run['logs']['whole']:,} of {run['logs']['watchers']:,}",
+    ]
+
+
 _TABLES = {
+    "crowd": crowd,
     "forwarding grid": forwarding_grid,
     "latency": latency,
     "loss": loss,

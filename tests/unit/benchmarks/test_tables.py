@@ -18,7 +18,7 @@ def _stored(bench: str) -> Mapping[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("bench", ["forwarding-grid", "latency", "loss", "capacity", "layers", "withdrawal"])
+@pytest.mark.parametrize("bench", ["crowd", "forwarding-grid", "latency", "loss", "capacity", "layers", "withdrawal"])
 def test_stored_results_print_as_a_table(bench: str) -> None:
     head, rule, *rows = tables(_stored(bench)).splitlines()
 
