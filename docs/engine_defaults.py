@@ -25,7 +25,7 @@ _PARTS: Final = {
         "net/inbox.rs",
         "net/socket.rs",
     ),
-    "Connecting": ("ice.rs", "dtls.rs", "rate_limit.rs", "net/tcp.rs", "session.rs", "params.rs"),
+    "Connecting": ("ice.rs", "dtls.rs", "rate_limit.rs", "net/tcp.rs", "session.rs", "agreed_media.rs", "params.rs"),
     "Layers": (
         "allocation/mod.rs",
         "allocation/ceiling.rs",

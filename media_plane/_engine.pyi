@@ -385,6 +385,14 @@ class Engine:
         client's new ones: the engine asks each address that the client's checks come from for an answer.
         """
 
+    def change_media(self, session_id: str, parameters: SessionParameters) -> None:
+        """Change what a session sends and receives to what a later offer and its answer agreed on (RFC 3264 section 8).
+
+        Tracks and slots that go on are not touched, nor is anybody who watches; a track in other formats or encodings
+        is another one, and its viewers are told that it ended. A new slot needs SSRCs that no slot of the session had
+        before, or the call is "invalid". The transport, the keys and `cname` stay, whatever `parameters` says of them.
+        """
+
     def close_session(self, session_id: str, reason: CloseReason = "requested") -> None: ...
     def set_track_muted(self, session_id: str, mid: str, muted: bool) -> None:
         """Stop (or resume) forwarding a track.

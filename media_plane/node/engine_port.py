@@ -70,6 +70,10 @@ class EnginePort(Protocol):
         """Give a session new ICE credentials."""
         ...
 
+    def change_media(self, session_id: str, parameters: SessionParameters) -> None:
+        """Change what a session sends and receives."""
+        ...
+
     def close_session(self, session_id: str, reason: CloseReason = "requested") -> None:
         """Close a session."""
         ...

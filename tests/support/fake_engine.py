@@ -56,6 +56,10 @@ class FakeEngine:
         self._take("restart_ice", session_id, ice_ufrag, ice_pwd)
         return cast("LocalTransport", _Transport(ice_ufrag=f"node{len(self.named('restart_ice'))}"))
 
+    def change_media(self, session_id: str, parameters: SessionParameters) -> None:
+        del parameters
+        self._take("change_media", session_id)
+
     def close_session(self, session_id: str, reason: CloseReason = "requested") -> None:
         self._take("close_session", session_id, reason)
 

@@ -58,6 +58,8 @@ pub enum Command {
     OpenSession(Box<OpenSession>),
     /// End a session.
     CloseSession(SessionKey, CloseReason),
+    /// Change what a session sends and receives, as its latest offer and answer have it.
+    ChangeMedia(SessionKey, Box<SessionParameters>),
     /// Let a session's client prove its addresses anew, with these credentials of the node and of the client.
     RestartIce(SessionKey, LocalCredentials, RemoteCredentials),
     /// Stop or resume forwarding a track.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::agreed_media::AgreedMedia;
 use crate::command::SessionKey;
 use crate::engine::CommandError;
 use crate::event::Subject;
@@ -16,22 +17,20 @@ pub(crate) struct SessionEntry {
     pub shard: usize,
     pub key: SessionKey,
     pub room: Arc<str>,
-    tracks: Vec<(Arc<str>, MediaKind)>,
-    slots: Vec<(Arc<str>, MediaKind)>,
+    media: Arc<AgreedMedia>,
 }
 
 impl SessionEntry {
     /// The track with this MID and its kind.
     pub(crate) fn track(&self, mid: &str) -> Result<(Arc<str>, MediaKind), CommandError> {
-        let track = self.tracks.iter().find(|(known, _)| **known == *mid);
-        track.cloned().ok_or(CommandError::UnknownTrack)
+        self.media.track(mid).ok_or(CommandError::UnknownTrack)
     }
 
     /// The video slot with this MID.
     pub(crate) fn video_slot(&self, mid: &str) -> Result<Arc<str>, CommandError> {
-        let slot = self.slots.iter().find(|(known, _)| **known == *mid).ok_or(CommandError::UnknownTrack)?;
-        if slot.1 == MediaKind::Video {
-            Ok(Arc::clone(&slot.0))
+        let slot = self.media.slot(mid).ok_or(CommandError::UnknownTrack)?;
+        if slot.kind == MediaKind::Video {
+            Ok(Arc::clone(&slot.mid))
         } else {
             Err(CommandError::Invalid("audio slots belong to the engine"))
         }
@@ -152,16 +151,30 @@ impl Directory {
             return Err(CommandError::SessionExists);
         }
         let key = contents.places[shard].take(self.max_sessions).ok_or(CommandError::TooMany)?;
-        let entry = SessionEntry {
-            shard,
-            key,
-            room,
-            tracks: parameters.send_tracks.iter().map(|track| (Arc::clone(&track.mid), track.kind)).collect(),
-            slots: parameters.slots.iter().map(|slot| (Arc::clone(&slot.mid), slot.kind)).collect(),
-        };
+        let entry = SessionEntry { shard, key, room, media: Arc::new(AgreedMedia::of(parameters)) };
         let name: Arc<str> = session.into();
         contents.sessions.insert(Arc::clone(&name), entry.clone());
         Ok((name, entry))
+    }
+
+    /// Takes note of what a session's latest offer and answer agreed on; with its entry comes what holds until then.
+    pub(crate) fn change_media(
+        &self,
+        session: &str,
+        parameters: &SessionParameters,
+    ) -> Result<(SessionEntry, Arc<AgreedMedia>), CommandError> {
+        let mut contents = self.lock();
+        let entry = contents.sessions.get_mut(session).ok_or(CommandError::UnknownSession)?;
+        let after = entry.media.followed_by(parameters).map_err(CommandError::Invalid)?;
+        let before = std::mem::replace(&mut entry.media, Arc::new(after));
+        Ok((entry.clone(), before))
+    }
+
+    /// The shard never learnt of the last change.
+    pub(crate) fn restore_media(&self, session: &str, before: Arc<AgreedMedia>) {
+        if let Some(entry) = self.lock().sessions.get_mut(session) {
+            entry.media = before;
+        }
     }
 
     /// Removes a session's name; its place is free once the shard has released it.

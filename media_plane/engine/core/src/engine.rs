@@ -257,11 +257,7 @@ impl Engine {
     ) -> Result<LocalTransport, CommandError> {
         self.check_running()?;
         check_name(session)?;
-        parameters.validate().map_err(CommandError::Invalid)?;
-        let audio_slots = parameters.slots.iter().filter(|slot| slot.kind == MediaKind::Audio).count();
-        if audio_slots > self.shards.audio_slots {
-            return Err(CommandError::Invalid("more audio slots than the engine fills"));
-        }
+        self.check_parameters(&parameters)?;
         let (name, entry) = self.shards.directory.open_session(room, session, &parameters)?;
         let credentials = LocalCredentials::generate(entry.shard as u16, entry.key.index);
         let transport = self.transport(entry.shard, credentials.clone());
@@ -270,6 +266,26 @@ impl Engine {
             .queue(entry.shard, Command::OpenSession(Box::new(open)))
             .inspect_err(|_| self.shards.directory.release(entry.shard, &[entry.key]))?;
         Ok(transport)
+    }
+
+    /// Changes what a session sends and receives to what a later offer and its answer agreed on. Tracks and slots that go on are not
+    /// touched, and neither are the transport, the keys and the canonical name, whatever `parameters` says of them.
+    pub fn change_media(&self, session: &str, parameters: SessionParameters) -> Result<(), CommandError> {
+        self.check_running()?;
+        self.check_parameters(&parameters)?;
+        let (entry, before) = self.shards.directory.change_media(session, &parameters)?;
+        self.shards
+            .queue(entry.shard, Command::ChangeMedia(entry.key, Box::new(parameters)))
+            .inspect_err(|_| self.shards.directory.restore_media(session, before))
+    }
+
+    fn check_parameters(&self, parameters: &SessionParameters) -> Result<(), CommandError> {
+        parameters.validate().map_err(CommandError::Invalid)?;
+        let audio_slots = parameters.slots.iter().filter(|slot| slot.kind == MediaKind::Audio).count();
+        if audio_slots > self.shards.audio_slots {
+            return Err(CommandError::Invalid("more audio slots than the engine fills"));
+        }
+        Ok(())
     }
 
     /// Gives a session's client new credentials, with which it can prove other addresses; the keys and streams stay. `remote` are

@@ -5,6 +5,7 @@
 //!
 //! Nothing here allocates for a packet after warm-up, and no parser panics on any input.
 
+mod agreed_media;
 mod allocation;
 mod audio;
 pub mod bandwidth;

@@ -124,7 +124,7 @@ impl SendTrack {
 }
 
 /// A place in the client's layout.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotSpec {
     /// MID of its m-line.
     pub mid: Arc<str>,
@@ -194,13 +194,9 @@ impl SessionParameters {
     }
 
     fn validate_identifiers(&self) -> Result<(), &'static str> {
-        let mids = self.send_tracks.iter().map(|t| &t.mid).chain(self.slots.iter().map(|s| &s.mid));
-        let mut seen: Vec<&str> = Vec::new();
-        for mid in mids {
-            check((1..=MAX_MID_LEN).contains(&mid.len()), "mid needs 1 to 16 bytes")?;
-            check(!seen.contains(&mid.as_ref()), "mid used twice")?;
-            seen.push(mid);
-        }
+        // An m-line may carry both a track and a slot.
+        check_mids(self.send_tracks.iter().map(|track| &*track.mid))?;
+        check_mids(self.slots.iter().map(|slot| &*slot.mid))?;
         let mut ssrcs: Vec<u32> = Vec::new();
         for slot in &self.slots {
             for ssrc in [Some(slot.ssrc), slot.rtx_ssrc].into_iter().flatten() {
@@ -240,6 +236,16 @@ impl SessionParameters {
 pub(crate) fn check_ice(ufrag: &str, pwd: &str) -> Result<(), &'static str> {
     check((4..=MAX_ICE_LEN).contains(&ufrag.len()), "ice_ufrag needs 4 to 256 characters")?;
     check((22..=MAX_ICE_LEN).contains(&pwd.len()), "ice_pwd needs 22 to 256 characters")
+}
+
+fn check_mids<'a>(mids: impl Iterator<Item = &'a str>) -> Result<(), &'static str> {
+    let mut seen: Vec<&str> = Vec::new();
+    for mid in mids {
+        check((1..=MAX_MID_LEN).contains(&mid.len()), "mid needs 1 to 16 bytes")?;
+        check(!seen.contains(&mid), "mid used twice")?;
+        seen.push(mid);
+    }
+    Ok(())
 }
 
 fn check(holds: bool, rule: &'static str) -> Result<(), &'static str> {

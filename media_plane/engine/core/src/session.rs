@@ -36,8 +36,9 @@ const CONTROL_SAVED: Micros = 2 * SECOND;
 /// Connectivity checks of a session a second: browsers send one each 48 ms while they look for a way, and hardly any later.
 const CHECKS: u64 = 50;
 const CHECKS_SAVED: Micros = 4 * SECOND;
-/// Replaced streams that are remembered, so that what comes late of them, or is played back, is not taken for a new one.
-const MAX_FORMER: usize = 8;
+/// Replaced and stopped streams that are remembered, so that what comes late of them, or is played back, is not taken for a new one: a
+/// camera of simulcast has six.
+const MAX_FORMER: usize = 32;
 /// Assumed until a receiver report tells the truth.
 const DEFAULT_ROUND_TRIP: Micros = SECOND / 10;
 /// Weight of a new clock offset that is larger than the known one: the offset is the least delay, and clocks drift.
@@ -67,7 +68,7 @@ pub(crate) struct ClientStream {
     pub state: InboundStream,
 }
 
-/// A stream of which another has taken the place.
+/// A stream of which another has taken the place, or whose track has ended.
 #[derive(Debug)]
 pub(crate) struct FormerStream {
     pub stream: ClientStream,
@@ -222,16 +223,18 @@ impl Session {
         self.slots.iter().enumerate().filter(move |(_, slot)| slot.kind == kind)
     }
 
+    /// The slots that m-lines have.
+    pub(crate) fn slots_in_use(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| !slot.is_vacant())
+    }
+
     /// Puts a stream in its place, which another of its role may have had; None: there are too many. With it comes whether there
     /// was one.
     pub(crate) fn place_stream(&mut self, now: Micros, stream: ClientStream) -> Option<(usize, bool)> {
         let same = |other: &ClientStream| other.track == stream.track && other.role == stream.role;
         if let Some(place) = self.streams.iter().position(same) {
             let stream = std::mem::replace(&mut self.streams[place], stream);
-            if self.former.len() == MAX_FORMER {
-                self.former.pop_front();
-            }
-            self.former.push_back(FormerStream { stream, since: now });
+            self.remember_stream(now, stream);
             return Some((place, true));
         }
         if self.streams.len() >= MAX_STREAMS {
@@ -239,6 +242,32 @@ impl Session {
         }
         self.streams.push(stream);
         Some((self.streams.len() - 1, false))
+    }
+
+    fn remember_stream(&mut self, now: Micros, stream: ClientStream) {
+        if self.former.len() == MAX_FORMER {
+            self.former.pop_front();
+        }
+        self.former.push_back(FormerStream { stream, since: now });
+    }
+
+    /// The streams of a track that has ended come to nothing, until an m-line has them again.
+    pub(crate) fn end_streams(&mut self, now: Micros, track: Key) {
+        while let Some(place) = self.streams.iter().position(|stream| stream.track == track) {
+            let stream = self.streams.remove(place);
+            self.remember_stream(now, stream);
+        }
+    }
+
+    /// Takes note of a stream that an offer names. One that has been there before goes on where it was: so does the client's counter.
+    pub(crate) fn declare_stream(&mut self, ssrc: u32, track: Key, role: StreamRole) {
+        if self.streams.len() >= MAX_STREAMS || self.streams.iter().any(|known| known.ssrc == ssrc) {
+            return;
+        }
+        let former = self.former.iter().position(|former| former.stream.ssrc == ssrc);
+        let former = former.and_then(|place| self.former.remove(place));
+        let state = former.map_or_else(InboundStream::default, |former| former.stream.state);
+        self.streams.push(ClientStream { ssrc, track, role, state });
     }
 
     /// The codec that is sent with a payload type, or whose retransmissions are.
@@ -297,7 +326,8 @@ impl Session {
     }
 }
 
-fn extension_ids(agreed: &HeaderExtensions) -> ExtensionIds {
+/// The identifiers that were agreed, as headers are read and written with them.
+pub(crate) fn extension_ids(agreed: &HeaderExtensions) -> ExtensionIds {
     let pairs = [
         (ExtensionKind::Mid, agreed.mid),
         (ExtensionKind::Rid, agreed.rid),

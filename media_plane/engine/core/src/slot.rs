@@ -173,6 +173,16 @@ impl Slot {
         }
     }
 
+    /// A place that no m-line has: nothing ever comes into it.
+    pub(crate) fn vacant() -> Self {
+        Self::new(&SlotSpec { mid: "".into(), kind: MediaKind::Video, ssrc: 0, rtx_ssrc: None }, 0)
+    }
+
+    /// Whether no m-line has its place.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.mid.is_empty()
+    }
+
     /// Sets the next source of a video slot; it takes over with its key frame.
     pub(crate) fn aim(&mut self, now: Micros, target: Key) {
         self.target = Some(target);

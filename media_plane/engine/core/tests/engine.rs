@@ -124,3 +124,31 @@ fn datagrams_without_content_are_counted() {
     let counter = |name: &str| engine.counters().iter().find(|(known, _)| *known == name).unwrap().1;
     until("all have been counted", || (counter("packets_received"), counter("dropped_noise")) == (100, 100));
 }
+
+#[test]
+fn media_change_under_ssrcs_of_their_own() {
+    let engine = engine(1);
+    engine.open_room("room").unwrap();
+    let client = Client::new(0, 0, Clock::start());
+    let parameters = client.parameters();
+    assert_eq!(engine.change_media("nobody", parameters.clone()), Err(CommandError::UnknownSession));
+    engine.open_session("room", "session", parameters.clone()).unwrap();
+    let video = |request: &str| NamedSlotRequest { mid: request.into(), source: None, max_height: 0, priority: 0 };
+
+    let mut fewer = parameters.clone();
+    let stopped = fewer.slots.pop().unwrap();
+    engine.change_media("session", fewer).unwrap();
+    assert_eq!(engine.update_slots("session", &[video(&stopped.mid)]), Err(CommandError::UnknownTrack));
+    assert!(matches!(engine.change_media("session", parameters.clone()), Err(CommandError::Invalid(_))));
+
+    let mut more = parameters;
+    more.slots.last_mut().unwrap().ssrc += 10_000;
+    more.slots.last_mut().unwrap().rtx_ssrc = None;
+    engine.change_media("session", more.clone()).unwrap();
+    engine.update_slots("session", &[video(&stopped.mid)]).unwrap();
+    more.ice_pwd.clear();
+    assert!(matches!(engine.change_media("session", more), Err(CommandError::Invalid(_))));
+    let stats = engine.session_stats("session").unwrap();
+    assert_eq!(stats.slots.len(), 5);
+    engine.stop().unwrap();
+}

@@ -167,6 +167,15 @@ fn command_all(meeting: &mut Meeting, turn: usize, priority: i32) {
         let theirs = Client::credentials();
         meeting.command(Command::RestartIce(key, LocalCredentials::generate(0, OTHER as u32), theirs));
     }
+    match turn {
+        1 => meeting.renegotiate(OTHER, |parameters| parameters.slots.truncate(4)),
+        3 => meeting.renegotiate(OTHER, |parameters| {
+            parameters.send_tracks.remove(1);
+            parameters.slots.truncate(1);
+        }),
+        4 => meeting.renegotiate(OTHER, |parameters| parameters.slots.clear()),
+        _ => {}
+    }
     meeting.command(Command::Stats(key, sync_channel(1).0));
     meeting.command(Command::Explain(key, sync_channel(1).0));
 }

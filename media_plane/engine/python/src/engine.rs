@@ -167,6 +167,10 @@ impl Engine {
         Ok(refuse(py, self.engine.restart_ice(session_id, remote))?.into())
     }
 
+    fn change_media(&self, py: Python<'_>, session_id: &str, parameters: PyRef<'_, SessionParameters>) -> PyResult<()> {
+        refuse(py, self.engine.change_media(session_id, parameters.0.clone()))
+    }
+
     #[pyo3(signature = (session_id, reason="requested"))]
     fn close_session(&self, py: Python<'_>, session_id: &str, reason: &str) -> PyResult<()> {
         let reason = close_reason(reason).ok_or(CommandError::Invalid("unknown reason"));

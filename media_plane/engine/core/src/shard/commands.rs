@@ -10,9 +10,8 @@ use crate::outbox::Transmit;
 use crate::params::{MediaKind, SendTrack};
 use crate::publication::Publication;
 use crate::room::Room;
-use crate::session::{ClientStream, Session, StreamRole};
+use crate::session::{Session, StreamRole};
 use crate::slab::Key;
-use crate::srtp::InboundStream;
 use crate::track::{Subscriber, Track};
 use crate::wire::extension::ExtensionKind;
 
@@ -35,6 +34,7 @@ impl Shard {
                     self.end_session(now, key.index, reason, network);
                 }
             }
+            Command::ChangeMedia(key, parameters) => self.change_media(now, key, &parameters, network),
             Command::RestartIce(key, local, remote) => self.restart_ice(now, key, local, &remote),
             Command::SetTrackMuted { key, mid, muted } => self.set_muted(now, key, &mid, muted, network),
             Command::UpdateSlots(key, requests) => self.update_slots(now, key, &requests, network),
@@ -103,7 +103,7 @@ impl Shard {
         }
         let identity = Arc::clone(&self.config.identity);
         let mut session = Box::new(Session::new(now, self.config.clock, open, room, identity, &mut random));
-        self.add_tracks(now, &mut session, open);
+        self.add_tracks(now, &mut session, &open.parameters.send_tracks);
         let place = index as usize;
         if self.sessions.len() <= place {
             self.sessions.resize_with(place + 1, || None);
@@ -118,14 +118,19 @@ impl Shard {
         self.emit_state(now, index, None);
     }
 
-    fn add_tracks(&mut self, now: Micros, session: &mut Session, open: &OpenSession) {
-        for spec in &open.parameters.send_tracks {
-            let publication =
-                self.publications.insert(Publication::new(now, open.key.index, spec, &open.parameters.codecs));
+    pub(super) fn add_tracks<'a>(
+        &mut self,
+        now: Micros,
+        session: &mut Session,
+        specs: impl IntoIterator<Item = &'a SendTrack>,
+    ) {
+        for spec in specs {
+            let owner = session.key.index;
+            let publication = self.publications.insert(Publication::new(now, owner, spec, &session.codecs));
             session.publications.push(publication);
             for place in 0..spec.encodings() {
                 let rid = spec.rids.get(place).map_or("", String::as_str);
-                let key = self.tracks.insert(Track::new(open.key.index, session.room, publication, spec, rid));
+                let key = self.tracks.insert(Track::new(owner, session.room, publication, spec, rid));
                 session.tracks.push(key);
                 if let Some(publication) = self.publications.get_mut(publication) {
                     publication.encodings.push(key);
@@ -149,8 +154,7 @@ impl Shard {
         let declared = [(StreamRole::Media, &spec.ssrcs), (StreamRole::Retransmission, &spec.rtx_ssrcs)];
         for (role, ssrcs) in declared {
             if let Some(ssrc) = ssrcs.get(place) {
-                let state = InboundStream::default();
-                session.streams.push(ClientStream { ssrc: *ssrc, track: key, role, state });
+                session.declare_stream(*ssrc, key, role);
             }
         }
         if let Some(track) = self.tracks.get_mut(key) {
@@ -183,7 +187,7 @@ impl Shard {
         self.outbox.flush(network);
     }
 
-    fn unsubscribe_slot(&mut self, receiver: Subscriber) {
+    pub(super) fn unsubscribe_slot(&mut self, receiver: Subscriber) {
         let Some(session) = self.session(receiver.session) else { return };
         let Some(slot) = session.slots.get(usize::from(receiver.slot)) else { return };
         let publication = slot.publication;
@@ -201,7 +205,7 @@ impl Shard {
     }
 
     /// What slots were to show is gone.
-    fn remove_publication(&mut self, key: Key) {
+    pub(super) fn remove_publication(&mut self, key: Key) {
         let Some(publication) = self.publications.remove(key) else { return };
         for viewer in publication.viewers.iter().copied() {
             if let Some(slot) = self.slot_mut(viewer) {
@@ -210,7 +214,7 @@ impl Shard {
         }
     }
 
-    fn remove_track(&mut self, now: Micros, room: Key, key: Key) {
+    pub(super) fn remove_track(&mut self, now: Micros, room: Key, key: Key) {
         if let Some(room) = self.rooms.get_mut(room) {
             room.loudest.remove(key);
             room.dominant.remove(key);
@@ -238,7 +242,7 @@ impl Shard {
     }
 
     /// Reconsiders at once who is heard, because somebody left.
-    fn update_audio_now(&mut self, now: Micros, room: Key) {
+    pub(super) fn update_audio_now(&mut self, now: Micros, room: Key) {
         if let Some(room) = self.rooms.get_mut(room) {
             room.next_audio = now;
         }

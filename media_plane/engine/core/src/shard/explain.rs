@@ -22,7 +22,7 @@ impl Shard {
             wanted_bits_per_second: session.wanted,
             round_trip_time_ms: session.measured_round_trip().map(|time| time.as_secs_f64() * 1_000.0),
             sound_repeated: session.repeats_sound,
-            slots: session.slots.iter().map(|slot| self.explain_slot(session, slot)).collect(),
+            slots: session.slots_in_use().map(|slot| self.explain_slot(session, slot)).collect(),
             tracks: session.publications.iter().filter_map(|key| self.explain_track(*key)).collect(),
         })
     }

@@ -189,6 +189,14 @@ fn accept(
     let skipped = values.transport_sequence_number.map_or(Some(0), |number| session.arrivals.record(number, now));
     let place = match (known, former) {
         (Some(place), _) => place,
+        (None, Some(place)) if tracks.get(session.former[place].stream.track).is_none() => {
+            let state = session.former[place].stream.state;
+            // What an m-line sent last before it stopped names none, or one that has stopped: it is not for what is left.
+            values.mid.filter(|_| is_newest).ok_or(Refusal::Late)?;
+            let learnt = learn(now, session, publications, tracks, &header, &values, state).ok_or(Refusal::Late)?;
+            session.former.retain(|former| former.stream.ssrc != header.ssrc);
+            learnt
+        }
         (None, Some(place)) => recall(now, session, tracks, place, is_newest).ok_or(Refusal::Late)?,
         (None, None) => {
             learn(now, session, publications, tracks, &header, &values, fresh).ok_or(Refusal::UnknownStream)?

@@ -10,6 +10,7 @@ mod control_out;
 mod explain;
 mod fanout;
 mod layers;
+mod media_change;
 mod media_in;
 mod pace;
 mod retransmit;

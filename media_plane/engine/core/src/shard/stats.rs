@@ -18,7 +18,7 @@ impl Shard {
             round_trip_time_ms: session.measured_round_trip().map(|time| time.as_secs_f64() * 1_000.0),
             bandwidth: session.bandwidth.estimate(now),
             tracks: session.publications.iter().filter_map(|key| self.track_stats(*key)).collect(),
-            slots: session.slots.iter().map(|slot| self.slot_stats(slot)).collect(),
+            slots: session.slots_in_use().map(|slot| self.slot_stats(slot)).collect(),
         })
     }
 

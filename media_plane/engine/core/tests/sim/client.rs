@@ -30,7 +30,7 @@ use super::certificate::lengthen;
 use super::channels::ChannelClient;
 use super::receiver::{Received, SlotReceiver};
 use super::sender::{AUDIO_TYPE, RTX_TYPE, Sender, VIDEO_TYPE};
-use super::{AUDIO_SLOTS, CAMERA, MICROPHONE, NODE, VIDEO_SLOTS};
+use super::{AUDIO_SLOTS, CAMERA, LATER_SLOTS, MICROPHONE, NODE, VIDEO_SLOTS};
 
 const FIRST_CHECKS: Micros = 50 * MILLISECOND;
 const LATER_CHECKS: Micros = 2 * SECOND;
@@ -195,7 +195,8 @@ impl Client {
             rtx_payload_type,
             fmtp: String::new(),
         };
-        let rids: Vec<_> = self.sender.encodings.iter().map(|encoding| encoding.rid.to_owned()).collect();
+        let camera = self.sender.encodings.iter().filter(|encoding| encoding.mid == CAMERA);
+        let rids: Vec<_> = camera.map(|encoding| encoding.rid.to_owned()).collect();
         let track = |mid: &str, kind, payload_type| SendTrack {
             mid: mid.into(),
             kind,
@@ -229,17 +230,16 @@ impl Client {
                 track(MICROPHONE, MediaKind::Audio, AUDIO_TYPE),
                 track(CAMERA, MediaKind::Video, VIDEO_TYPE),
             ],
-            slots: slots
-                .map(|(mid, kind)| SlotSpec {
-                    mid: (*mid).into(),
-                    kind,
-                    ssrc: self.slot_ssrc(mid),
-                    rtx_ssrc: (kind == MediaKind::Video).then_some(self.slot_ssrc(mid) + 100),
-                })
-                .collect(),
+            slots: slots.map(|(mid, kind)| self.slot_spec(mid, kind)).collect(),
             cname: "node".into(),
             channels: None,
         }
+    }
+
+    /// A slot as the node's answer has it.
+    pub fn slot_spec(&self, mid: &str, kind: MediaKind) -> SlotSpec {
+        let ssrc = self.slot_ssrc(mid);
+        SlotSpec { mid: mid.into(), kind, ssrc, rtx_ssrc: (kind == MediaKind::Video).then_some(ssrc + 100) }
     }
 
     fn slot_ssrc(&self, mid: &str) -> u32 {
@@ -443,7 +443,7 @@ impl Client {
         if !self.looks {
             return;
         }
-        let mids = AUDIO_SLOTS.iter().chain(&VIDEO_SLOTS);
+        let mids = AUDIO_SLOTS.iter().chain(&VIDEO_SLOTS).chain(&LATER_SLOTS);
         let (mid, by_retransmission) = mids
             .map(|mid| (*mid, ssrc.wrapping_sub(self.slot_ssrc(mid))))
             .find_map(|(mid, offset)| (offset == 0 || offset == 100).then_some((mid, offset == 100)))

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use parley_engine_core::clock::Micros;
 
+use super::CAMERA;
 use super::picture::{Mark, Temporal, encode};
 
 const KEPT: usize = 1_000;
@@ -28,6 +29,8 @@ pub struct Frame {
 /// An encoding.
 pub struct Encoding {
     owner: usize,
+    /// MID of its m-line.
+    pub mid: &'static str,
     /// RTP stream identifier; empty without simulcast.
     pub rid: &'static str,
     pub ssrc: u32,
@@ -60,6 +63,7 @@ impl Encoding {
     pub fn new(owner: usize, rid: &'static str, ssrc: u32, height: u16, packets: u16) -> Self {
         Self {
             owner,
+            mid: CAMERA,
             rid,
             ssrc,
             height,

@@ -35,7 +35,7 @@ use parley_engine_core::dtls::Identity;
 use parley_engine_core::event::{CloseReason, Event, EventKind};
 use parley_engine_core::explanation::SessionExplanation;
 use parley_engine_core::outbox::Path;
-use parley_engine_core::params::ChannelParameters;
+use parley_engine_core::params::{ChannelParameters, SessionParameters};
 use parley_engine_core::shard::{Shard, ShardConfig};
 use parley_engine_core::stats::SessionStats;
 use parley_engine_core::ufrag::LocalCredentials;
@@ -46,6 +46,7 @@ pub use link::{Bursts, Link};
 pub use network::{Conditions, Network, Random};
 pub use picture::{Mark, decode};
 pub use receiver::Received;
+pub use sender::SCREEN_HEIGHT;
 use sender::{Sender, VIDEO_TYPE};
 
 pub const ROOM: &str = "room";
@@ -54,6 +55,9 @@ pub const NODE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 
 /// What the simulated clients send and show: one microphone, one camera; three voices, two pictures.
 pub const MICROPHONE: &str = "0";
 pub const CAMERA: &str = "1";
+/// And what a client may send besides, with m-lines that it may add.
+pub const SCREEN: &str = "7";
+pub const LATER_SLOTS: [&str; 2] = ["8", "9"];
 pub const AUDIO_SLOTS: [&str; 3] = ["2", "3", "4"];
 pub const VIDEO_SLOTS: [&str; 2] = ["5", "6"];
 
@@ -183,6 +187,13 @@ impl Meeting {
         self.command(Command::CloseSession(Self::key(number), CloseReason::Requested));
     }
 
+    /// A client's next offer over the same connection, with parameters that `change` has its way with.
+    pub fn renegotiate(&mut self, number: usize, change: impl FnOnce(&mut SessionParameters)) {
+        let mut parameters = self.clients[number].parameters();
+        change(&mut parameters);
+        self.command(Command::ChangeMedia(Self::key(number), Box::new(parameters)));
+    }
+
     /// Shows the camera of one client in a slot of another.
     pub fn show(&mut self, viewer: usize, slot: &str, sender: Option<usize>) {
         self.show_at(viewer, slot, sender, 0, 0);
@@ -190,7 +201,19 @@ impl Meeting {
 
     /// The same at a height in pixels (0: any), with a priority.
     pub fn show_at(&mut self, viewer: usize, slot: &str, sender: Option<usize>, max_height: u32, priority: i32) {
-        let source = sender.map(|sender| (Self::key(sender), CAMERA.into()));
+        self.show_track(viewer, slot, sender.map(|sender| (sender, CAMERA)), max_height, priority);
+    }
+
+    /// Shows any track of a client, or nothing.
+    pub fn show_track(
+        &mut self,
+        viewer: usize,
+        slot: &str,
+        track: Option<(usize, &str)>,
+        max_height: u32,
+        priority: i32,
+    ) {
+        let source = track.map(|(sender, mid)| (Self::key(sender), mid.into()));
         let request = SlotRequest { mid: slot.into(), source, max_height, priority };
         self.command(Command::UpdateSlots(Self::key(viewer), vec![request]));
     }

@@ -8,12 +8,14 @@ use parley_engine_core::wire::rtp::{OutgoingHeader, write_header};
 
 use super::encoding::Encoding;
 use super::picture::PACKETS_PER_FRAME;
-use super::{CAMERA, MICROPHONE};
+use super::{MICROPHONE, SCREEN};
 
 pub const AUDIO_TYPE: u8 = 111;
 pub const VIDEO_TYPE: u8 = 96;
 pub const RTX_TYPE: u8 = 97;
 pub const RED_TYPE: u8 = 63;
+/// By its height a screen is told from cameras.
+pub const SCREEN_HEIGHT: u16 = 1_080;
 /// Packets of sound that can be sent again.
 const SOUND_KEPT: u16 = 64;
 const AUDIO_INTERVAL: Micros = 20 * MILLISECOND;
@@ -90,6 +92,18 @@ impl Sender {
             Encoding::new(self.number, rid, base + 10 * place as u32, height, packets)
         };
         self.encodings = spec.into_iter().enumerate().map(encoding).collect();
+    }
+
+    /// Sends a screen besides the camera, in 1080 lines.
+    pub fn share(&mut self) {
+        let mut screen = Encoding::new(self.number, "", self.audio_ssrc + 501, SCREEN_HEIGHT, 0);
+        screen.mid = SCREEN;
+        self.encodings.push(screen);
+    }
+
+    /// The screen, while there is one.
+    pub fn screen(&mut self) -> Option<&mut Encoding> {
+        self.encodings.iter_mut().find(|encoding| encoding.mid == SCREEN)
     }
 
     pub fn video_ssrc(&self) -> u32 {
@@ -215,7 +229,7 @@ impl Sender {
         let named = self.names_streams && (encoding.rid.is_empty() || !reported);
         let rid = Some(encoding.rid.as_bytes()).filter(|rid| named && !rid.is_empty());
         let values = ExtensionValues {
-            mid: named.then_some(CAMERA.as_bytes()),
+            mid: named.then_some(encoding.mid.as_bytes()),
             rid: rid.filter(|_| !is_repair),
             repaired_rid: rid.filter(|_| is_repair),
             layers_allocation: told,
