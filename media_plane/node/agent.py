@@ -171,43 +171,50 @@ class Agent:
         """Answer an offer that comes over a session's own connection; None: the offer is for a new session.
 
         Raises:
-            SdpNotAcceptableError: It changes the media of a connection.
+            SdpError: The session can't follow it.
         """
         room = self._rooms.find(room_id)
         session = room.sessions.get(command.participant_id) if room else None
-        if session is None or command.session_id == session.restart_id:
+        if room is None or session is None or command.session_id in session.followed:
             return session
         former = session.agreement.offer
         restarts = offer.restarts_ice_of(former)
         if not restarts and not offer.is_on_connection_of(former):
             return None
-        if offer.media != former.media:
-            message = "the m-lines of a connection can't change: offer them on a new RTCPeerConnection"
+        if offer.transport.fingerprints != former.transport.fingerprints:
+            message = "the certificate of a connection can't change: offer it on a new RTCPeerConnection"
             raise SdpNotAcceptableError(message)
-        _check_mids(command.choices, session.slots, "slots")
-        self.update_tracks(room_id, epoch, command.participant_id, command.tracks)
-        transport = (
-            self._restart_ice(session, offer) if restarts else replace(session.transport, addresses=self._addresses())
-        )
-        if transport is None:
+        agreement = agree(offer, {track.mid: track.muted for track in command.tracks}, former=session.agreement)
+        tracks, slots = _tracks(agreement, command.tracks), _slots(agreement)
+        _check_mids(command.choices, slots, "slots")
+        try:
+            transport = self._follow(session, agreement, restarts=restarts)
+        except SessionNotFoundError:  # it has just ended by itself
+            log.info("session.ended_before_offer", session_id=session.session_id)
             return None
-        session.agreement = replace(session.agreement, offer=offer, version=session.agreement.version + 1)
-        session.transport, session.answer = transport, write_answer(session.agreement, transport)
-        session.restart_id = command.session_id
-        self.update_slots(room_id, epoch, command.participant_id, command.choices)
+        ended = session.follow(agreement, tracks, slots)
+        room.forget_requests({TrackKey(session.participant_id, mid) for mid in ended})
+        for mid in ended & session.encodings.keys():
+            self._announcer.encodings(room, session, mid)
+        session.transport, session.answer = transport, write_answer(agreement, transport)
+        apply_choices(session.slots, command.choices)
+        self.update_tracks(room_id, epoch, command.participant_id, command.tracks)
+        session.followed.append(command.session_id)
         event = "session.ice_restarted" if restarts else "session.kept"
         log.info(event, participant_id=session.participant_id, session_id=session.session_id)
         return session
 
-    def _restart_ice(self, session: Session, offer: Offer) -> NodeTransport | None:
-        """Let a client prove its addresses anew; None: the session has just ended by itself, so a new one it is."""
-        try:
-            client = offer.transport
-            transport = self._engine.restart_ice(session.session_id, client.ice_ufrag, client.ice_pwd)
-            return self._transport(transport)
-        except EngineError as error:
-            log.info("session.restart_refused", session_id=session.session_id, reason=error.reason)
-            return None
+    def _follow(self, session: Session, agreement: Agreement, *, restarts: bool) -> NodeTransport:
+        """Bring the engine to what a later offer says; return the node's half of the transport from now on."""
+        with _engine_refusals():
+            if not agreement.has_same_media_as(session.agreement):
+                parameters = session_parameters(agreement, session.participant_id)
+                self._engine.change_media(session.session_id, parameters)
+            if restarts:
+                client = agreement.offer.transport
+                transport = self._engine.restart_ice(session.session_id, client.ice_ufrag, client.ice_pwd)
+                return self._transport(transport)
+        return replace(session.transport, addresses=self._addresses())
 
     def close_session(self, room_id: str, epoch: int, participant_id: str, session_id: str = "") -> None:
         """Close a participant's session, or only the named one.

@@ -93,7 +93,7 @@ class Announcer:
         changed = media_pb2.SpeakerChanged(participant_id=room.speaker or "")
         self._append(room, media_pb2.NodeEvent(speaker_changed=changed), None, time_unix_nano)
 
-    def encodings(self, room: Room, session: Session, mid: str, time_unix_nano: int) -> None:
+    def encodings(self, room: Room, session: Session, mid: str, time_unix_nano: int = 0) -> None:
         """Other encodings of a session's track are needed than before, or another codec."""
         changed = media_pb2.EncodingsChanged(
             participant_id=session.participant_id,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Literal
@@ -20,6 +20,11 @@ Selection = TrackKey | Literal["automatic", "empty"]
 
 _REMEMBERED_EPOCHS: Final = 100_000
 """Rooms whose last epoch is remembered after they closed, so that a late command of an old placement is refused."""
+
+_NO_SESSION: Final = ""
+
+_REMEMBERED_OFFERS: Final = 32
+"""A retry comes within seconds; nobody offers so often meanwhile."""
 
 
 class TrackSource(IntEnum):
@@ -108,7 +113,7 @@ class Session:
         session_id: Its id in the engine too.
         tracks: What the client sends, by mid.
         slots: What it receives on, by mid.
-        agreement: What offer and answer agreed on; an ICE restart keeps it.
+        agreement: What the latest offer and its answer agreed on.
         transport: The node's half of the transport, as the answer says it.
         answer: The SDP answer, kept for retries.
         opened_unix_nano: When it was opened.
@@ -116,7 +121,7 @@ class Session:
         traceparent: The same as W3C text; empty: none.
         is_connected: Whether media is connected.
         encodings: What is needed of its tracks, by mid; of those that are not named all, in the codec they prefer.
-        restart_id: Session id of the offer that it was kept for last, for retries; empty: there was none.
+        followed: Session ids of the latest offers that it has followed, for retries.
     """
 
     participant_id: str
@@ -131,11 +136,33 @@ class Session:
     traceparent: str
     is_connected: bool = False
     encodings: dict[str, NeededEncodings] = field(default_factory=dict)
-    restart_id: str = ""
+    followed: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_OFFERS))
 
     def video_slots(self) -> Iterator[SlotState]:
         """The slots that the node fills."""
         return (slot for slot in self.slots.values() if slot.kind == "video")
+
+    def follow(self, agreement: Agreement, tracks: Mapping[str, Track], slots: Mapping[str, SlotState]) -> set[str]:
+        """Take over what a later offer agreed on; return the mids of tracks that have not gone on.
+
+        Tracks and slots that have gone on keep their state, the others are those given. Of a track that is another one
+        now all encodings are needed at first.
+        """
+        before, self.agreement = self.agreement, agreement
+        goes_on = {
+            mid
+            for mid, track in before.tracks.items()
+            if mid in agreement.tracks and track.goes_on_as(agreement.tracks[mid])
+        }
+        kept = {mid for mid, slot in before.slots.items() if mid in slots and slot.ssrc == agreement.slots[mid].ssrc}
+        self.tracks = {mid: self.tracks[mid] if mid in goes_on else track for mid, track in tracks.items()}
+        self.slots = {mid: self.slots[mid] if mid in kept else slot for mid, slot in slots.items()}
+        self.encodings = {
+            mid: needed if mid in goes_on else NeededEncodings(agreement.tracks[mid].media.rids, "")
+            for mid, needed in self.encodings.items()
+            if mid in tracks
+        }
+        return before.tracks.keys() - goes_on
 
 
 @dataclass(slots=True)
@@ -187,6 +214,12 @@ class Room:
         """Return a track that is there now."""
         session = self.sessions.get(key.participant_id)
         return session.tracks.get(key.mid) if session else None
+
+    def forget_requests(self, keys: Collection[TrackKey]) -> None:
+        """What slots were told to show is not what it was: they are told again, if they are still to show it."""
+        for slot in (slot for session in self.sessions.values() for slot in session.video_slots()):
+            if slot.requested is not None and slot.requested[0] in keys:
+                slot.requested = (slot.requested[0], _NO_SESSION, slot.requested[2])
 
     def ranking(self) -> list[TrackKey]:
         """The room's video tracks in the order in which they deserve an automatic slot."""

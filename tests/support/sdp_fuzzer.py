@@ -246,6 +246,35 @@ def check(text: str) -> None:
     except SdpError as error:
         _check_error(error, text)
         return
+    _check_agreed(agreed)
+    later = agree(offer, muted, former=agreed)
+    assert later.has_same_media_as(agreed), "the same offer again changes nothing"
+    _check_following(agreed, text)
+
+
+def _check_following(agreed: Agreement, text: str) -> None:
+    """Offer less, then the whole again: the session follows or goes on, and no slot has another's SSRCs."""
+    for change in (_without_last, lambda text: text.replace("a=recvonly", "a=sendrecv"), _deactivated):
+        try:
+            offer = read_offer(change(text))
+            agreed = agree(offer, {media.mid: False for media in offer.accepted[:12]}, former=agreed)
+        except SdpError as error:
+            _check_error(error, text)
+            continue
+        _check_agreed(agreed)
+    ssrcs = [ssrc for slot in agreed.slots.values() for ssrc in (slot.ssrc, slot.rtx_ssrc) if ssrc is not None]
+    assert len(set(ssrcs)) == len(ssrcs)
+
+
+def _without_last(text: str) -> str:
+    return re.sub(r"(?s)(.*)(^|\n)m=(\w+) \d+", r"\1\2m=\3 0", text, count=1)
+
+
+def _deactivated(text: str) -> str:
+    return text.replace("a=sendonly", "a=inactive", 1)
+
+
+def _check_agreed(agreed: Agreement) -> None:
     answer = write_answer(agreed, _TRANSPORT)
     session_parameters(agreed, "someone")
     _check_answer(agreed, answer)

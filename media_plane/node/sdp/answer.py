@@ -19,7 +19,8 @@ _ANSWER_DIRECTION: Final[dict[Direction, Direction]] = {
     "recvonly": "sendonly",
     "inactive": "inactive",
 }
-"""A m-line that sends and receives is answered as one that sends: what is received comes in slots."""
+"""An m-line that sends and receives is answered as one that sends, unless it has a slot already: browsers put a track
+that is added on an m-line that only received before."""
 _HOST_TYPE_PREFERENCE: Final = 126
 _TCP_TYPE_PREFERENCE: Final = 90
 """Below that of UDP's host candidates (RFC 6544 section 4.2): what TCP loses it repeats, and all behind it waits."""
@@ -99,7 +100,8 @@ def _section(agreement: Agreement, transport: NodeTransport, media: OfferedMedia
     for extension in media.extensions:
         direction = {"sendonly": "/recvonly", "recvonly": "/sendonly"}.get(extension.direction or "", "")
         yield f"a=extmap:{extension.identifier}{direction} {extension.uri}"
-    yield f"a={_ANSWER_DIRECTION[media.direction]}"
+    receives = media.mid in agreement.slots and media.direction == "sendrecv"
+    yield f"a={'sendrecv' if receives else _ANSWER_DIRECTION[media.direction]}"
     yield from _stream(agreement, media)
     yield "a=rtcp-mux"
     if media.reduced_size_rtcp:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
-from media_plane.node.sdp.formats import Format, MediaKind
+from media_plane.node.sdp.errors import SdpNotAcceptableError
+from media_plane.node.sdp.formats import EXTENSIONS, Format, MediaKind
 from media_plane.node.sdp.offer import Offer, OfferedMedia
+
+_NAMES: Final[Mapping[str, str]] = {uri: name for known in EXTENSIONS.values() for uri, name in known.items()}
+Meaning = tuple[MediaKind, str, str]
+"""What a payload type stands for: kind, name and identity of a format."""
 
 
 class CommonFormats:
-    """Payload types as the m-lines before have bound them; what contradicts that is left out of those that follow."""
+    """Payload types as the m-lines before have bound them; what contradicts that is left out of those that follow.
 
-    def __init__(self) -> None:
-        self._bound: dict[int, tuple[MediaKind, Format]] = {}
-        self._repairs: dict[int, int] = {}
+    A number that was ever bound stays bound for the life of the connection (RFC 3264 section 8.3.2).
+    """
+
+    def __init__(self, bound: Iterable[tuple[int, Meaning]] = (), repairs: Iterable[tuple[int, int]] = ()) -> None:
+        self._bound: dict[int, Meaning] = dict(bound)
+        self._repairs: dict[int, int] = dict(repairs)
+        self._taken: dict[int, Format] = {}
+
+    def later(self) -> CommonFormats:
+        """Return what a later offer of the connection begins with."""
+        return CommonFormats(self._bound.items(), self._repairs.items())
 
     @property
     def all(self) -> tuple[Format, ...]:
-        """Every format that was taken, once."""
-        return tuple(each for _, each in self._bound.values())
+        """Every format that was taken from an m-line of this offer, once."""
+        return tuple(self._taken.values())
 
     def take(self, media: OfferedMedia) -> tuple[Format, ...]:
         """Return the formats of an m-line that contradict nothing, without an rtx that does."""
@@ -27,19 +41,18 @@ class CommonFormats:
 
     def _take(self, kind: MediaKind, offered: Format) -> Format | None:
         number, rtx = offered.payload_type, offered.rtx_payload_type
-        if number in self._repairs:
+        meaning = (kind, offered.name.upper(), offered.identity)
+        if number in self._repairs or self._bound.setdefault(number, meaning) != meaning:
             return None
-        bound_kind, bound = self._bound.setdefault(number, (kind, replace(offered, rtx_payload_type=None)))
-        if (bound_kind, bound.name.upper(), bound.identity) != (kind, offered.name.upper(), offered.identity):
-            return None
+        taken = self._taken.setdefault(number, replace(offered, rtx_payload_type=None))
         if rtx is None or rtx in self._bound or self._repairs.setdefault(rtx, number) != number:
             return replace(offered, rtx_payload_type=None)
-        if bound.rtx_payload_type is None:
-            self._bound[number] = (kind, replace(bound, rtx_payload_type=rtx))
+        if taken.rtx_payload_type is None:
+            self._taken[number] = replace(taken, rtx_payload_type=rtx)
         return offered
 
 
-def common_extensions(offer: Offer, former: Mapping[str, int] | None = None) -> dict[str, int]:
+def common_extensions(offer: Offer, former: Mapping[str, int]) -> dict[str, int]:
     """Return the identifier of each extension that the engine knows, by its name for it.
 
     An identifier that stands for different things on different m-lines is not used at all. Of several identifiers of
@@ -47,17 +60,24 @@ def common_extensions(offer: Offer, former: Mapping[str, int] | None = None) -> 
 
     Args:
         offer: The client's offer.
-        former: What the connection uses already: an identifier that was ever bound stays bound.
+        former: What was ever agreed on over the same connection: that stays, or is not used.
+
+    Raises:
+        SdpNotAcceptableError: An identifier stands for something else than before, so that neither side could tell
+            which of the two a packet carries (RFC 8285 section 5).
     """
-    agreed = dict[str, int]()
     meanings: dict[int, set[str]] = {}
     for media in offer.accepted:
         for number, uri in media.identifiers.items():
             meanings.setdefault(number, set()).add(uri)
+    for name, number in former.items():
+        if any(_NAMES.get(uri) != name for uri in meanings.get(number, ())):
+            raise SdpNotAcceptableError(f"extension identifier {number} stands for something else than before")
+    agreed = dict[str, int]()
+    bound = set(former.values())
     wanted = sorted(offer.accepted, key=lambda media: (not media.rids, media.direction == "recvonly"))
-    for media in wanted:
-        for each in media.extensions:
-            if len(meanings[each.identifier]) == 1:
-                agreed.setdefault(each.name, each.identifier)
-    kept = {name: number for name, number in (former or {}).items() if name in agreed}
-    return agreed | kept
+    for each in (each for media in wanted for each in media.extensions):
+        is_free = each.name not in former and each.identifier not in bound and len(meanings[each.identifier]) == 1
+        if is_free or former.get(each.name) == each.identifier:
+            agreed.setdefault(each.name, each.identifier)
+    return agreed

@@ -66,10 +66,18 @@ class Section(Part):
 
 @dataclass(slots=True)
 class Description:
-    """A whole description."""
+    """A whole description.
+
+    Attributes:
+        session: What comes before the first m-line.
+        sections: The m-lines.
+        origin: User name and id of its `o=` line, which all descriptions of a connection share (RFC 8829 section
+            5.2.2); empty: it has none.
+    """
 
     session: Part
     sections: list[Section]
+    origin: str = ""
 
 
 def read_lines(text: str) -> Description:
@@ -90,6 +98,8 @@ def read_lines(text: str) -> Description:
                 raise SdpInvalidError(f"more than {MAX_SECTIONS} m-lines", number)
             part = _section(number, value)
             description.sections.append(part)
+        elif kind == "o" and not description.origin:
+            description.origin = " ".join(value.split(" ")[:2])
         elif kind == "a":
             name, _, rest = value.partition(":")
             if _ATTRIBUTE_NAME.fullmatch(name) and "\t" not in rest:

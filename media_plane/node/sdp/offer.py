@@ -107,11 +107,13 @@ class Offer:
         transport: That of the BUNDLE group.
         mixed_extensions: Whether packets may have header extensions of either form (RFC 8285 section 6). Without the
             longer one, browsers leave out what takes more than 16 bytes: a dependency descriptor with its templates.
+        origin: What all offers of one connection have in common; empty: unknown.
     """
 
     media: tuple[OfferedMedia | OfferedChannels | RejectedMedia, ...]
     transport: Transport
     mixed_extensions: bool = False
+    origin: str = ""
 
     @property
     def accepted(self) -> tuple[OfferedMedia, ...]:
@@ -125,13 +127,19 @@ class Offer:
 
     def is_on_connection_of(self, former: Offer) -> bool:
         """Whether it comes over the same connection and restarts no ICE, so that the answer must not (RFC 8839)."""
-        return self.transport == former.transport
+        new, old = self.transport, former.transport
+        return (new.ice_ufrag, new.ice_pwd) == (old.ice_ufrag, old.ice_pwd)
 
     def restarts_ice_of(self, former: Offer) -> bool:
-        """Whether this offer differs in nothing but its ICE credentials and candidates (RFC 8839 section 4.4.1.1)."""
+        """Whether it comes over the same connection with other ICE credentials (RFC 8839 section 4.4.1.1).
+
+        The certificate alone tells little, since several connections may share one: the description must be of the same
+        SDP session, or speak of the same media. Not every client keeps the session's id.
+        """
         new, old = self.transport, former.transport
         renewed = new.ice_ufrag != old.ice_ufrag and new.ice_pwd != old.ice_pwd
-        return renewed and self.media == former.media and new.fingerprints == old.fingerprints
+        related = self.origin == former.origin != "" or self.media == former.media
+        return renewed and related and new.fingerprints == old.fingerprints
 
 
 def read_offer(text: str) -> Offer:
@@ -160,6 +168,7 @@ def read_offer(text: str) -> Offer:
         media=media,
         transport=_read_transport(section, description.session),
         mixed_extensions=description.session.has("extmap-allow-mixed"),
+        origin=description.origin,
     )
 
 
