@@ -264,6 +264,7 @@ class RedisLiveMeetings:
             command.step("session", after.session_id, who)
             command.step("only_session", after.session_id, who)
             command.step("slots", after.session_id, "fill", slot_values(renewal.slots))
+            command.step("tracks", after.session_id, {track.mid: True for track in after.tracks})
             command.step("tell_slots", after.session_id, who)
             command.step("tell_encodings", after.session_id, who)
             if _visible(after) != _visible(before):

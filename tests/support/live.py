@@ -256,6 +256,8 @@ class FakeNode:
 
 ICE_RESTART: Final = "restart"
 """An offer that the fake nodes take for one that differs from the session's in its ICE credentials alone."""
+OTHER_MEDIA: Final = "other media"
+"""And for one over the session's own connection with other m-lines: slots 4 and 5 instead of 3 and 4."""
 
 
 class FakeNodes:
@@ -297,6 +299,10 @@ class FakeNodes:
         if held is not None and offer.sdp == ICE_RESTART:
             kept = node.answers[held.session_id]
             return replace(kept, sdp=f"restart by {session.session_id}", session_id=held.session_id)
+        if held is not None and offer.sdp == OTHER_MEDIA:
+            node.tracks[held.session_id] = offer.tracks
+            slots = (SlotAssignment("4"), SlotAssignment("5"))
+            return OpenedSession(f"{OTHER_MEDIA} by {session.session_id}", slots, session_id=held.session_id)
         if session.session_id not in node.answers:
             node.opened += 1
             slots = (SlotAssignment("3"), SlotAssignment("4"))

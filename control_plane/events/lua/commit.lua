@@ -193,9 +193,14 @@ steps = {
     redis.call('HDEL', sessions, s[2])
     forget_session(s[2])
   end,
-  -- What slots carry; `fill` leaves those alone of which the node has told since.
+  -- What slots carry; `fill` names all there are, and leaves those alone of which the node has told since.
   slots = function(s)
     local name = key('slots:' .. s[2])
+    if s[3] == 'fill' then
+      for _, mid in ipairs(redis.call('HKEYS', name)) do
+        if not s[4][mid] then redis.call('HDEL', name, mid) end
+      end
+    end
     for mid, value in pairs(s[4]) do
       if s[3] == 'fill' then
         redis.call('HSETNX', name, mid, value)
@@ -238,6 +243,13 @@ steps = {
       end
     end
     keep_session(name)
+  end,
+  -- The tracks that a session has: nothing is needed any more of others that it had.
+  tracks = function(s)
+    local name = key('encodings:' .. s[2])
+    for _, mid in ipairs(redis.call('HKEYS', name)) do
+      if not s[3][mid] then redis.call('HDEL', name, mid) end
+    end
   end,
   -- Tells a participant which encodings of their session's tracks are needed, unless all are.
   tell_encodings = function(s)

@@ -48,6 +48,7 @@ from tests.support.live import (
     HOST,
     ICE_RESTART,
     NOON,
+    OTHER_MEDIA,
     TRACKS,
     FakeNode,
     MemoryDirectory,
@@ -91,6 +92,40 @@ async def test_an_offer_that_restarts_ice_keeps_the_session(replica: Replica, no
     assert node.sessions[MEETING][ana.participant.id].session_id == ana.participant.session_id
     assert watching.events == [], "nobody else need know"
     await watching.stop()
+
+
+async def test_an_offer_with_other_media_keeps_the_session_and_changes_its_tracks_and_slots(
+    replica: Replica, node: FakeNode
+) -> None:
+    """SDP-7."""
+    replica.part.start()
+    ana, ben = await replica.join("Ana"), await replica.join("Ben")
+    await eventually(lambda: node.watchers)
+    of_ana, of_ben = Watching(replica, ana), Watching(replica, ben)
+    key = SessionKey(ana.participant.session_id, ana.participant.id)
+    for slot in (SlotAssignment("3", ben.participant.id, "1"), SlotAssignment("4", ben.participant.id, "2")):
+        node.happened(MEETING, SlotStatesEvent(key, (slot,)))
+    needed = tuple(TrackEncodings(mid, ("q",)) for mid in ("1", "9"))
+    node.happened(MEETING, EncodingsEvent(key, needed))
+    await eventually(lambda: EncodingsChanged(needed) in of_ana.events)
+    screen = Track("9", TrackKind.VIDEO, TrackSource.SCREEN)
+    offer = MediaOffer(OTHER_MEDIA, (MICROPHONE_MUTED, screen))
+
+    first, again = [await replica.part.signaling.renegotiate(attendee(ana), offer, "r1") for _ in range(2)]
+
+    assert first.sdp == again.sdp
+    assert [slot.mid for slot in first.slots] == ["4", "5"]
+    view = await replica.view(participant_id=ana.participant.id)
+    person = view.participant(ana.participant.id)
+    assert person is not None
+    assert (person.session_id, person.tracks) == (key.session_id, offer.tracks)
+    slots = {slot.mid: slot.source_mid for slot in view.slots}
+    assert slots == {"4": "2", "5": ""}, "one has ended, one goes on and one is new"
+    assert [encodings.mid for encodings in view.encodings] == ["9"], "of tracks that have ended nothing is needed"
+    told = [event.participant for event in of_ben.events if isinstance(event, ParticipantUpdated)]
+    assert [one.tracks for one in told] == [offer.tracks]
+    await of_ana.stop()
+    await of_ben.stop()
 
 
 async def test_answers_bring_relays_with_credentials_of_the_participant(
