@@ -817,8 +817,15 @@ export const SignalingService: GenService<{
   },
   /**
    * Exchanges a new offer for a new answer while the participant stays: after MediaMoved, when ICE has failed, on a network change,
-   * or for more slots. An offer that differs from the session's in nothing but its ICE credentials and candidates (an ICE restart, RFC 8445
-   * section 9) keeps the session, its keys and its streams; any other ends the old session.
+   * or for other tracks and slots.
+   *
+   * An offer of the same RTCPeerConnection (RFC 8829 section 5.2.2: the same certificate, and the same ICE credentials or, to restart ICE, the
+   * same session in its o= line) keeps the session, its keys and whatever goes on: the SSRCs of a slot never change. It may add m-lines, stop them (their
+   * track or slot ends for everyone), put new ones in the place of stopped ones, and change their direction, formats and encodings; a track in
+   * other formats or encodings begins anew for those who watch it. `offer.tracks` names all that it sends, `offer.slots` what is to
+   * change. It can't change the order of m-lines, the certificate, the BUNDLE group, or what a payload type or an identifier of a header
+   * extension stands for: that is refused as SDP_NOT_ACCEPTABLE, and the session goes on as it was. A session is bounded by 8 tracks and 64 m-lines at a
+   * time, and by 512 slots of video in its life. An offer of another connection ends the old session.
    *
    * Errors: SDP_INVALID, SDP_NOT_ACCEPTABLE, NO_MEDIA_NODE, MEDIA_NODE_UNAVAILABLE, MID_UNKNOWN.
    *
