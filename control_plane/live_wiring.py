@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
 from control_plane.application.background import Background
@@ -39,6 +38,7 @@ from control_plane.events.commands import Committer
 from control_plane.events.consumers import RedisConsumerLeases
 from control_plane.events.live_meetings import RedisLiveMeetings
 from control_plane.events.quarantine import RedisQuarantine
+from control_plane.events.signs import SignsOfLife
 from control_plane.events.stays import RedisStayOutbox
 from control_plane.placement.detector import FailureDetector, Horizon
 from control_plane.placement.leases import RoomLeases
@@ -51,7 +51,7 @@ from control_plane.turn import TurnServers
 
 _ROOM_TICK: Final = 0.25
 _CONSUMER_TICK: Final = 0.5
-_SWEEP_TICK: Final = 1.0
+_SWEEP_TICK: Final = 0.5
 _CENSUS_TICK: Final = 5.0
 _OUTBOX_WAIT: Final = 0.5
 _OUTBOX_TICK: Final = 0.02
@@ -101,8 +101,8 @@ class LiveStores:
         self.blocking: RedisClient = connect(options.redis_url, command_timeout=BLOCK_MS / 1000 + 2, retries=0)
         self.quarantine = Quarantine(RedisQuarantine(self.client, clock), clock, observer)
         committer = Committer(self.client, clock, current_trace, max_log=options.max_log)
-        presence = timedelta(seconds=options.times.presence)
-        self.live = RedisLiveMeetings(self.client, clock, committer, presence, self.quarantine)
+        signs = SignsOfLife(round(options.times.presence * 1000), round(options.times.silent * 1000))
+        self.live = RedisLiveMeetings(self.client, clock, committer, signs, self.quarantine)
         self.log = RedisEventLog(self.client, self.blocking, self.quarantine, queue=options.watcher_queue)
         self.relay_awake = asyncio.Event()
 

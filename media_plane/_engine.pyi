@@ -202,6 +202,19 @@ class TrackActivityChanged:
     time_unix_nano: int
 
 @final
+class TransportActivityChanged:
+    """Nothing has come from a connected session's client for 7 s, or something has come again.
+
+    Anything authentic counts: media, reports, connectivity checks, data. The session goes on; it is closed after 30 s
+    without a check. `silent_since_unix_nano` says when the last of it came; None: just now.
+    """
+
+    room_id: str
+    session_id: str
+    silent_since_unix_nano: int | None
+    time_unix_nano: int
+
+@final
 class EncodingsWanted:
     """Other encodings of a client's simulcast track are needed than before, or a track in another codec.
 
@@ -240,6 +253,7 @@ Event: TypeAlias = (
     | SlotSourceChanged
     | DominantSpeakerChanged
     | TrackActivityChanged
+    | TransportActivityChanged
     | EncodingsWanted
     | ShardFailed
 )

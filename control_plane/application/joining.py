@@ -9,7 +9,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Final
 
 from control_plane.application.admission import Admitted, admit, check_offer, muted_on_entry
@@ -200,7 +199,6 @@ class MeetingJoiner:
                         participant=participant,
                         slots=opened.slots,
                         epoch=placement.epoch,
-                        expire_time=now + timedelta(seconds=self._times.presence),
                         operation=attempt.operation,
                         fingerprint=attempt.fingerprint,
                     ),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from control_plane.application.media_ports import NodePosition, SessionKey
+from control_plane.application.media_ports import MediaStateEvent, NodePosition, SessionKey
 from control_plane.application.ports import SignedToken
 from control_plane.domain.event import Event, LeaveReason, SlotAssignment, TrackEncodings
 from control_plane.domain.media import IceServer
@@ -163,10 +163,19 @@ class LiveMeetings(Protocol):
         participant_id: str,
         change: Callable[[Participant], Participant],
         *,
+        media: MediaStateEvent | None = None,
         source: NodePosition | None = None,
         traceparent: str | None = None,
     ) -> Participant:
         """Changes a participant and tells everyone what they can see of it.
+
+        Args:
+            meeting_id: The meeting.
+            participant_id: Who.
+            change: Makes of the participant as they are what they are to be.
+            media: What their node said of their media, if that is why: it decides how soon they are missed.
+            source: Where the node said it.
+            traceparent: What caused it.
 
         Raises:
             DomainError: PARTICIPANT_NOT_FOUND.
@@ -212,8 +221,11 @@ class LiveMeetings(Protocol):
         """
         ...
 
-    async def heartbeat(self, meeting_id: str, participant_id: str, expire_time: datetime) -> None:
+    async def signalled(self, meeting_id: str, participant_id: str) -> bool:
         """Notes a sign of life.
+
+        Returns:
+            Whether nothing comes over the participant's media connection: they are missed sooner then.
 
         Raises:
             DomainError: PARTICIPANT_NOT_FOUND.
@@ -352,7 +364,6 @@ class Joining:
         participant: Who they are.
         slots: What their slots carried when the session was opened.
         epoch: Fencing epoch of the room.
-        expire_time: When their presence ends without a heartbeat.
         operation: Id of the operation; a retry has the same.
         fingerprint: What the operation was about; kept as its result.
     """
@@ -361,7 +372,6 @@ class Joining:
     participant: Participant
     slots: tuple[SlotAssignment, ...]
     epoch: int
-    expire_time: datetime
     operation: str
     fingerprint: str
 
@@ -555,8 +565,11 @@ class SignalingTimes:
     """The periods of being in a meeting, in seconds.
 
     Attributes:
-        presence: Without a heartbeat for so long somebody is taken to have left.
+        presence: Without a call for so long somebody is taken to have left.
+        silent: The same, and nothing over their media connection either. They are out 15 s after the last sign, since
+            half a second passes between two looks.
         heartbeat: How often clients send one.
+        silent_heartbeat: The same while nothing comes over their media connection.
         checkpoint: A stream says at least so often that it lives.
         linger: A room that nobody is in is released after this.
         end_empty: An instant meeting that nobody is in ends after this.
@@ -564,7 +577,9 @@ class SignalingTimes:
     """
 
     presence: float = 60.0
+    silent: float = 14.0
     heartbeat: float = 10.0
+    silent_heartbeat: float = 4.0
     checkpoint: float = 15.0
     linger: float = 60.0
     end_empty: float = 900.0

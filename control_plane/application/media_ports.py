@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NewType, Protocol
 
 from control_plane.domain.event import SlotAssignment, TrackEncodings
@@ -124,7 +125,17 @@ class WatchStarted:
 
 @dataclass(frozen=True, slots=True)
 class NodeSession:
-    """A session by its node's word."""
+    """A session by its node's word.
+
+    Attributes:
+        key: The session.
+        connected: Whether media flows.
+        closed: Whether it is over.
+        slots: What its slots carry.
+        tracks: What it sends.
+        encodings: Which encodings of that are needed.
+        silence: For how long nothing has come from its client although it is connected; None: something does.
+    """
 
     key: SessionKey
     connected: bool
@@ -132,6 +143,7 @@ class NodeSession:
     slots: tuple[SlotAssignment, ...]
     tracks: tuple[Track, ...]
     encodings: tuple[TrackEncodings, ...] = ()
+    silence: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +158,18 @@ class NodeRoom:
 
 @dataclass(frozen=True, slots=True)
 class MediaStateEvent:
-    """A session's transport connected or closed."""
+    """A session's transport connected or closed, or fell silent: then it may still go on.
+
+    Attributes:
+        session: The session.
+        connected: Whether media flows.
+        silence: For how long nothing has come from the client, by the node's word; None: something does, or the session
+            is closed.
+    """
 
     session: SessionKey
     connected: bool
+    silence: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

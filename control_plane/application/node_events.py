@@ -212,9 +212,7 @@ class NodeEventApplier:
     async def _happened(self, event: NodeHappening) -> None:
         what, room = event.what, event.room_id
         if isinstance(what, MediaStateEvent):
-            await self._media_state(
-                room, what.session, connected=what.connected, source=event.position, traceparent=event.traceparent
-            )
+            await self._media_state(room, what, source=event.position, traceparent=event.traceparent)
         elif isinstance(what, SlotStatesEvent):
             await self._live.slots_changed(
                 room, what.session, what.slots, source=event.position, traceparent=event.traceparent
@@ -235,17 +233,17 @@ class NodeEventApplier:
     async def _media_state(
         self,
         room: str,
-        session: SessionKey,
+        what: MediaStateEvent,
         *,
-        connected: bool,
         source: NodePosition | None,
         traceparent: str | None = None,
     ) -> None:
         try:
             await self._live.change(
                 room,
-                session.participant_id,
-                _media_changed(session, connected=connected),
+                what.session.participant_id,
+                _media_changed(what.session, connected=what.connected),
+                media=what,
                 source=source,
                 traceparent=traceparent,
             )
@@ -273,7 +271,7 @@ class NodeEventApplier:
         for participant in view.participants:
             if participant.session_id not in here and participant.state is ParticipantState.CONNECTED:
                 key = SessionKey(participant.session_id, participant.id)
-                await self._media_state(room.room_id, key, connected=False, source=at)
+                await self._media_state(room.room_id, MediaStateEvent(key, connected=False), source=at)
         if room.dominant_speaker != view.dominant_speaker:
             await self._live.dominant_speaker(room.room_id, room.dominant_speaker, source=at)
 
@@ -285,8 +283,9 @@ class NodeEventApplier:
             if not await self._live.owns(view.meeting_id, session.key):
                 self._background.run("close orphan", self._rooms.close_session(placement, session.key))
             return
-        if session.connected or session.closed:
-            await self._media_state(view.meeting_id, session.key, connected=session.connected, source=at)
+        if session.connected or session.closed or session.silence is not None:
+            media = MediaStateEvent(session.key, session.connected, session.silence)
+            await self._media_state(view.meeting_id, media, source=at)
         await self._live.slots_changed(view.meeting_id, session.key, session.slots, source=at)
         if session.encodings:
             await self._live.encodings_changed(view.meeting_id, session.key, session.encodings, source=at)

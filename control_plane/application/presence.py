@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -104,6 +105,7 @@ class PresenceSweeper:
         view = await self._live.view(meeting_id)
         if view.occupied:
             await self._live.look_again(meeting_id, following or now + timedelta(seconds=self._times.presence))
+            await self._note_new_silence(meeting_id, now, silent, following)
             await self._live.tidy(meeting_id)
             await self._stays.flush(meeting_id)
             return
@@ -111,6 +113,16 @@ class PresenceSweeper:
         await self._live.look_again(meeting_id, following)
         if not await self._stays.flush(meeting_id):
             await self._live.look_again(meeting_id, now + _RETRY)
+
+    async def _note_new_silence(
+        self, meeting_id: str, now: datetime, known: Sequence[str], following: datetime | None
+    ) -> None:
+        """Whoever fell silent during this look is missed sooner than it has just been said."""
+        silent, sooner = await self._live.silent(meeting_id, now)
+        if set(silent) - set(known):
+            await self._live.look_again(meeting_id, now)
+        elif sooner is not None and (following is None or sooner < following):
+            await self._live.look_again(meeting_id, sooner)
 
     async def _expire(self, meeting_id: str, participant_id: str, now: datetime) -> None:
         left = await self._live.leave(meeting_id, participant_id, LeaveReason.PRESENCE_EXPIRED, silent_since=now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, TypeVar
 
 import structlog
@@ -58,6 +58,19 @@ class Attendee:
     meeting_id: str
     participant_id: str
     token_life: tuple[datetime, datetime] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What a participant is answered who says that they are still there.
+
+    Attributes:
+        interval: Seconds until they shall say it again.
+        token: A new token when the old one has less than half of its life left.
+    """
+
+    interval: float
+    token: SignedToken | None = None
 
 
 class Signaling:
@@ -185,7 +198,7 @@ class Signaling:
         Raises:
             DomainError: PARTICIPANT_NOT_FOUND, MEDIA_NODE_UNAVAILABLE, and what the node finds wrong with the request.
         """
-        await self._live.participant(who.meeting_id, who.participant_id)
+        await self._live.signalled(who.meeting_id, who.participant_id)
         placement = await self._placement(who.meeting_id)
         try:
             return await ask(placement)
@@ -204,6 +217,7 @@ class Signaling:
             DomainError: PARTICIPANT_NOT_FOUND, MID_UNKNOWN, PUBLISH_NOT_ALLOWED.
         """
         check_tracks(tuple(tracks), "tracks")
+        await self._live.signalled(who.meeting_id, who.participant_id)
         participant = await self._live.participant(who.meeting_id, who.participant_id)
         _check_mids(participant, tracks)
         # The state comes first: it is what the node is brought to, whoever else says something of the same tracks.
@@ -266,22 +280,18 @@ class Signaling:
         self._background.run("close session", self._rooms.close_session_of(who.meeting_id, key))
         self._background.run("record stay", self._stays.flush_soon(who.meeting_id))
 
-    async def heartbeat(self, who: Attendee) -> SignedToken | None:
+    async def heartbeat(self, who: Attendee) -> Heartbeat:
         """Says that the participant is still there.
-
-        Returns:
-            A new token when the old one has less than half of its life left.
 
         Raises:
             DomainError: PARTICIPANT_NOT_FOUND.
         """
-        now = self._clock.now()
-        expire = now + timedelta(seconds=self._times.presence)
-        await self._live.heartbeat(who.meeting_id, who.participant_id, expire)
-        if not _half_spent(who, now):
-            return None
+        silent = await self._live.signalled(who.meeting_id, who.participant_id)
+        interval = self._times.silent_heartbeat if silent else self._times.heartbeat
+        if not _half_spent(who, self._clock.now()):
+            return Heartbeat(interval)
         participant = await self._live.participant(who.meeting_id, who.participant_id)
-        return self._tokens.issue(who.meeting_id, participant.id, participant.role)
+        return Heartbeat(interval, self._tokens.issue(who.meeting_id, participant.id, participant.role))
 
     async def _placement(self, meeting_id: str) -> Placement:
         placement = await self._rooms.find(meeting_id)

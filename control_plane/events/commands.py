@@ -35,7 +35,7 @@ class Outcome:
 
     Attributes:
         status: `ok`, `done` (it was carried out before), or the check that failed.
-        detail: The earlier result, for `done`.
+        detail: The earlier result, for `done`; `silent` if the media of who has signalled is.
         position: Stream id of the log's last entry.
         generation: Which log of the meeting it is.
     """

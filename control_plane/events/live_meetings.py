@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
 from control_plane.application.live_ports import Joining, LiveView, Renewal
-from control_plane.application.media_ports import NodePosition, SessionKey, StaleJoinError
+from control_plane.application.media_ports import MediaStateEvent, NodePosition, SessionKey, StaleJoinError
 from control_plane.application.quarantine import Quarantine, RecordKind
 from control_plane.domain import event as events
 from control_plane.domain.clock import Clock
@@ -26,6 +26,7 @@ from control_plane.events.commands import KEEP_EMPTY_MS, KEEP_ENDED_MS, Command,
 from control_plane.events.cursor import BEGINNING, Cursor
 from control_plane.events.fields import encoding_values, id_in, slot, slot_values, track_encodings
 from control_plane.events.renewal import renewed
+from control_plane.events.signs import SignsOfLife
 from control_plane.redis_store import (
     RedisClient,
     Script,
@@ -58,12 +59,12 @@ class RedisLiveMeetings:
     """Implements `LiveMeetings`."""
 
     def __init__(
-        self, client: RedisClient, clock: Clock, commit: Committer, presence: timedelta, quarantine: Quarantine
+        self, client: RedisClient, clock: Clock, commit: Committer, signs: SignsOfLife, quarantine: Quarantine
     ) -> None:
         self._client = client
         self._clock = clock
         self._commit = commit
-        self._presence = presence
+        self._signs = signs
         self._quarantine = quarantine
         self._snapshot = Script.load(client, "control_plane.events", "snapshot")
 
@@ -147,16 +148,16 @@ class RedisLiveMeetings:
     async def join(self, joining: Joining) -> None:
         """Puts somebody in the place that was kept, and tells everyone."""
         person, meeting = joining.participant, joining.meeting
-        limit = meeting.settings.max_participants
+        limit, now = meeting.settings.max_participants, self._clock.now()
         command = (
             Command().check("open").check("epoch", str(joining.epoch)).check("session", person.session_id, person.id)
         )
         is_host = person.role is ParticipantRole.HOST
-        _check_place(command, person.id, limit, self._clock.now(), person.subject, is_host=is_host)
+        _check_place(command, person.id, limit, now, person.subject, is_host=is_host)
         _set_meeting(command, meeting, known="")
         _move_media(command, joining.epoch)
         command.step("put", person.id, codec.encode(person))
-        command.step("presence", person.id, str(milliseconds(joining.expire_time)))
+        self._signs.signalled(command, person.id, now)
         command.step("slots", person.session_id, "fill", slot_values(joining.slots))
         command.tell(events.ParticipantJoined(person)).history(person, None, "")
         outcome = await self._commit(meeting.number, command, operation=joining.operation, result=joining.fingerprint)
@@ -192,13 +193,16 @@ class RedisLiveMeetings:
             await _back_off(attempt)
         raise _contended(participant_id)
 
-    async def heartbeat(self, meeting_id: str, participant_id: str, expire_time: datetime) -> None:
-        """Notes a sign of life."""
-        command = (
-            Command().check("present", participant_id).step("presence", participant_id, str(milliseconds(expire_time)))
-        )
-        if (await self._commit(meeting_id, command)).status != "ok":
+    async def signalled(self, meeting_id: str, participant_id: str) -> bool:
+        """Notes a sign of life; returns whether nothing comes over the participant's media connection."""
+        outcome = await self._commit(meeting_id, self._present(participant_id))
+        if outcome.status != "ok":
             raise participant_not_found()
+        return outcome.detail == "silent"
+
+    def _present(self, participant_id: str) -> Command:
+        """Begins what a call of somebody does who has to be in the meeting; the call is a sign of life."""
+        return self._signs.signalled(Command().check("present", participant_id), participant_id, self._clock.now())
 
     async def silent(self, meeting_id: str, now: datetime) -> tuple[Sequence[str], datetime | None]:
         """Returns who has given no sign of life in time, and when the next one's time ends."""
@@ -218,6 +222,7 @@ class RedisLiveMeetings:
         participant_id: str,
         change: Callable[[Participant], Participant],
         *,
+        media: MediaStateEvent | None = None,
         source: NodePosition | None = None,
         traceparent: str | None = None,
     ) -> Participant:
@@ -225,22 +230,27 @@ class RedisLiveMeetings:
         for attempt in range(_ATTEMPTS):
             document, before = await self._read(meeting_id, participant_id)
             after = change(before)
-            if after == before and source is None:
+            if after == before and source is None and media is None:
                 return before
             command = Command().check("document", participant_id, document).once(source)
+            if media is not None and media.session.session_id == before.session_id:
+                self._signs.media_changed(command, before, media, self._clock.now())
             if after != before:
                 command.step("put", participant_id, codec.encode(after))
             if _visible(after) != _visible(before):
                 command.tell(events.ParticipantUpdated(after))
             status = (await self._commit(meeting_id, command, traceparent=traceparent)).status
             if status in {"ok", "node_event", "node_state"}:
+                if media is not None and not media.connected:
+                    # Their presence may end sooner now. This comes after the commit, so that it is seen.
+                    await self.look_soon(meeting_id, now=True)
                 return after
             await _back_off(attempt)
         raise _contended(participant_id)
 
     async def begin_session(self, meeting_id: str, participant_id: str, session_id: str) -> None:
         """A new session of a participant is about to be opened: what its node tells of it counts from now."""
-        command = Command().check("present", participant_id).step("session", session_id, participant_id)
+        command = self._present(participant_id).step("session", session_id, participant_id)
         if (await self._commit(meeting_id, command)).status != "ok":
             raise participant_not_found()
 
@@ -261,6 +271,9 @@ class RedisLiveMeetings:
             )
             _move_media(command, renewal.epoch)
             command.step("put", who, codec.encode(after))
+            if after.session_id != before.session_id:
+                self._signs.heard(command, who)
+            self._signs.signalled(command, who, self._clock.now())
             command.step("session", after.session_id, who)
             command.step("only_session", after.session_id, who)
             command.step("slots", after.session_id, "fill", slot_values(renewal.slots))
@@ -286,8 +299,7 @@ class RedisLiveMeetings:
         """Shows everyone an emoji."""
         now = str(milliseconds(self._clock.now()))
         command = (
-            Command()
-            .check("present", participant_id)
+            self._present(participant_id)
             .check("rate", f"reaction:{participant_id}", now, _REACTION_GAP_MS, _REACTIONS_PER_SECOND)
             .tell(events.ReactionSent(participant_id, emoji))
         )
@@ -453,7 +465,7 @@ class RedisLiveMeetings:
 
     async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:
         """A participant watches from now on by this stream and by no other; returns the position of that entry."""
-        command = Command().check("present", participant_id).tell(events.StreamOpened(stream_id), participant_id)
+        command = self._present(participant_id).tell(events.StreamOpened(stream_id), participant_id)
         outcome = await self._commit(meeting_id, command)
         if outcome.status != "ok":
             raise participant_not_found()
@@ -488,7 +500,7 @@ class RedisLiveMeetings:
 
     async def look_soon(self, meeting_id: str, *, now: bool = False) -> None:
         """Sees to it that a meeting is looked at when its first presence can have expired, or at once."""
-        score = milliseconds(self._clock.now() + (timedelta() if now else self._presence))
+        score = milliseconds(self._clock.now()) + (0 if now else self._signs.usual_ms)
         with store_failures():
             await answer(self._client.zadd(_DUE, {meeting_id: score}, nx=not now))
 

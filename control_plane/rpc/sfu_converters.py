@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from control_plane.application.media_ports import (
     EncodingsEvent,
@@ -24,6 +25,8 @@ from control_plane.domain.event import SlotAssignment, TrackEncodings
 from control_plane.rpc.live_converters import tracks_from
 from parley.meeting.v1 import explanation_pb2
 from parley.sfu.v1 import media_pb2, sfu_control_service_pb2
+
+_TELLING = {media_pb2.MEDIA_STATE_CONNECTED, media_pb2.MEDIA_STATE_SILENT, media_pb2.MEDIA_STATE_CLOSED}
 
 
 def slot_state(message: media_pb2.SlotState) -> SlotAssignment:
@@ -66,6 +69,7 @@ def _session(message: media_pb2.SessionState) -> NodeSession:
         slots=tuple(slot_state(slot) for slot in message.slots),
         tracks=tracks_from(message.tracks),
         encodings=_encodings(message.encodings),
+        silence=_silence(message),
     )
 
 
@@ -110,7 +114,11 @@ def _what(message: media_pb2.NodeEvent) -> RoomEvent | None:
 
 def _media_state(message: media_pb2.MediaStateChanged) -> MediaStateEvent | None:
     # What a newer node says beyond these is no end of a session.
-    if message.media_state not in {media_pb2.MEDIA_STATE_CONNECTED, media_pb2.MEDIA_STATE_CLOSED}:
+    if message.media_state not in _TELLING:
         return None
     key = SessionKey(message.session_id, message.participant_id)
-    return MediaStateEvent(key, message.media_state == media_pb2.MEDIA_STATE_CONNECTED)
+    return MediaStateEvent(key, message.media_state == media_pb2.MEDIA_STATE_CONNECTED, _silence(message))
+
+
+def _silence(message: media_pb2.MediaStateChanged | media_pb2.SessionState) -> timedelta | None:
+    return message.silence.ToTimedelta() if message.media_state == media_pb2.MEDIA_STATE_SILENT else None

@@ -169,9 +169,10 @@ class SignalingServicer(signaling_service_pb2_grpc.SignalingServiceServicer):
         self, request: signaling_service_pb2.HeartbeatRequest, context: _Context
     ) -> signaling_service_pb2.HeartbeatResponse:
         """Says that the participant is still there."""
-        token = await self._signaling.heartbeat(_attendee(request.name))
+        beat = await self._signaling.heartbeat(_attendee(request.name))
+        token = beat.token
         return signaling_service_pb2.HeartbeatResponse(
-            heartbeat_interval=duration(self._times.heartbeat),
+            heartbeat_interval=duration(beat.interval),
             participant_token=token.text if token else "",
             participant_token_expire_time=timestamp(token.expire_time) if token else None,
         )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from media_plane.node.event_log import EventLog
@@ -28,13 +29,13 @@ def slot_state(slot: SlotState) -> media_pb2.SlotState:
     return media_pb2.SlotState(mid=slot.mid, source=reference(slot.told))
 
 
-def session_state(session: Session) -> media_pb2.SessionState:
+def session_state(session: Session, now_unix_nano: int) -> media_pb2.SessionState:
     """Return a session in the contract's terms."""
-    state = media_pb2.MEDIA_STATE_CONNECTED if session.is_connected else media_pb2.MEDIA_STATE_CONNECTING
     return media_pb2.SessionState(
         participant_id=session.participant_id,
         session_id=session.session_id,
-        media_state=state,
+        media_state=_media_state(session),
+        silence=_silence(session, now_unix_nano),
         slots=[media_pb2.SlotState(mid=slot.mid, source=reference(slot.told)) for slot in session.slots.values()],
         tracks=[_track(track) for track in session.tracks.values()],
         encodings=[_encodings(mid, needed) for mid, needed in session.encodings.items()],
@@ -47,6 +48,21 @@ def _slot_states(session: Session, slots: Iterable[SlotState]) -> media_pb2.Slot
         session_id=session.session_id,
         slots=[slot_state(slot) for slot in slots if slot.shown != slot.told],
     )
+
+
+def _media_state(session: Session) -> media_pb2.MediaState.ValueType:
+    if not session.is_connected:
+        return media_pb2.MEDIA_STATE_CONNECTING
+    return media_pb2.MEDIA_STATE_CONNECTED if session.silent_since_unix_nano is None else media_pb2.MEDIA_STATE_SILENT
+
+
+def _silence(session: Session, now_unix_nano: int) -> Duration | None:
+    since = session.silent_since_unix_nano
+    if since is None:
+        return None
+    silence = Duration()
+    silence.FromNanoseconds(max(0, now_unix_nano - since))  # the clock may have been set back
+    return silence
 
 
 def _track(track: Track) -> track_pb2.Track:
@@ -69,12 +85,13 @@ class Announcer:
         self._log = log
         self._now = now_unix_nano
 
-    def media_state(
-        self, room: Room, session: Session, state: media_pb2.MediaState.ValueType, time_unix_nano: int
-    ) -> None:
-        """A session's transport changed."""
+    def media_state(self, room: Room, session: Session, time_unix_nano: int, *, closed: bool = False) -> None:
+        """A session's transport changed: it is over, or what the session says of it."""
         changed = media_pb2.MediaStateChanged(
-            participant_id=session.participant_id, session_id=session.session_id, media_state=state
+            participant_id=session.participant_id,
+            session_id=session.session_id,
+            media_state=media_pb2.MEDIA_STATE_CLOSED if closed else _media_state(session),
+            silence=None if closed else _silence(session, time_unix_nano),
         )
         self._append(room, media_pb2.NodeEvent(media_state_changed=changed), session, time_unix_nano)
 

@@ -18,6 +18,7 @@ from media_plane._engine import (
     ShardFailed,
     SlotSourceChanged,
     TrackActivityChanged,
+    TransportActivityChanged,
 )
 from media_plane.node.announcer import Announcer
 from media_plane.node.converters import srtp_profile
@@ -30,7 +31,14 @@ from parley.sfu.v1 import media_pb2
 
 log = structlog.get_logger(__name__)
 
-RoomEvent = SessionStateChanged | FirstMedia | DominantSpeakerChanged | TrackActivityChanged | EncodingsWanted
+RoomEvent = (
+    SessionStateChanged
+    | FirstMedia
+    | DominantSpeakerChanged
+    | TrackActivityChanged
+    | TransportActivityChanged
+    | EncodingsWanted
+)
 """What happens in a room, besides what its slots carry."""
 
 _BATCH: Final = 1024
@@ -139,7 +147,9 @@ class EngineEvents:
             return self._take_state(room, session, event)
         if isinstance(event, TrackActivityChanged):
             return _take_activity(session, event)
-        if isinstance(event, FirstMedia):
+        if isinstance(event, TransportActivityChanged):
+            self._take_silence(room, session, event)
+        elif isinstance(event, FirstMedia):
             self._take_first_media(room, session, event)
         else:
             self._take_encodings(room, session, event)
@@ -162,15 +172,18 @@ class EngineEvents:
                 event.time_unix_nano,
                 {"parley.srtp_profile": srtp_profile(event.srtp_profile)},
             )
-            state = media_pb2.MEDIA_STATE_CONNECTED
         else:
             if not session.is_connected:
                 self._span("engine.connect", session, event.time_unix_nano, {"error.type": event.reason or ""})
             self._rooms.remove_session(room, session)
-            state = media_pb2.MEDIA_STATE_CLOSED
             log.info("session.closed", room=room.name, session_id=session.session_id, reason=event.reason)
-        self._announcer.media_state(room, session, state, event.time_unix_nano)
-        return state == media_pb2.MEDIA_STATE_CLOSED
+        closed = event.state == "closed"
+        self._announcer.media_state(room, session, event.time_unix_nano, closed=closed)
+        return closed
+
+    def _take_silence(self, room: Room, session: Session, event: TransportActivityChanged) -> None:
+        session.silent_since_unix_nano = event.silent_since_unix_nano
+        self._announcer.media_state(room, session, event.time_unix_nano)
 
     def _take_slot_source(self, carried: _Carried, event: SlotSourceChanged) -> None:
         found = self._rooms.session_by_id(event.session_id)

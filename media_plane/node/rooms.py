@@ -120,6 +120,7 @@ class Session:
         context: Trace context of the call that opened it.
         traceparent: The same as W3C text; empty: none.
         is_connected: Whether media is connected.
+        silent_since_unix_nano: Since when nothing comes from the client although it is; None: something does.
         encodings: What is needed of its tracks, by mid; of those that are not named all, in the codec they prefer.
         followed: Session ids of the latest offers that it has followed, for retries.
     """
@@ -135,6 +136,7 @@ class Session:
     context: Context
     traceparent: str
     is_connected: bool = False
+    silent_since_unix_nano: int | None = None
     encodings: dict[str, NeededEncodings] = field(default_factory=dict)
     followed: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_OFFERS))
 

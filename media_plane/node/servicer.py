@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -144,7 +145,7 @@ class SfuControlServicer(SfuControlServiceServicer):
         resumes = request.instance_id == self._instance_id and self._log.holds_after(request.after_sequence)
         sequence = request.after_sequence if resumes else self._log.sequence
         # The state belongs to this sequence: nothing may be awaited between the two.
-        states = [] if resumes else [_room_state(room) for room in self._rooms]
+        states = [] if resumes else [_room_state(room, time.time_ns()) for room in self._rooms]
         start = pb.WatchStart(instance_id=self._instance_id, sequence=sequence, from_state=not resumes)
         yield pb.WatchEventsResponse(start=start)
         for state in states:
@@ -160,9 +161,9 @@ class SfuControlServicer(SfuControlServiceServicer):
                 yield pb.WatchEventsResponse(checkpoint=pb.EventCheckpoint())
 
 
-def _room_state(room: Room) -> pb.RoomState:
+def _room_state(room: Room, now_unix_nano: int) -> pb.RoomState:
     return pb.RoomState(
         room=pb.RoomReference(room=room.name, epoch=room.epoch),
-        sessions=[session_state(session) for session in room.sessions.values()],
+        sessions=[session_state(session, now_unix_nano) for session in room.sessions.values()],
         dominant_speaker_participant_id=room.speaker or "",
     )

@@ -214,6 +214,7 @@ class FakeNode:
     watchers: list[asyncio.Queue[NodeMessage | None]] = field(default_factory=list)
     history: list[NodeHappening] = field(default_factory=list)
     encodings: dict[str, tuple[TrackEncodings, ...]] = field(default_factory=dict)
+    silences: dict[str, timedelta] = field(default_factory=dict)
 
     def registration(self) -> Registration:
         return Registration(self.node_id, self.instance_id, self.region, "0", self.address, self.capacity, 2)
@@ -347,7 +348,15 @@ class FakeNodes:
         if not resumes:
             for room_id, epoch in node.epochs.items():
                 held = [
-                    NodeSession(key, False, False, (), (), node.encodings.get(key.session_id, ()))  # noqa: FBT003
+                    NodeSession(
+                        key,
+                        connected=False,
+                        closed=False,
+                        slots=(),
+                        tracks=(),
+                        encodings=node.encodings.get(key.session_id, ()),
+                        silence=node.silences.get(key.session_id),
+                    )
                     for key in node.sessions[room_id].values()
                 ]
                 yield NodeRoom(room_id, epoch, tuple(held), "")

@@ -2,8 +2,8 @@
 --
 -- KEYS[1]  prefix of the meeting's keys, `parley:{<meeting>}:`; the hash tag keeps them in one slot of a cluster.
 -- ARGV[1]  JSON: { op, op_ttl_ms, op_result, time, trace, max_length, keep_ms, generation, checks: [[name, ...]], steps: [[name, ...]] }
--- Returns  { status, detail, cursor, generation }: status "ok", "done" (this op was committed before; detail is its result), or
---          the name of the check that failed.
+-- Returns  { status, detail, cursor, generation }: status "ok" (detail "silent": the media of who has signalled is), "done" (this op
+--          was committed before; detail is its result), or the name of the check that failed.
 --
 -- Documents are opaque strings here: they are compared and stored, never read, except where a step says so.
 
@@ -13,7 +13,7 @@ local function key(name) return prefix .. name end
 local meta, log = key('meta'), key('log')
 local participants, presence = key('participants'), key('presence')
 local sessions, reserved = key('sessions'), key('reserved')
-local lasting = { 'meta', 'log', 'participants', 'presence', 'sessions', 'reserved', 'people' }
+local lasting = { 'meta', 'log', 'participants', 'presence', 'silent', 'sessions', 'reserved', 'people' }
 
 local function answer(status, detail)
   return {
@@ -69,6 +69,20 @@ end
 
 -- Whose the places are, those of people about to come in too: by participant, 'host' or nothing, a space, and the token's subject.
 local people = key('people')
+
+-- Of participants over whose connection nothing comes: since when, a space, and their last sign of signalling. Presence holds when
+-- that of each participant ends.
+local silent = key('silent')
+
+local function silence_of(id)
+  local since, sign = string.match(redis.call('HGET', silent, id) or '', '^(%S+) (%S+)$')
+  return tonumber(since), tonumber(sign)
+end
+
+local function set_silence(id, since, sign, usual, short)
+  redis.call('HSET', silent, id, string.format('%.0f %.0f', since, sign))
+  redis.call('ZADD', presence, string.format('%.0f', math.min(sign + usual, math.max(since, sign) + short)), id)
+end
 
 local function drop_reservations(now)
   for _, id in ipairs(redis.call('ZRANGE', reserved, '-inf', now, 'BYSCORE')) do
@@ -156,6 +170,7 @@ local checks = {
 }
 
 local session_changed = false
+local said = ''
 local steps
 steps = {
   event = function(s) append(s[2], s[3], s[4]) end,
@@ -168,6 +183,7 @@ steps = {
     redis.call('HDEL', participants, s[2])
     redis.call('HDEL', people, s[2])
     redis.call('ZREM', presence, s[2])
+    redis.call('HDEL', silent, s[2])
     redis.call('ZREM', reserved, s[2])
     drop_sessions(s[2], '')
     if redis.call('HGET', meta, 'dominant') == s[2] then
@@ -179,7 +195,30 @@ steps = {
       keep(s[3])
     end
   end,
-  presence = function(s) redis.call('ZADD', presence, s[3], s[2]) end,
+  -- A sign of life by signalling at `s[3]`; `s[4]` and `s[5]` are how long the next may take, usually and in silence.
+  signalled = function(s)
+    local since = silence_of(s[2])
+    if since then
+      set_silence(s[2], since, tonumber(s[3]), s[4], s[5])
+      said = 'silent'
+    else
+      redis.call('ZADD', presence, string.format('%.0f', tonumber(s[3]) + s[4]), s[2])
+    end
+  end,
+  -- Nothing has come over their connection since `s[3]`.
+  silent = function(s)
+    local score = redis.call('ZSCORE', presence, s[2])
+    if not score then return end
+    local _, sign = silence_of(s[2])
+    set_silence(s[2], tonumber(s[3]), sign or tonumber(score) - s[4], s[4], s[5])
+  end,
+  -- Something has.
+  heard = function(s)
+    local _, sign = silence_of(s[2])
+    if not sign then return end
+    redis.call('HDEL', silent, s[2])
+    redis.call('ZADD', presence, string.format('%.0f', sign + s[3]), s[2])
+  end,
   reserve = function(s) redis.call('ZADD', reserved, s[3], s[2]) end,
   unreserve = function(s)
     redis.call('ZREM', reserved, s[2])
@@ -322,7 +361,7 @@ steps = {
       steps.history({ 'history', all[i + 1], command.time, s[3] })
     end
     for _, session in ipairs(redis.call('HKEYS', sessions)) do forget_session(session) end
-    redis.call('DEL', participants, presence, sessions, reserved, people)
+    redis.call('DEL', participants, presence, silent, sessions, reserved, people)
     redis.call('HSET', meta, 'ended', command.time, 'dominant', '')
     keep(s[2])
   end,
@@ -345,4 +384,4 @@ end
 if command.op and command.op ~= '' then
   redis.call('SET', key('op:' .. command.op), command.op_result, 'PX', command.op_ttl_ms)
 end
-return answer('ok')
+return answer('ok', said)

@@ -127,6 +127,13 @@ pub enum EventKind {
         /// Whether packets arrive.
         active: bool,
     },
+    /// Nothing comes from a connected session's client any more, or something does again. The session goes on.
+    TransportActivity {
+        /// Whose.
+        subject: Subject,
+        /// When the last authentic datagram came (nanoseconds since 1970); None: one has come just now.
+        silent_since: Option<u64>,
+    },
     /// Other encodings of a simulcast track are needed than before, or a track is needed in another codec.
     EncodingsWanted {
         /// Whose track.
@@ -166,6 +173,7 @@ pub(crate) enum Topic {
     SlotSource(Arc<str>, Arc<str>),
     Speaker(Arc<str>),
     TrackActivity(Arc<str>, Arc<str>),
+    TransportActivity(Arc<str>),
     Encodings(Arc<str>, Arc<str>),
 }
 
@@ -182,6 +190,7 @@ impl EventKind {
             Self::SlotSource { subject, mid, .. } => Topic::SlotSource(session(subject), Arc::clone(mid)),
             Self::DominantSpeaker { room, .. } => Topic::Speaker(Arc::clone(room)),
             Self::TrackActivity { subject, mid, .. } => Topic::TrackActivity(session(subject), Arc::clone(mid)),
+            Self::TransportActivity { subject, .. } => Topic::TransportActivity(session(subject)),
             Self::EncodingsWanted { subject, mid, .. } => Topic::Encodings(session(subject), Arc::clone(mid)),
             Self::ShardFailed { .. } => return None,
         })

@@ -14,6 +14,9 @@ const MAX_PATHS: usize = 8;
 const SILENCE: Micros = 500 * MILLISECOND;
 /// Without an authenticated check for this long the client has gone (RFC 7675 section 5.1).
 const CONSENT: Micros = 30 * SECOND;
+/// After this long without anything authentic the node is told: longer than clients that send nothing else may wait between two
+/// checks, which is 6 s (RFC 7675 section 5.1).
+const SILENT_AFTER: Micros = 7 * SECOND;
 
 /// An address that has not answered a check is checked again after this time, as long as something comes from it.
 const CHECK_AGAIN: Micros = 100 * MILLISECOND;
@@ -87,6 +90,8 @@ pub(crate) struct Ice {
     /// When something authentic came on the selected path.
     last_heard: Micros,
     last_check: Micros,
+    /// When anything authentic came last, on whatever path.
+    last_sign: Micros,
 }
 
 impl Ice {
@@ -99,6 +104,7 @@ impl Ice {
             in_use: None,
             last_heard: now,
             last_check: now,
+            last_sign: now,
         }
     }
 
@@ -136,7 +142,7 @@ impl Ice {
         is_current: bool,
         fresh: TransactionId,
     ) -> Option<Path> {
-        self.last_check = now;
+        (self.last_check, self.last_sign) = (now, now);
         if nominated {
             self.selected = Some(path);
             self.last_heard = now;
@@ -245,6 +251,7 @@ impl Ice {
     /// Takes note of an authentic packet on the path of a check. A browser whose path has died sends on another one a second and
     /// more before it nominates that, and would get no answer meanwhile.
     pub(crate) fn heard(&mut self, now: Micros, path: &Path) {
+        self.note_sign(now);
         let Some(selected) = &mut self.selected else { return };
         if selected != path {
             if now.saturating_sub(self.last_heard) < SILENCE {
@@ -257,6 +264,16 @@ impl Ice {
         if self.in_use.as_ref() != Some(path) {
             self.received(path, 0);
         }
+    }
+
+    /// Takes note of something authentic that says nothing about paths.
+    pub(crate) fn note_sign(&mut self, now: Micros) {
+        self.last_sign = now;
+    }
+
+    /// Since when nothing authentic has come, if that is long ago.
+    pub(crate) fn silent_since(&self, now: Micros) -> Option<Micros> {
+        (now.saturating_sub(self.last_sign) >= SILENT_AFTER).then_some(self.last_sign)
     }
 
     /// Forgets an address that now belongs to another session.

@@ -83,6 +83,8 @@ pub(crate) struct Session {
     pub room: Key,
     pub state: SessionState,
     pub ice: Ice,
+    /// Whether the node has been told that nothing comes from the client.
+    pub told_silent: bool,
     pub handshake: Handshake,
     /// The path of its records; None: they came on several, and none began it.
     pub handshake_path: Option<Path>,
@@ -159,6 +161,7 @@ impl Session {
                 open.credentials.clone(),
                 &RemoteCredentials { ufrag: parameters.ice_ufrag.clone(), pwd: parameters.ice_pwd.clone() },
             ),
+            told_silent: false,
             handshake: Handshake::new(identity, parameters.sha256_fingerprints()),
             handshake_path: None,
             srtp: None,

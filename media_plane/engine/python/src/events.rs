@@ -53,6 +53,15 @@ pub(crate) struct TrackActivityChanged {
     time_unix_nano: u64,
 }
 
+/// Nothing comes from a client any more, or something does again.
+#[pyclass(frozen, get_all, module = "media_plane._engine")]
+pub(crate) struct TransportActivityChanged {
+    room_id: String,
+    session_id: String,
+    silent_since_unix_nano: Option<u64>,
+    time_unix_nano: u64,
+}
+
 /// Other encodings of a track are needed, or another codec.
 #[pyclass(frozen, get_all, module = "media_plane._engine")]
 pub(crate) struct EncodingsWanted {
@@ -157,6 +166,16 @@ pub(crate) fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
                 session_id: subject.session.to_string(),
                 mid: mid.to_string(),
                 active,
+                time_unix_nano,
+            },
+        )?
+        .into_any(),
+        EventKind::TransportActivity { subject, silent_since } => Py::new(
+            py,
+            TransportActivityChanged {
+                room_id: subject.room.to_string(),
+                session_id: subject.session.to_string(),
+                silent_since_unix_nano: silent_since,
                 time_unix_nano,
             },
         )?

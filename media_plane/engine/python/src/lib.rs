@@ -38,6 +38,7 @@ fn add_type_aliases(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "SlotSourceChanged",
         "DominantSpeakerChanged",
         "TrackActivityChanged",
+        "TransportActivityChanged",
         "EncodingsWanted",
         "ShardFailed",
     ];
@@ -60,6 +61,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<events::SlotSourceChanged>()?;
     module.add_class::<events::DominantSpeakerChanged>()?;
     module.add_class::<events::TrackActivityChanged>()?;
+    module.add_class::<events::TransportActivityChanged>()?;
     module.add_class::<events::EncodingsWanted>()?;
     module.add_class::<events::ShardFailed>()?;
     module.add_class::<engine::LocalTransport>()?;

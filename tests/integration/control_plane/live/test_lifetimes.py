@@ -178,7 +178,7 @@ async def test_the_rooms_of_a_forgotten_node_are_placed_anew(replica: Replica, n
     ana = await replica.join("Ana")
     await replica.part.registry.transition("n1", NodeEvent.UNREACHABLE)
     replica.clock.move(24 * 3600 + 1)
-    await replica.part.live.heartbeat(MEETING, ana.participant.id, replica.clock.now())
+    await replica.part.live.signalled(MEETING, ana.participant.id)
     await replica.register(second)
     assert await replica.part.registry.forget_gone() == 1
 

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from parley.meeting.v1 import explanation_pb2 as parley_dot_meeting_dot_v1_dot_explanation__pb2
 from parley.meeting.v1 import track_pb2 as parley_dot_meeting_dot_v1_dot_track__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19parley/sfu/v1/media.proto\x12\rparley.sfu.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#parley/meeting/v1/explanation.proto\x1a\x1dparley/meeting/v1/track.proto\"\xb7\x02\n\rSlotSelection\x12.\n\x03mid\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,16}$R\x03mid\x12\x37\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceH\x00R\x06source\x12<\n\tautomatic\x18\x03 \x01(\x0b\x32\x1c.parley.sfu.v1.AutomaticSlotH\x00R\tautomatic\x12\x30\n\x05\x65mpty\x18\x04 \x01(\x0b\x32\x18.parley.sfu.v1.EmptySlotH\x00R\x05\x65mpty\x12\x1d\n\nmax_height\x18\x05 \x01(\rR\tmaxHeight\x12\x1a\n\x08priority\x18\x06 \x01(\x05R\x08priorityB\x12\n\tselection\x12\x05\xbaH\x02\x08\x01\"\x0f\n\rAutomaticSlot\"\x0b\n\tEmptySlot\"q\n\x0eTrackReference\x12/\n\x0eparticipant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12.\n\x03mid\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,16}$R\x03mid\"T\n\tSlotState\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x35\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceR\x06source\"\xb3\x02\n\x0cSessionState\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12:\n\x0bmedia_state\x18\x03 \x01(\x0e\x32\x19.parley.sfu.v1.MediaStateR\nmediaState\x12.\n\x05slots\x18\x04 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStateR\x05slots\x12\x30\n\x06tracks\x18\x05 \x03(\x0b\x32\x18.parley.meeting.v1.TrackR\x06tracks\x12?\n\tencodings\x18\x06 \x03(\x0b\x32!.parley.meeting.v1.TrackEncodingsR\tencodings\"\x87\x02\n\x0cSessionStats\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12%\n\x0eparticipant_id\x18\x02 \x01(\tR\rparticipantId\x12!\n\x0csrtp_profile\x18\x03 \x01(\tR\x0bsrtpProfile\x12+\n\x12round_trip_time_ms\x18\x04 \x01(\x01R\x0froundTripTimeMs\x12\x31\n\x06tracks\x18\x05 \x03(\x0b\x32\x19.parley.sfu.v1.TrackStatsR\x06tracks\x12.\n\x05slots\x18\x06 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStatsR\x05slots\"\xc6\x01\n\nTrackStats\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x14\n\x05\x63odec\x18\x02 \x01(\tR\x05\x63odec\x12)\n\x10packets_received\x18\x03 \x01(\x04R\x0fpacketsReceived\x12%\n\x0e\x62ytes_received\x18\x04 \x01(\x04R\rbytesReceived\x12!\n\x0cpackets_lost\x18\x05 \x01(\x04R\x0bpacketsLost\x12\x1b\n\tjitter_ms\x18\x06 \x01(\x01R\x08jitterMs\"\xa1\x02\n\tSlotStats\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x35\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceR\x06source\x12!\n\x0cpackets_sent\x18\x03 \x01(\x04R\x0bpacketsSent\x12\x1d\n\nbytes_sent\x18\x04 \x01(\x04R\tbytesSent\x12#\n\rfraction_lost\x18\x05 \x01(\x01R\x0c\x66ractionLost\x12%\n\x0enacks_received\x18\x06 \x01(\x04R\rnacksReceived\x12=\n\x1bkey_frame_requests_received\x18\x07 \x01(\x04R\x18keyFrameRequestsReceived\"\xca\x05\n\tNodeEvent\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x12\n\x04room\x18\x03 \x01(\tR\x04room\x12\x14\n\x05\x65poch\x18\x04 \x01(\x04R\x05\x65poch\x12 \n\x0btraceparent\x18\x05 \x01(\tR\x0btraceparent\x12R\n\x13media_state_changed\x18\x06 \x01(\x0b\x32 .parley.sfu.v1.MediaStateChangedH\x00R\x11mediaStateChanged\x12R\n\x13slot_states_changed\x18\x07 \x01(\x0b\x32 .parley.sfu.v1.SlotStatesChangedH\x00R\x11slotStatesChanged\x12H\n\x0fspeaker_changed\x18\x08 \x01(\x0b\x32\x1d.parley.sfu.v1.SpeakerChangedH\x00R\x0espeakerChanged\x12<\n\x0b\x66irst_media\x18\t \x01(\x0b\x32\x19.parley.sfu.v1.FirstMediaH\x00R\nfirstMedia\x12<\n\x0broom_closed\x18\n \x01(\x0b\x32\x19.parley.sfu.v1.RoomClosedH\x00R\nroomClosed\x12N\n\x11\x65ncodings_changed\x18\x0b \x01(\x0b\x32\x1f.parley.sfu.v1.EncodingsChangedH\x00R\x10\x65ncodingsChanged\x12_\n\x18room_slot_states_changed\x18\x0c \x01(\x0b\x32$.parley.sfu.v1.RoomSlotStatesChangedH\x00R\x15roomSlotStatesChangedB\x06\n\x04kind\"\x95\x01\n\x11MediaStateChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12:\n\x0bmedia_state\x18\x03 \x01(\x0e\x32\x19.parley.sfu.v1.MediaStateR\nmediaState\"\x89\x01\n\x11SlotStatesChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12.\n\x05slots\x18\x03 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStateR\x05slots\"U\n\x15RoomSlotStatesChanged\x12<\n\x08sessions\x18\x01 \x03(\x0b\x32 .parley.sfu.v1.SlotStatesChangedR\x08sessions\"\x93\x01\n\x10\x45ncodingsChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x39\n\x06tracks\x18\x03 \x03(\x0b\x32!.parley.meeting.v1.TrackEncodingsR\x06tracks\"7\n\x0eSpeakerChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\"\x80\x01\n\nFirstMedia\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x10\n\x03mid\x18\x03 \x01(\tR\x03mid\x12\x1a\n\x08outgoing\x18\x04 \x01(\x08R\x08outgoing\"D\n\nRoomClosed\x12\x36\n\x06reason\x18\x01 \x01(\x0e\x32\x1e.parley.sfu.v1.RoomCloseReasonR\x06reason*x\n\nMediaState\x12\x1b\n\x17MEDIA_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16MEDIA_STATE_CONNECTING\x10\x01\x12\x19\n\x15MEDIA_STATE_CONNECTED\x10\x02\x12\x16\n\x12MEDIA_STATE_CLOSED\x10\x03*\x95\x01\n\x0fRoomCloseReason\x12!\n\x1dROOM_CLOSE_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18ROOM_CLOSE_REASON_FENCED\x10\x01\x12\x1d\n\x19ROOM_CLOSE_REASON_DRAINED\x10\x02\x12\"\n\x1eROOM_CLOSE_REASON_SHARD_FAILED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19parley/sfu/v1/media.proto\x12\rparley.sfu.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#parley/meeting/v1/explanation.proto\x1a\x1dparley/meeting/v1/track.proto\"\xb7\x02\n\rSlotSelection\x12.\n\x03mid\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,16}$R\x03mid\x12\x37\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceH\x00R\x06source\x12<\n\tautomatic\x18\x03 \x01(\x0b\x32\x1c.parley.sfu.v1.AutomaticSlotH\x00R\tautomatic\x12\x30\n\x05\x65mpty\x18\x04 \x01(\x0b\x32\x18.parley.sfu.v1.EmptySlotH\x00R\x05\x65mpty\x12\x1d\n\nmax_height\x18\x05 \x01(\rR\tmaxHeight\x12\x1a\n\x08priority\x18\x06 \x01(\x05R\x08priorityB\x12\n\tselection\x12\x05\xbaH\x02\x08\x01\"\x0f\n\rAutomaticSlot\"\x0b\n\tEmptySlot\"q\n\x0eTrackReference\x12/\n\x0eparticipant_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rparticipantId\x12.\n\x03mid\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,16}$R\x03mid\"T\n\tSlotState\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x35\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceR\x06source\"\xe8\x02\n\x0cSessionState\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12:\n\x0bmedia_state\x18\x03 \x01(\x0e\x32\x19.parley.sfu.v1.MediaStateR\nmediaState\x12.\n\x05slots\x18\x04 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStateR\x05slots\x12\x30\n\x06tracks\x18\x05 \x03(\x0b\x32\x18.parley.meeting.v1.TrackR\x06tracks\x12?\n\tencodings\x18\x06 \x03(\x0b\x32!.parley.meeting.v1.TrackEncodingsR\tencodings\x12\x33\n\x07silence\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07silence\"\x87\x02\n\x0cSessionStats\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12%\n\x0eparticipant_id\x18\x02 \x01(\tR\rparticipantId\x12!\n\x0csrtp_profile\x18\x03 \x01(\tR\x0bsrtpProfile\x12+\n\x12round_trip_time_ms\x18\x04 \x01(\x01R\x0froundTripTimeMs\x12\x31\n\x06tracks\x18\x05 \x03(\x0b\x32\x19.parley.sfu.v1.TrackStatsR\x06tracks\x12.\n\x05slots\x18\x06 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStatsR\x05slots\"\xc6\x01\n\nTrackStats\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x14\n\x05\x63odec\x18\x02 \x01(\tR\x05\x63odec\x12)\n\x10packets_received\x18\x03 \x01(\x04R\x0fpacketsReceived\x12%\n\x0e\x62ytes_received\x18\x04 \x01(\x04R\rbytesReceived\x12!\n\x0cpackets_lost\x18\x05 \x01(\x04R\x0bpacketsLost\x12\x1b\n\tjitter_ms\x18\x06 \x01(\x01R\x08jitterMs\"\xa1\x02\n\tSlotStats\x12\x10\n\x03mid\x18\x01 \x01(\tR\x03mid\x12\x35\n\x06source\x18\x02 \x01(\x0b\x32\x1d.parley.sfu.v1.TrackReferenceR\x06source\x12!\n\x0cpackets_sent\x18\x03 \x01(\x04R\x0bpacketsSent\x12\x1d\n\nbytes_sent\x18\x04 \x01(\x04R\tbytesSent\x12#\n\rfraction_lost\x18\x05 \x01(\x01R\x0c\x66ractionLost\x12%\n\x0enacks_received\x18\x06 \x01(\x04R\rnacksReceived\x12=\n\x1bkey_frame_requests_received\x18\x07 \x01(\x04R\x18keyFrameRequestsReceived\"\xca\x05\n\tNodeEvent\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\x12.\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04time\x12\x12\n\x04room\x18\x03 \x01(\tR\x04room\x12\x14\n\x05\x65poch\x18\x04 \x01(\x04R\x05\x65poch\x12 \n\x0btraceparent\x18\x05 \x01(\tR\x0btraceparent\x12R\n\x13media_state_changed\x18\x06 \x01(\x0b\x32 .parley.sfu.v1.MediaStateChangedH\x00R\x11mediaStateChanged\x12R\n\x13slot_states_changed\x18\x07 \x01(\x0b\x32 .parley.sfu.v1.SlotStatesChangedH\x00R\x11slotStatesChanged\x12H\n\x0fspeaker_changed\x18\x08 \x01(\x0b\x32\x1d.parley.sfu.v1.SpeakerChangedH\x00R\x0espeakerChanged\x12<\n\x0b\x66irst_media\x18\t \x01(\x0b\x32\x19.parley.sfu.v1.FirstMediaH\x00R\nfirstMedia\x12<\n\x0broom_closed\x18\n \x01(\x0b\x32\x19.parley.sfu.v1.RoomClosedH\x00R\nroomClosed\x12N\n\x11\x65ncodings_changed\x18\x0b \x01(\x0b\x32\x1f.parley.sfu.v1.EncodingsChangedH\x00R\x10\x65ncodingsChanged\x12_\n\x18room_slot_states_changed\x18\x0c \x01(\x0b\x32$.parley.sfu.v1.RoomSlotStatesChangedH\x00R\x15roomSlotStatesChangedB\x06\n\x04kind\"\xca\x01\n\x11MediaStateChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12:\n\x0bmedia_state\x18\x03 \x01(\x0e\x32\x19.parley.sfu.v1.MediaStateR\nmediaState\x12\x33\n\x07silence\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07silence\"\x89\x01\n\x11SlotStatesChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12.\n\x05slots\x18\x03 \x03(\x0b\x32\x18.parley.sfu.v1.SlotStateR\x05slots\"U\n\x15RoomSlotStatesChanged\x12<\n\x08sessions\x18\x01 \x03(\x0b\x32 .parley.sfu.v1.SlotStatesChangedR\x08sessions\"\x93\x01\n\x10\x45ncodingsChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x39\n\x06tracks\x18\x03 \x03(\x0b\x32!.parley.meeting.v1.TrackEncodingsR\x06tracks\"7\n\x0eSpeakerChanged\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\"\x80\x01\n\nFirstMedia\x12%\n\x0eparticipant_id\x18\x01 \x01(\tR\rparticipantId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x10\n\x03mid\x18\x03 \x01(\tR\x03mid\x12\x1a\n\x08outgoing\x18\x04 \x01(\x08R\x08outgoing\"D\n\nRoomClosed\x12\x36\n\x06reason\x18\x01 \x01(\x0e\x32\x1e.parley.sfu.v1.RoomCloseReasonR\x06reason*\x90\x01\n\nMediaState\x12\x1b\n\x17MEDIA_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16MEDIA_STATE_CONNECTING\x10\x01\x12\x19\n\x15MEDIA_STATE_CONNECTED\x10\x02\x12\x16\n\x12MEDIA_STATE_CLOSED\x10\x03\x12\x16\n\x12MEDIA_STATE_SILENT\x10\x04*\x95\x01\n\x0fRoomCloseReason\x12!\n\x1dROOM_CLOSE_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18ROOM_CLOSE_REASON_FENCED\x10\x01\x12\x1d\n\x19ROOM_CLOSE_REASON_DRAINED\x10\x02\x12\"\n\x1eROOM_CLOSE_REASON_SHARD_FAILED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,42 +44,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRACKREFERENCE'].fields_by_name['participant_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_TRACKREFERENCE'].fields_by_name['mid']._loaded_options = None
   _globals['_TRACKREFERENCE'].fields_by_name['mid']._serialized_options = b'\272H\031r\0272\025^[A-Za-z0-9_-]{1,16}$'
-  _globals['_MEDIASTATE']._serialized_start=3292
-  _globals['_MEDIASTATE']._serialized_end=3412
-  _globals['_ROOMCLOSEREASON']._serialized_start=3415
-  _globals['_ROOMCLOSEREASON']._serialized_end=3564
-  _globals['_SLOTSELECTION']._serialized_start=175
-  _globals['_SLOTSELECTION']._serialized_end=486
-  _globals['_AUTOMATICSLOT']._serialized_start=488
-  _globals['_AUTOMATICSLOT']._serialized_end=503
-  _globals['_EMPTYSLOT']._serialized_start=505
-  _globals['_EMPTYSLOT']._serialized_end=516
-  _globals['_TRACKREFERENCE']._serialized_start=518
-  _globals['_TRACKREFERENCE']._serialized_end=631
-  _globals['_SLOTSTATE']._serialized_start=633
-  _globals['_SLOTSTATE']._serialized_end=717
-  _globals['_SESSIONSTATE']._serialized_start=720
-  _globals['_SESSIONSTATE']._serialized_end=1027
-  _globals['_SESSIONSTATS']._serialized_start=1030
-  _globals['_SESSIONSTATS']._serialized_end=1293
-  _globals['_TRACKSTATS']._serialized_start=1296
-  _globals['_TRACKSTATS']._serialized_end=1494
-  _globals['_SLOTSTATS']._serialized_start=1497
-  _globals['_SLOTSTATS']._serialized_end=1786
-  _globals['_NODEEVENT']._serialized_start=1789
-  _globals['_NODEEVENT']._serialized_end=2503
-  _globals['_MEDIASTATECHANGED']._serialized_start=2506
-  _globals['_MEDIASTATECHANGED']._serialized_end=2655
-  _globals['_SLOTSTATESCHANGED']._serialized_start=2658
-  _globals['_SLOTSTATESCHANGED']._serialized_end=2795
-  _globals['_ROOMSLOTSTATESCHANGED']._serialized_start=2797
-  _globals['_ROOMSLOTSTATESCHANGED']._serialized_end=2882
-  _globals['_ENCODINGSCHANGED']._serialized_start=2885
-  _globals['_ENCODINGSCHANGED']._serialized_end=3032
-  _globals['_SPEAKERCHANGED']._serialized_start=3034
-  _globals['_SPEAKERCHANGED']._serialized_end=3089
-  _globals['_FIRSTMEDIA']._serialized_start=3092
-  _globals['_FIRSTMEDIA']._serialized_end=3220
-  _globals['_ROOMCLOSED']._serialized_start=3222
-  _globals['_ROOMCLOSED']._serialized_end=3290
+  _globals['_MEDIASTATE']._serialized_start=3431
+  _globals['_MEDIASTATE']._serialized_end=3575
+  _globals['_ROOMCLOSEREASON']._serialized_start=3578
+  _globals['_ROOMCLOSEREASON']._serialized_end=3727
+  _globals['_SLOTSELECTION']._serialized_start=207
+  _globals['_SLOTSELECTION']._serialized_end=518
+  _globals['_AUTOMATICSLOT']._serialized_start=520
+  _globals['_AUTOMATICSLOT']._serialized_end=535
+  _globals['_EMPTYSLOT']._serialized_start=537
+  _globals['_EMPTYSLOT']._serialized_end=548
+  _globals['_TRACKREFERENCE']._serialized_start=550
+  _globals['_TRACKREFERENCE']._serialized_end=663
+  _globals['_SLOTSTATE']._serialized_start=665
+  _globals['_SLOTSTATE']._serialized_end=749
+  _globals['_SESSIONSTATE']._serialized_start=752
+  _globals['_SESSIONSTATE']._serialized_end=1112
+  _globals['_SESSIONSTATS']._serialized_start=1115
+  _globals['_SESSIONSTATS']._serialized_end=1378
+  _globals['_TRACKSTATS']._serialized_start=1381
+  _globals['_TRACKSTATS']._serialized_end=1579
+  _globals['_SLOTSTATS']._serialized_start=1582
+  _globals['_SLOTSTATS']._serialized_end=1871
+  _globals['_NODEEVENT']._serialized_start=1874
+  _globals['_NODEEVENT']._serialized_end=2588
+  _globals['_MEDIASTATECHANGED']._serialized_start=2591
+  _globals['_MEDIASTATECHANGED']._serialized_end=2793
+  _globals['_SLOTSTATESCHANGED']._serialized_start=2796
+  _globals['_SLOTSTATESCHANGED']._serialized_end=2933
+  _globals['_ROOMSLOTSTATESCHANGED']._serialized_start=2935
+  _globals['_ROOMSLOTSTATESCHANGED']._serialized_end=3020
+  _globals['_ENCODINGSCHANGED']._serialized_start=3023
+  _globals['_ENCODINGSCHANGED']._serialized_end=3170
+  _globals['_SPEAKERCHANGED']._serialized_start=3172
+  _globals['_SPEAKERCHANGED']._serialized_end=3227
+  _globals['_FIRSTMEDIA']._serialized_start=3230
+  _globals['_FIRSTMEDIA']._serialized_end=3358
+  _globals['_ROOMCLOSED']._serialized_start=3360
+  _globals['_ROOMCLOSED']._serialized_end=3428
 # @@protoc_insertion_point(module_scope)

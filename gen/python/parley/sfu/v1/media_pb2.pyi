@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -36,6 +37,10 @@ class _MediaStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MediaState
     """Media flows."""
     MEDIA_STATE_CLOSED: _MediaState.ValueType  # 3
     """No consent (RFC 7675) for 30 s, the peer closed, or the node's shard failed."""
+    MEDIA_STATE_SILENT: _MediaState.ValueType  # 4
+    """It was connected, but nothing authentic has come from the client for 7 s: no media, no report, no connectivity check. The session
+    stays open; MEDIA_STATE_CONNECTED follows when something comes again, MEDIA_STATE_CLOSED when nothing does.
+    """
 
 class MediaState(_MediaState, metaclass=_MediaStateEnumTypeWrapper):
     """Where a session's transport is in its life."""
@@ -48,6 +53,10 @@ MEDIA_STATE_CONNECTED: MediaState.ValueType  # 2
 """Media flows."""
 MEDIA_STATE_CLOSED: MediaState.ValueType  # 3
 """No consent (RFC 7675) for 30 s, the peer closed, or the node's shard failed."""
+MEDIA_STATE_SILENT: MediaState.ValueType  # 4
+"""It was connected, but nothing authentic has come from the client for 7 s: no media, no report, no connectivity check. The session
+stays open; MEDIA_STATE_CONNECTED follows when something comes again, MEDIA_STATE_CLOSED when nothing does.
+"""
 Global___MediaState: _TypeAlias = MediaState  # noqa: Y015
 
 class _RoomCloseReason:
@@ -232,6 +241,7 @@ class SessionState(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     TRACKS_FIELD_NUMBER: _builtins.int
     ENCODINGS_FIELD_NUMBER: _builtins.int
+    SILENCE_FIELD_NUMBER: _builtins.int
     participant_id: _builtins.str
     """The participant."""
     session_id: _builtins.str
@@ -252,6 +262,10 @@ class SessionState(_message.Message):
         the answer names first.
         """
 
+    @_builtins.property
+    def silence(self) -> _duration_pb2.Duration:
+        """For how long nothing has come from the client; set while `media_state` is MEDIA_STATE_SILENT."""
+
     def __init__(
         self,
         *,
@@ -261,10 +275,11 @@ class SessionState(_message.Message):
         slots: _abc.Iterable[Global___SlotState] | None = ...,
         tracks: _abc.Iterable[_track_pb2.Track] | None = ...,
         encodings: _abc.Iterable[_explanation_pb2.TrackEncodings] | None = ...,
+        silence: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["silence", b"silence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["encodings", b"encodings", "media_state", b"media_state", "participant_id", b"participant_id", "session_id", b"session_id", "slots", b"slots", "tracks", b"tracks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encodings", b"encodings", "media_state", b"media_state", "participant_id", b"participant_id", "session_id", b"session_id", "silence", b"silence", "slots", b"slots", "tracks", b"tracks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -499,22 +514,28 @@ class MediaStateChanged(_message.Message):
     PARTICIPANT_ID_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
     MEDIA_STATE_FIELD_NUMBER: _builtins.int
+    SILENCE_FIELD_NUMBER: _builtins.int
     participant_id: _builtins.str
     """The participant."""
     session_id: _builtins.str
     """The session."""
     media_state: Global___MediaState.ValueType
     """Its new state."""
+    @_builtins.property
+    def silence(self) -> _duration_pb2.Duration:
+        """For how long nothing had come from the client when this happened; set if the new state is MEDIA_STATE_SILENT."""
+
     def __init__(
         self,
         *,
         participant_id: _builtins.str = ...,
         session_id: _builtins.str = ...,
         media_state: Global___MediaState.ValueType = ...,
+        silence: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["silence", b"silence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_state", b"media_state", "participant_id", b"participant_id", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_state", b"media_state", "participant_id", b"participant_id", "session_id", b"session_id", "silence", b"silence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -35,7 +35,7 @@ class _LeaveReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LeaveReas
     LEAVE_REASON_LEFT: _LeaveReason.ValueType  # 1
     """They left."""
     LEAVE_REASON_PRESENCE_EXPIRED: _LeaveReason.ValueType  # 2
-    """No heartbeat came for 60 s."""
+    """They gave no sign of life for 60 s; for 15 s, if nothing came over their media connection either."""
     LEAVE_REASON_REMOVED: _LeaveReason.ValueType  # 3
     """A host removed them."""
     LEAVE_REASON_MEETING_ENDED: _LeaveReason.ValueType  # 4
@@ -49,7 +49,7 @@ LEAVE_REASON_UNSPECIFIED: LeaveReason.ValueType  # 0
 LEAVE_REASON_LEFT: LeaveReason.ValueType  # 1
 """They left."""
 LEAVE_REASON_PRESENCE_EXPIRED: LeaveReason.ValueType  # 2
-"""No heartbeat came for 60 s."""
+"""They gave no sign of life for 60 s; for 15 s, if nothing came over their media connection either."""
 LEAVE_REASON_REMOVED: LeaveReason.ValueType  # 3
 """A host removed them."""
 LEAVE_REASON_MEETING_ENDED: LeaveReason.ValueType  # 4

@@ -724,7 +724,7 @@ class HeartbeatResponse(_message.Message):
     """A new participant token when the old one has less than half of its life left; else empty."""
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
-        """When to call again."""
+        """When to call again: sooner than usual while nothing comes over the participant's media connection."""
 
     @_builtins.property
     def participant_token_expire_time(self) -> _timestamp_pb2.Timestamp:

@@ -89,7 +89,9 @@ class SignalingServiceStub:
     LeaveMeeting: _grpc.UnaryUnaryMultiCallable[_signaling_service_pb2.LeaveMeetingRequest, _signaling_service_pb2.LeaveMeetingResponse]
     """Leaves. Leaving twice is harmless."""
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_signaling_service_pb2.HeartbeatRequest, _signaling_service_pb2.HeartbeatResponse]
-    """Says that the participant is still there. Without it for 60 s the participant is taken to have left."""
+    """Says that the participant is still there, as every other call of theirs does, too. Without any for 60 s they are taken to have left;
+    for 15 s, if nothing comes over their media connection either.
+    """
 
 @_typing.type_check_only
 class SignalingServiceAsyncStub(SignalingServiceStub):
@@ -152,7 +154,9 @@ class SignalingServiceAsyncStub(SignalingServiceStub):
     LeaveMeeting: _aio.UnaryUnaryMultiCallable[_signaling_service_pb2.LeaveMeetingRequest, _signaling_service_pb2.LeaveMeetingResponse]  # type: ignore[assignment]
     """Leaves. Leaving twice is harmless."""
     Heartbeat: _aio.UnaryUnaryMultiCallable[_signaling_service_pb2.HeartbeatRequest, _signaling_service_pb2.HeartbeatResponse]  # type: ignore[assignment]
-    """Says that the participant is still there. Without it for 60 s the participant is taken to have left."""
+    """Says that the participant is still there, as every other call of theirs does, too. Without any for 60 s they are taken to have left;
+    for 15 s, if nothing comes over their media connection either.
+    """
 
 class SignalingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Being in a meeting: join, watch what happens, say what to show and what is sent, leave.
@@ -266,6 +270,8 @@ class SignalingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _signaling_service_pb2.HeartbeatRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_signaling_service_pb2.HeartbeatResponse, _abc.Awaitable[_signaling_service_pb2.HeartbeatResponse]]:
-        """Says that the participant is still there. Without it for 60 s the participant is taken to have left."""
+        """Says that the participant is still there, as every other call of theirs does, too. Without any for 60 s they are taken to have left;
+        for 15 s, if nothing comes over their media connection either.
+        """
 
 def add_SignalingServiceServicer_to_server(servicer: SignalingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

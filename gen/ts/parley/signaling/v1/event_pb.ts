@@ -456,7 +456,7 @@ export enum LeaveReason {
   LEFT = 1,
 
   /**
-   * No heartbeat came for 60 s.
+   * They gave no sign of life for 60 s; for 15 s, if nothing came over their media connection either.
    *
    * @generated from enum value: LEAVE_REASON_PRESENCE_EXPIRED = 2;
    */

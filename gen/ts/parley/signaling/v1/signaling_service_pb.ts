@@ -714,7 +714,7 @@ export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*
  */
 export type HeartbeatResponse = Message<"parley.signaling.v1.HeartbeatResponse"> & {
   /**
-   * When to call again.
+   * When to call again: sooner than usual while nothing comes over the participant's media connection.
    *
    * @generated from field: google.protobuf.Duration heartbeat_interval = 1;
    */
@@ -909,7 +909,8 @@ export const SignalingService: GenService<{
     output: typeof LeaveMeetingResponseSchema;
   },
   /**
-   * Says that the participant is still there. Without it for 60 s the participant is taken to have left.
+   * Says that the participant is still there, as every other call of theirs does, too. Without any for 60 s they are taken to have left;
+   * for 15 s, if nothing comes over their media connection either.
    *
    * @generated from rpc parley.signaling.v1.SignalingService.Heartbeat
    */

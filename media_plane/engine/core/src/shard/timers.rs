@@ -58,6 +58,7 @@ impl Shard {
         self.advance_handshake(now, index, network);
         let Some(session) = self.session(index).filter(|session| session.is_connected()) else { return };
         let (tracks, room) = (session.tracks.len(), session.room);
+        self.tell_silence(now, index);
         for place in 0..tracks {
             let Some(key) = self.session(index).and_then(|session| session.tracks.get(place).copied()) else { return };
             self.tick_track(now, key, network);
@@ -69,6 +70,19 @@ impl Shard {
         self.tick_layers(now, index, network);
         self.update_audio(now, room);
         self.tick_channels(now, index, network);
+    }
+
+    /// Tells the node when nothing comes from a client any more, and when something does again.
+    fn tell_silence(&mut self, now: Micros, index: u32) {
+        let Some(session) = self.session_mut(index) else { return };
+        let since = session.ice.silent_since(now);
+        if session.told_silent == since.is_some() {
+            return;
+        }
+        session.told_silent = since.is_some();
+        let subject = session.subject.clone();
+        let silent_since = since.map(|since| self.config.clock.unix_nanos(since));
+        self.emit(now, EventKind::TransportActivity { subject, silent_since });
     }
 
     fn tick_track(&mut self, now: Micros, key: Key, network: &mut dyn Transmit) {

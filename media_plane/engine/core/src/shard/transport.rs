@@ -200,6 +200,9 @@ impl Shard {
                 data = true;
             }
         });
+        if data || matches!(progress, Progress::Keys(..)) {
+            session.ice.note_sign(now);
+        }
         if matches!(progress, Progress::Keys(..)) && session.handshake_path == Some(*path) {
             // The client's part of the handshake answers ours, which nobody else has seen.
             session.ice.prove(path);
