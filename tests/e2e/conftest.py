@@ -4,6 +4,7 @@ import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -85,3 +86,15 @@ async def call(invite: Invite, fleet: Fleet) -> Call:
     await ann.sees(bob)
     await bob.sees(ann)
     return Call(ann, bob, link, passcode)
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Says something on the terminal although the test passes."""
+    terminal: Any = request.config.pluginmanager.get_plugin("terminalreporter")
+
+    def say(text: str) -> None:
+        with capfd.disabled():
+            terminal.write_line(f"\n{text}")
+
+    return say

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import grpc
 import pytest
@@ -33,18 +32,6 @@ async def observer(call: Call, fleet: Fleet) -> AsyncIterator[Observer]:
     await observer.join(call.meeting, call.passcode)
     yield observer
     await observer.close()
-
-
-@pytest.fixture
-def report(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Says something on the terminal although the test passes."""
-    terminal: Any = request.config.pluginmanager.get_plugin("terminalreporter")
-
-    def say(text: str) -> None:
-        with capfd.disabled():
-            terminal.write_line(f"\n{text}")
-
-    return say
 
 
 async def test_the_control_plane_is_killed(call: Call, observer: Observer, fleet: Fleet) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -90,6 +92,20 @@ class Studio:
                 ],
             )
         return self._browsers[number]
+
+    async def processes(self, number: int) -> list[int]:
+        """Ids of the processes of participant `number`'s browser, the one that began the others first."""
+        session = await self._browsers[number].new_browser_cdp_session()
+        processes = (await session.send("SystemInfo.getProcessInfo"))["processInfo"]
+        return [process["id"] for process in sorted(processes, key=lambda one: one["type"] != "browser")]
+
+    async def kill(self, number: int) -> None:
+        """End participant `number`'s browser as a crash does: nothing of it says a last word."""
+        for process in await self.processes(number):
+            with suppress(ProcessLookupError):  # with the first one the others may have gone
+                os.kill(process, signal.SIGKILL)
+        browser = self._browsers.pop(number)
+        self._people = [person for person in self._people if person.context.browser is not browser]
 
     async def clear(self, evidence: Path | None) -> None:
         """Close all windows; with `evidence`, first keep what each showed and said there."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+
 from control_plane.application.media_ports import (
     MediaStateEvent,
     NodeHappening,
@@ -35,6 +40,22 @@ def test_a_state_of_media_that_is_not_known_is_no_end() -> None:
         changed = media_pb2.MediaStateChanged(session_id="s", participant_id="p", media_state=state)  # type: ignore[arg-type]
         what = happened(media_state_changed=changed).what
         assert what is None if expected is None else isinstance(what, MediaStateEvent) and what.connected is expected
+
+
+def test_a_silence_is_told_with_its_age() -> None:
+    silence = Duration(seconds=7, nanos=500_000_000)
+    silent: dict[str, Any] = {"media_state": media_pb2.MEDIA_STATE_SILENT, "silence": silence}
+    changed = media_pb2.MediaStateChanged(session_id="s", participant_id="p", **silent)
+    state = sfu_control_service_pb2.RoomState(sessions=[media_pb2.SessionState(session_id="s", **silent)])
+
+    what = happened(media_state_changed=changed).what
+    room = node_message(sfu_control_service_pb2.WatchEventsResponse(room_state=state), "i")
+
+    assert isinstance(what, MediaStateEvent)
+    assert (what.connected, what.silence) == (False, timedelta(seconds=7.5))
+    assert isinstance(room, NodeRoom)
+    (session,) = room.sessions
+    assert (session.connected, session.closed, session.silence) == (False, False, timedelta(seconds=7.5))
 
 
 def test_a_kind_of_event_that_is_not_known_is_passed_over() -> None:
