@@ -88,8 +88,8 @@ fn silences_with_only(every: Micros, wanted: DatagramKind, forge: bool) -> usize
         meeting.clients[0].channels.as_mut().unwrap().say(caption, b"still here");
         meeting.run(every);
         let sent = meeting.network.recorded.take().unwrap();
-        let mine = sent.into_iter().filter(|(from, _)| *from == path.remote).map(|(_, datagram)| datagram);
-        let mut one = mine.filter(|datagram| classify(datagram) == wanted).next_back().expect("the client sends such");
+        let mut mine = sent.into_iter().filter(|(from, _)| *from == path.remote).map(|(_, datagram)| datagram);
+        let mut one = mine.rfind(|datagram| classify(datagram) == wanted).expect("the client sends such");
         if forge {
             *one.last_mut().unwrap() ^= 1;
         }
