@@ -124,7 +124,7 @@ impl Incarnation {
         Some(self.thread.load(Ordering::Relaxed)).filter(|thread| *thread != 0)
     }
 
-    /// The thread begins another turn of its loop. Only the thread itself calls it, so no turn is lost.
+    /// The thread has waited for something to do and begins another turn of its loop. Only the thread itself calls it, so no turn is lost.
     pub(crate) fn count_turn(&self) {
         self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }

@@ -54,7 +54,6 @@ impl Worker {
         let mut cpu_read_at = 0;
         let mut running = true;
         while running && !incarnation.is_fenced() {
-            incarnation.count_turn();
             let now = self.clock.now();
             let due = [self.shard.poll_timeout(), self.network.poll_timeout()].into_iter().flatten().min();
             let timeout = due.map_or(LONGEST_WAIT, |at| at.saturating_sub(now).min(LONGEST_WAIT));
@@ -62,6 +61,8 @@ impl Worker {
                 [self.network.udp_descriptor(), incarnation.commands.as_raw_fd(), self.network.tcp_descriptor()];
             incarnation.enter(Activity::Waiting);
             let [datagrams, commands, connections] = wait_readable(&descriptors, Some(timeout));
+            // A turn ends with its wait, so that what has been slept there does not count for what comes after it.
+            incarnation.count_turn();
             if incarnation.is_fenced() {
                 return;
             }
