@@ -3,23 +3,14 @@
 mod sim;
 
 use parley_engine_core::clock::Clock;
-use parley_engine_core::engine::{CommandError, Engine, EngineConfig};
+use parley_engine_core::engine::{CommandError, Engine};
 use parley_engine_core::event::CloseReason;
-use sim::peer::{LOOPBACK, until};
+use sim::peer::{config, until};
 use sim::{CAMERA, Client};
 
 /// An engine whose shard has not begun to take commands, and has room for no more.
 fn full() -> Engine {
-    let config = EngineConfig {
-        bind_address: LOOPBACK,
-        ports: vec![0],
-        tcp_ports: None,
-        pin_cores: false,
-        audio_slots_per_room: 3,
-        max_sessions_per_shard: 10,
-        event_capacity: 1_000,
-    };
-    let engine = Engine::new(&config).unwrap();
+    let engine = Engine::new(&config(1)).unwrap();
     for room in ["room", "other"] {
         engine.open_room(room).unwrap();
         engine.open_session(room, &format!("{room}-a"), Client::new(0, 0, Clock::start()).parameters()).unwrap();

@@ -7,23 +7,15 @@ use std::net::UdpSocket;
 use parley_engine_core::clock::Clock;
 use parley_engine_core::engine::{CommandError, Engine, EngineConfig, NamedSlotRequest};
 use parley_engine_core::event::{CloseReason, EventKind, SessionState};
-use sim::peer::{LOOPBACK, Peer, SLOT, run_until, show, until};
+use sim::peer::{LOOPBACK, Peer, SLOT, config, run_until, show, until};
 use sim::{CAMERA, Client};
 
-fn config(ports: &[u16]) -> EngineConfig {
-    EngineConfig {
-        bind_address: LOOPBACK,
-        ports: ports.to_vec(),
-        tcp_ports: Some(vec![0; ports.len()]),
-        pin_cores: false,
-        audio_slots_per_room: 3,
-        max_sessions_per_shard: 2,
-        event_capacity: 1_000,
-    }
+fn limited(shards: usize) -> EngineConfig {
+    EngineConfig { max_sessions_per_shard: 2, ..config(shards) }
 }
 
 fn engine(shards: usize) -> Engine {
-    let engine = Engine::new(&config(&vec![0; shards])).unwrap();
+    let engine = Engine::new(&limited(shards)).unwrap();
     engine.start().unwrap();
     engine
 }
@@ -95,9 +87,9 @@ fn refusals_say_why() {
 fn a_port_that_is_taken_is_an_error() {
     let taken = UdpSocket::bind((LOOPBACK, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let error = Engine::new(&config(&[port])).expect_err("the port is taken");
+    let error = Engine::new(&EngineConfig { ports: vec![port], ..config(1) }).expect_err("the port is taken");
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
-    assert!(Engine::new(&config(&[])).is_err());
+    assert!(Engine::new(&config(0)).is_err());
 }
 
 #[test]

@@ -14,6 +14,7 @@ use parley_engine_core::outbox::MAX_DATAGRAM;
 use parley_engine_core::params::ChannelParameters;
 use parley_engine_core::ufrag::LocalCredentials;
 use parley_engine_core::wire::framing::{Frames, write_frames};
+use sim::peer::config;
 use sim::{CAMERA, ChannelClient, Client, Conditions, Meeting, heartbeat};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -143,16 +144,7 @@ impl Peer {
 }
 
 fn engine(bind_address: IpAddr) -> Engine {
-    let config = EngineConfig {
-        bind_address,
-        ports: vec![0],
-        tcp_ports: Some(vec![0]),
-        pin_cores: false,
-        audio_slots_per_room: 3,
-        max_sessions_per_shard: 10,
-        event_capacity: 1_000,
-    };
-    let engine = Engine::new(&config).unwrap();
+    let engine = Engine::new(&EngineConfig { bind_address, ..config(1) }).unwrap();
     engine.start().unwrap();
     engine.open_room("room").unwrap();
     engine

@@ -5,11 +5,11 @@ mod sim;
 
 use std::time::Duration;
 
-use parley_engine_core::engine::{CommandError, Engine, EngineConfig};
+use parley_engine_core::engine::{CommandError, Engine};
 use parley_engine_core::event::{CloseReason, Event, EventKind, FailureCause};
 use parley_engine_core::fault::Fault;
 use sim::Client;
-use sim::peer::{LOOPBACK, Peer, run_until, show, until};
+use sim::peer::{Peer, config, run_until, show, until};
 
 /// Longer than a shard may be silent. A thread that sleeps so long wakes while the test still watches.
 const A_WHILE: Duration = Duration::from_secs(3);
@@ -17,16 +17,7 @@ const A_WHILE: Duration = Duration::from_secs(3);
 const FOR_GOOD: Duration = Duration::from_secs(3_600);
 
 fn engine(shards: usize) -> Engine {
-    let config = EngineConfig {
-        bind_address: LOOPBACK,
-        ports: vec![0; shards],
-        tcp_ports: Some(vec![0; shards]),
-        pin_cores: false,
-        audio_slots_per_room: 3,
-        max_sessions_per_shard: 10,
-        event_capacity: 1_000,
-    };
-    let engine = Engine::new(&config).unwrap();
+    let engine = Engine::new(&config(shards)).unwrap();
     engine.start().unwrap();
     engine
 }

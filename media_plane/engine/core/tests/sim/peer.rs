@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use parley_engine_core::clock::Clock;
-use parley_engine_core::engine::{Engine, NamedSlotRequest};
+use parley_engine_core::engine::{Engine, EngineConfig, NamedSlotRequest};
 
 use super::{CAMERA, Client};
 
@@ -13,6 +13,19 @@ pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub const SLOT: &str = "5";
 /// Generous: the machine may be busy with anything.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What an engine is made with that has so many shards on free ports.
+pub fn config(shards: usize) -> EngineConfig {
+    EngineConfig {
+        bind_address: LOOPBACK,
+        ports: vec![0; shards],
+        tcp_ports: Some(vec![0; shards]),
+        pin_cores: false,
+        audio_slots_per_room: 3,
+        max_sessions_per_shard: 10,
+        event_capacity: 1_000,
+    }
+}
 
 /// Waits until something is so.
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
