@@ -44,10 +44,12 @@ class Product:
         return {name: cpu_seconds(pid) for name, pid in self.parts.items()}
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time of a process so far, with its children, those that have ended too."""
+def cpu_seconds(pid: int, *, children: bool = True) -> float:
+    """Processor time of a process so far, by default with its children, those that have ended too."""
     process = psutil.Process(pid)
     spent = [process.cpu_times()]
+    if not children:
+        return spent[0].user + spent[0].system
     for child in process.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             spent.append(child.cpu_times())

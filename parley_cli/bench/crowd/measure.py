@@ -170,7 +170,7 @@ async def _moment(product: Product, crowd: Crowd) -> _Moment:
     records = await crowd.counts()
     return _Moment(
         wall=time.monotonic(),
-        cpu={**product.cpu_seconds(), "crowd": crowd.cpu_seconds()},
+        cpu={**product.cpu_seconds(), **crowd.cpu_seconds()},
         messages=sum(record["messages"] for record in records),
         message_bytes=sum(record["message_bytes"] for record in records),
     )
