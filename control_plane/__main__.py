@@ -11,8 +11,8 @@ import uvloop
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from control_plane.bootstrap import build
-from control_plane.rpc.tokens import SigningKeyError
+from control_plane.accounts.tokens import SigningKeyError
+from control_plane.app import build
 from control_plane.settings import ControlPlaneSettings
 from grpc_kit.process import announce_ready, end_on_signal
 from grpc_kit.server import AddressInUseError

@@ -40,7 +40,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPart
 @pytest.fixture(scope="session")
 def migrated_template(postgres: PostgresPart) -> str:
     """Name of a database with this version's schema, to be copied."""
-    from control_plane.storage import migrate  # noqa: PLC0415 - tests without a database must not need SQLAlchemy
+    from control_plane.platform.postgres import migrate  # noqa: PLC0415 - tests without a database must not need SQLAlchemy
 
     with stores.admin(postgres) as connection:
         connection.execute(f"CREATE DATABASE {stores.TEMPLATE}")

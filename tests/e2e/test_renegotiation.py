@@ -72,7 +72,7 @@ class Programs:
         """Wait until nothing comes on an m-line for a second."""
 
         async def more() -> int:
-            before = await self.run(f"return (await {who}.came({place})).count")
+            before: int = await self.run(f"return (await {who}.came({place})).count")
             await asyncio.sleep(1)
             now: int = await self.run(f"return (await {who}.came({place})).count")
             return now - before

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from grpc import aio
 
-from control_plane.bootstrap import build
+from control_plane.app import build
 from control_plane.settings import ControlPlaneSettings
 from grpc_kit.channel import open_channel
 from grpc_kit.errors import ErrorDetails, read_error

@@ -14,38 +14,70 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from control_plane.application.callers import Caller, CallerKind
-from control_plane.application.joining import Joined, JoinRequest
-from control_plane.application.live_ports import LiveView, Stay
-from control_plane.application.media_ports import (
+from control_plane.accounts.tokens import ParticipantTokens, SignedToken
+from control_plane.app import LIVE
+from control_plane.history.model import Stay, StayRepository
+from control_plane.history.service import StayKeeper
+from control_plane.joining.live import Places
+from control_plane.joining.service import Joined, JoinRequest, MeetingJoiner
+from control_plane.kernel.caller import Caller, CallerKind, CallingParticipant
+from control_plane.kernel.clock import Clock
+from control_plane.kernel.errors import DomainError, store_unavailable
+from control_plane.kernel.ids import IdFactory, SystemIds
+from control_plane.kernel.roles import ParticipantRole
+from control_plane.log.capability import CAPABILITY as LOG
+from control_plane.log.event import Event, SlotAssignment, TrackEncodings
+from control_plane.log.participant import SessionKey, Track, TrackKind, TrackSource
+from control_plane.log.position import NodePosition
+from control_plane.log.reader import EventLog
+from control_plane.log.state import LiveState
+from control_plane.log.view import LiveView
+from control_plane.media.live import LiveSessions
+from control_plane.media.model import MediaOffer, OpenedSession, SlotSelection
+from control_plane.media.node_watch import NodeEventConsumers
+from control_plane.media.service import Media
+from control_plane.meetings import model as meetings
+from control_plane.meetings.directory import MeetingDirectory
+from control_plane.meetings.errors import passcode_wrong
+from control_plane.meetings.live import HostNotices
+from control_plane.meetings.model import Meeting, MeetingSettings, MeetingState, MeetingType
+from control_plane.nodes.control import (
+    MediaNodes,
     NodeHappening,
     NodeMessage,
-    NodePosition,
     NodeRoom,
     NodeSession,
     NodeUnreachableError,
     RoomNotServedError,
     SerializedExplanation,
-    SessionKey,
     WatchStarted,
 )
-from control_plane.application.node_reports import NodeIsTold, NodeSays, Registered, Reported
-from control_plane.application.ports import OutboxEntry, SignedToken
-from control_plane.application.quarantine import SetAside
-from control_plane.application.signaling import Attendee
-from control_plane.application.watching import EventMessage, WatchMessage
-from control_plane.domain import meeting as meetings
-from control_plane.domain.errors import DomainError
-from control_plane.domain.event import Event, SlotAssignment, TrackEncodings
-from control_plane.domain.ids import SystemIds
-from control_plane.domain.media import MediaOffer, OpenedSession, SlotSelection
-from control_plane.domain.meeting import Meeting, MeetingSettings, MeetingState, MeetingType
-from control_plane.domain.meeting_errors import passcode_wrong
-from control_plane.domain.node import LoadReport, Registration, RoomLease
-from control_plane.domain.participant import ParticipantRole, Track, TrackKind, TrackSource
-from control_plane.live_wiring import LiveOptions, LivePart, LiveStores, Surroundings
-from control_plane.placement.model import Placement
-from control_plane.redis_store import connect
+from control_plane.nodes.detector import FailureDetector
+from control_plane.nodes.model import LoadReport, Registration, RoomLease
+from control_plane.nodes.registry import NodeRegistry
+from control_plane.nodes.service import NodeIsTold, NodeReports, NodeSays, Registered, Reported
+from control_plane.platform.capability import House
+from control_plane.platform.observer import Observer
+from control_plane.platform.outbox import OutboxEntry, OutboxReader
+from control_plane.platform.process import Process
+from control_plane.platform.quarantine import Quarantine
+from control_plane.platform.redis.capability import CAPABILITY as REDIS
+from control_plane.platform.redis.capability import Redis
+from control_plane.platform.redis.client import connect
+from control_plane.platform.set_aside import SetAside
+from control_plane.presence.live import LivePresence
+from control_plane.presence.relay import OutboxRelay
+from control_plane.presence.service import Presence
+from control_plane.presence.sweeper import PresenceSweeper
+from control_plane.quarantine.service import QuarantineKeeper
+from control_plane.reactions.live import LiveReactions
+from control_plane.reactions.service import Reactions
+from control_plane.rooms.leases import RoomLeases
+from control_plane.rooms.live import LiveRooms
+from control_plane.rooms.model import Placement
+from control_plane.rooms.service import Rooms
+from control_plane.settings import ControlPlaneSettings
+from control_plane.watching.service import EventMessage, SessionWatcher, WatchMessage
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOST = Caller(CallerKind.ACCOUNT, "users/host", user_id="host")
@@ -130,8 +162,6 @@ class MemoryDirectory:
 
     def _check(self) -> None:
         if self.down:
-            from control_plane.domain.errors import store_unavailable  # noqa: PLC0415
-
             raise store_unavailable("database")
 
     async def find(self, meeting_id: str) -> Meeting | None:
@@ -374,8 +404,34 @@ class FakeNodes:
         self.connected &= addresses
 
 
+class LivePart:
+    """What of a replica the tests reach for."""
+
+    def __init__(self, process: Process) -> None:
+        need = process.house.need
+        self.background, self.tasks = process.background, process.tasks
+        self.start, self.drain, self.stop = process.tasks.start, process.drain, process.stop
+        self.client = need(Redis).client
+        self.live, self.log = need(LiveState), need(EventLog)
+        self.places, self.live_sessions = need(Places), need(LiveSessions)
+        self.live_rooms, self.live_presence = need(LiveRooms), need(LivePresence)
+        self.host_notices, self.live_reactions = HostNotices(self.live), need(LiveReactions)
+        self.quarantine, self.keeper = need(Quarantine), need(QuarantineKeeper)
+        self.registry, self.detector, self.reports = need(NodeRegistry), need(FailureDetector), need(NodeReports)
+        self.leases, self.rooms = need(RoomLeases), need(Rooms)
+        self.stays, self.sweeper, self.relay = need(StayKeeper), need(PresenceSweeper), need(OutboxRelay)
+        self.joiner, self.media, self.watcher = need(MeetingJoiner), need(Media), need(SessionWatcher)
+        self.presence, self.reactions = need(Presence), need(Reactions)
+        self.consumers = need(NodeEventConsumers)
+        self._turns = {task.name: task.work for part in process.parts for task in part.tasks}
+
+    async def turn(self, task: str) -> None:
+        """Does one turn of a task."""
+        await self._turns[task]()
+
+
 class Replica:
-    """The live part of one control-plane process."""
+    """A control-plane process without a database: what happens in running meetings."""
 
     def __init__(
         self,
@@ -383,25 +439,40 @@ class Replica:
         clock: SetClock,
         directory: MemoryDirectory,
         nodes: FakeNodes,
-        **options: object,
+        *,
+        given: Sequence[object] = (),
+        **settings: object,
     ) -> None:
+        """Build it.
+
+        Args:
+            redis_url: The Redis that all replicas of a test share.
+            clock: Their clock.
+            directory: Meetings as the database would have them.
+            nodes: The media nodes.
+            given: Things that replace what the process would make of the same type.
+            settings: What the process is told besides.
+        """
         self.clock = clock
         self.directory = directory
         self.nodes = nodes
         self.observer = QuietObserver()
-        self.part = LivePart(
-            LiveStores(LiveOptions(redis_url, **options), clock, lambda: "", self.observer),  # type: ignore[arg-type]
-            Surroundings(
-                clock=clock,
-                ids=SystemIds(),
-                directory=directory,
-                tokens=PlainTokens(),
-                stays=directory,
-                outbox=directory,
-                nodes=nodes,
-                observer=self.observer,
-            ),
+        told = ControlPlaneSettings(redis_url=redis_url, **settings)  # type: ignore[arg-type]
+        house = House(
+            {
+                ControlPlaneSettings: told,
+                Clock: clock,
+                IdFactory: SystemIds(),
+                Observer: self.observer,
+                MeetingDirectory: directory,
+                OutboxReader: directory,
+                StayRepository: directory,
+                ParticipantTokens: PlainTokens(),
+                MediaNodes: nodes,
+                **{type(thing): thing for thing in given},
+            }
         )
+        self.part = LivePart(Process((REDIS, LOG, *LIVE), house))
 
     async def register(self, *nodes: FakeNode) -> None:
         for node in nodes:
@@ -451,8 +522,8 @@ def guest(name: str) -> Caller:
     return Caller(CallerKind.MEETING_GUEST, f"guests/{name}", meeting_id="12345678901")
 
 
-def attendee(joined: Joined) -> Attendee:
-    return Attendee(joined.view.meeting_id, joined.participant.id)
+def attendee(joined: Joined) -> CallingParticipant:
+    return CallingParticipant(joined.view.meeting_id, joined.participant.id)
 
 
 class Watching:

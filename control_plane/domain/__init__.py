@@ -1,1 +1,0 @@
-"""Entities, state machines and errors: pure, standard library only."""

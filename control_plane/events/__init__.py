@@ -1,1 +1,0 @@
-"""Redis: live state and the event log of each meeting."""

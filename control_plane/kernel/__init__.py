@@ -1,0 +1,1 @@
+"""What every part stands on: pure, without input and output."""

@@ -1,0 +1,1 @@
+"""A meeting's live state and its ordered event log."""

@@ -1,0 +1,1 @@
+"""Media nodes: who they are, what they report, whether they live."""

@@ -1,1 +1,0 @@
-"""Which media node a room is on: node registry, leases with fencing epochs, selectors."""

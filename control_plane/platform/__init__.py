@@ -1,0 +1,1 @@
+"""What every capability stands on: stores, gRPC, supervised tasks."""

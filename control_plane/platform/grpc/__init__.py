@@ -1,0 +1,1 @@
+"""gRPC as the control plane serves it."""

@@ -1,0 +1,1 @@
+"""PostgreSQL, and what of it belongs to no capability."""

@@ -1,0 +1,1 @@
+"""Redis, and what of it belongs to no capability."""

@@ -1,0 +1,50 @@
+"""Connections to Redis, and what is set aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from control_plane.kernel.clock import Clock
+from control_plane.platform.capability import Capability, House, Part, Task
+from control_plane.platform.observer import Observer
+from control_plane.platform.quarantine import Quarantine
+from control_plane.platform.redis.attempts import Attempts
+from control_plane.platform.redis.client import BLOCK_MS, RedisClient, connect
+from control_plane.platform.redis.quarantine import QuarantineStore
+from control_plane.settings import ControlPlaneSettings
+
+_QUARANTINE_TICK = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """Connections to Redis.
+
+    Attributes:
+        client: For everything that answers at once.
+        blocking: For what waits until there is something to read.
+    """
+
+    client: RedisClient
+    blocking: RedisClient
+
+
+def _build(house: House) -> Part:
+    url = house.need(ControlPlaneSettings).redis_url.get_secret_value()
+    clock = house.need(Clock)
+    redis = house.provide(
+        Redis, lambda: Redis(connect(url), connect(url, command_timeout=BLOCK_MS / 1000 + 2, retries=0))
+    )
+    house.provide(Attempts, lambda: Attempts(redis.client, clock))
+    quarantine = house.provide(
+        Quarantine, lambda: Quarantine(QuarantineStore(redis.client, clock), clock, house.need(Observer))
+    )
+
+    async def close() -> None:
+        await redis.client.aclose()
+        await redis.blocking.aclose()
+
+    return Part(tasks=[Task("quarantine", quarantine.flush, _QUARANTINE_TICK)], close=[close])
+
+
+CAPABILITY = Capability("platform.redis", _build)

@@ -1,0 +1,1 @@
+"""Rooms of meetings on media nodes."""

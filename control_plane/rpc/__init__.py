@@ -1,1 +1,0 @@
-"""Servicers, converters and the authenticator: the only code of the control plane that knows messages."""

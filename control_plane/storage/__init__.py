@@ -1,1 +1,0 @@
-"""PostgreSQL: what must last."""

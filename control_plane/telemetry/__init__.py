@@ -1,1 +1,0 @@
-"""What the control plane measures of itself."""
