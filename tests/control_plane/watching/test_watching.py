@@ -10,6 +10,7 @@ import redis.asyncio as redis
 
 from control_plane.kernel.errors import DomainError
 from control_plane.log.capability import LogLimits
+from control_plane.log.commands import prefix
 from control_plane.log.event import (
     Event,
     LeaveReason,
@@ -23,7 +24,7 @@ from control_plane.log.event import (
 from control_plane.log.participant import SessionKey
 from control_plane.log.times import SignalingTimes
 from control_plane.watching.service import CheckpointMessage, EventMessage, GoAwayMessage, GoAwayReason, SnapshotMessage
-from tests.control_plane.conftest import MakeReplica
+from tests.control_plane.conftest import Client, MakeReplica
 from tests.support.live import FakeNode, MemoryDirectory, Replica, Watching, attendee, eventually
 
 MEETING = "12345678901"
@@ -191,11 +192,14 @@ async def test_who_reads_too_slowly_is_sent_away(make_replica: MakeReplica, node
     assert rest[-1] == GoAwayMessage(GoAwayReason.TOO_SLOW)
 
 
-async def test_leaving_ends_the_stream(replica: Replica) -> None:
+async def test_leaving_ends_the_stream(replica: Replica, client: Client) -> None:
     replica.part.start()
     ana = await replica.join("Ana")
+    before = await client.xlen(f"{prefix(MEETING)}log")
     watching = Watching(replica, ana)
-    await eventually(lambda: replica.part.log.watchers == 1)
+    # Whoever leaves before their stream has begun is told by an error that they are not there.
+    while await client.xlen(f"{prefix(MEETING)}log") == before:
+        await asyncio.sleep(0.01)
     await replica.part.presence.leave(attendee(ana))
 
     await eventually(watching.task.done)
