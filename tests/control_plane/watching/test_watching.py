@@ -26,6 +26,7 @@ from control_plane.log.times import SignalingTimes
 from control_plane.watching.service import CheckpointMessage, EventMessage, GoAwayMessage, GoAwayReason, SnapshotMessage
 from tests.control_plane.conftest import Client, MakeReplica
 from tests.support.live import FakeNode, MemoryDirectory, Replica, Watching, attendee, eventually
+from tests.support.waiting import until
 
 MEETING = "12345678901"
 QUICK_CHECKPOINTS = SignalingTimes(checkpoint=0.05)
@@ -198,8 +199,7 @@ async def test_leaving_ends_the_stream(replica: Replica, client: Client) -> None
     before = await client.xlen(f"{prefix(MEETING)}log")
     watching = Watching(replica, ana)
     # Whoever leaves before their stream has begun is told by an error that they are not there.
-    while await client.xlen(f"{prefix(MEETING)}log") == before:
-        await asyncio.sleep(0.01)
+    await until(lambda: client.xlen(f"{prefix(MEETING)}log"), lambda length: length > before)
     await replica.part.presence.leave(attendee(ana))
 
     await eventually(watching.task.done)
