@@ -17,8 +17,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def forwarding_grid(results: Mapping[str, Any]) -> str:
-    """Packets a CPU-second of each cell beside its floor."""
-    head = ["", "offered a second", "packets out a CPU-second", "share of the floor", "packets a run", "busy"]
+    """Packets per CPU-second of each cell beside its floor."""
+    head = ["", "offered per second", "packets out per CPU-second", "share of the floor", "packets per run", "busy"]
     rows = [
         [
             cell["cell"],
@@ -35,7 +35,7 @@ def forwarding_grid(results: Mapping[str, Any]) -> str:
 
 def latency(results: Mapping[str, Any]) -> str:
     """Added latency under load, by pacing and kind of media."""
-    head = ["", "packets a second", "busy", "added latency, ms: p50", "p95", "p99"]
+    head = ["", "packets per second", "busy", "added latency, ms: p50", "p95", "p99"]
     rows = [
         [
             f"{row['load']['pacing']}, {kind}",
@@ -83,8 +83,8 @@ def times(results: Mapping[str, Any]) -> str:
 
 def crowd(results: Mapping[str, Any]) -> str:
     """A row a meeting: of one run, or of all `runs` by name."""
-    head = ["", "in", "joins a second", "join p50, p99", "event to all p50, p99", "within its second"]
-    head += ["control plane's CPU a join", "told a watcher", "at rest", "whole logs"]
+    head = ["", "joined", "joins per second", "join p50, p99", "event delivery p50, p99", "delivered within 1 s"]
+    head += ["control-plane CPU per join", "sent per watcher", "control-plane CPU at rest", "complete logs"]
     runs = results.get("runs", {"": [results]})
     return table(head, [_meeting(name, run) for name, each in runs.items() for run in each])
 
