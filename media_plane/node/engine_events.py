@@ -196,6 +196,8 @@ class EngineEvents:
         carried.note(found[1], slot, event.time_unix_nano)
 
     def _take_encodings(self, room: Room, session: Session, event: EncodingsWanted) -> None:
+        if event.mid not in session.tracks:  # ended meanwhile
+            return
         session.encodings[event.mid] = NeededEncodings(tuple(event.rids), event.codec)
         self._announcer.encodings(room, session, event.mid, event.time_unix_nano)
 

@@ -143,3 +143,22 @@ async def test_ice_restarts_with_another_track(programs: Programs) -> None:
     assert after[0] == "connected"
     assert after[1] != before[1]
     assert after[2] != before[2]
+
+
+async def test_a_track_of_three_encodings_pauses_and_goes_on(programs: Programs) -> None:
+    await programs.run("ann.receive('video'); await ann.renegotiate()")
+    await programs.run("""
+      const sendEncodings = [['q', 4], ['h', 2], ['f', 1]].map(
+        ([rid, scaleResolutionDownBy]) => ({ rid, scaleResolutionDownBy }));
+      const track = programTest.picture(1280, 720);
+      bob.screen = bob.peer.addTransceiver(track, { direction: 'sendonly', sendEncodings });
+      bob.sources.set(bob.screen, 'SCREEN');
+      await bob.renegotiate();
+    """)
+    await programs.comes("ann", _MORE)
+    for _ in range(2):
+        await programs.run("bob.screen.direction = 'inactive'; await bob.renegotiate()")
+        await programs.ends("ann", _MORE)
+        await programs.run("bob.screen.direction = 'sendonly'; await bob.renegotiate()")
+        await programs.comes("ann", _MORE)
+    await programs.go_on()

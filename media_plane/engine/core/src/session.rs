@@ -74,6 +74,8 @@ pub(crate) struct FormerStream {
     pub stream: ClientStream,
     /// Since when.
     pub since: Micros,
+    /// MID and RTP stream identifier of its track, which has ended; None: it goes on with another stream.
+    pub ended: Option<(Arc<str>, Box<str>)>,
 }
 
 /// A session.
@@ -237,7 +239,7 @@ impl Session {
         let same = |other: &ClientStream| other.track == stream.track && other.role == stream.role;
         if let Some(place) = self.streams.iter().position(same) {
             let stream = std::mem::replace(&mut self.streams[place], stream);
-            self.remember_stream(now, stream);
+            self.remember_stream(FormerStream { stream, since: now, ended: None });
             return Some((place, true));
         }
         if self.streams.len() >= MAX_STREAMS {
@@ -247,18 +249,22 @@ impl Session {
         Some((self.streams.len() - 1, false))
     }
 
-    fn remember_stream(&mut self, now: Micros, stream: ClientStream) {
+    fn remember_stream(&mut self, former: FormerStream) {
         if self.former.len() == MAX_FORMER {
             self.former.pop_front();
         }
-        self.former.push_back(FormerStream { stream, since: now });
+        self.former.push_back(former);
     }
 
     /// The streams of a track that has ended come to nothing, until an m-line has them again.
-    pub(crate) fn end_streams(&mut self, now: Micros, track: Key) {
-        while let Some(place) = self.streams.iter().position(|stream| stream.track == track) {
+    pub(crate) fn end_streams(&mut self, now: Micros, key: Key, track: &Track) {
+        while let Some(place) = self.streams.iter().position(|stream| stream.track == key) {
+            let ended = Some((Arc::clone(&track.mid), track.rid.clone()));
             let stream = self.streams.remove(place);
-            self.remember_stream(now, stream);
+            self.remember_stream(FormerStream { stream, since: now, ended });
+        }
+        for former in self.former.iter_mut().filter(|former| former.stream.track == key) {
+            former.ended.get_or_insert_with(|| (Arc::clone(&track.mid), track.rid.clone()));
         }
     }
 

@@ -169,6 +169,29 @@ fn a_track_that_comes_back_goes_on_under_its_ssrc() {
     }
 }
 
+/// Streams of simulcast are named only until a report has shown that they are known, also when they come back.
+#[test]
+fn encodings_that_come_back_need_not_be_named() {
+    let mut meeting = Meeting::new(9, Conditions::IDEAL);
+    meeting.join();
+    meeting.join_with_simulcast();
+    meeting.show(VIEWER, VIDEO_SLOTS[0], Some(SENDER));
+    meeting.connect();
+    meeting.run(2 * SECOND);
+    for pause in [2 * SECOND, 0] {
+        meeting.renegotiate(SENDER, |parameters| _ = parameters.send_tracks.remove(1));
+        meeting.clients[SENDER].sender.sends_video = false;
+        meeting.run(pause);
+        meeting.renegotiate(SENDER, |_| {});
+        meeting.clients[SENDER].sender.sends_video = true;
+        meeting.show(VIEWER, VIDEO_SLOTS[0], Some(SENDER));
+        let since = meeting.now;
+        meeting.run(SECOND);
+        assert!(meeting.clients[SENDER].sender.encodings.iter().all(|encoding| encoding.reported));
+        assert!(heights(&meeting, VIDEO_SLOTS[0], since).len() > 20, "after {pause} us");
+    }
+}
+
 #[test]
 fn a_slot_that_is_stopped_makes_room_for_another() {
     let mut meeting = two(6);

@@ -47,12 +47,13 @@ impl Shard {
             if let Some(session) = self.session_mut(index) {
                 session.publications.retain(|other| *other != key);
             }
-            for track in encodings.unwrap_or_default() {
-                if let Some(session) = self.session_mut(index) {
-                    session.tracks.retain(|other| *other != track);
-                    session.end_streams(now, track);
+            for key in encodings.unwrap_or_default() {
+                let session = self.sessions.get_mut(index as usize).and_then(Option::as_deref_mut);
+                if let (Some(session), Some(track)) = (session, self.tracks.get(key)) {
+                    session.tracks.retain(|other| *other != key);
+                    session.end_streams(now, key, track);
                 }
-                self.remove_track(now, room, track);
+                self.remove_track(now, room, key);
             }
         }
     }

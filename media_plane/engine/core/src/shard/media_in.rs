@@ -189,13 +189,9 @@ fn accept(
     let skipped = values.transport_sequence_number.map_or(Some(0), |number| session.arrivals.record(number, now));
     let place = match (known, former) {
         (Some(place), _) => place,
-        (None, Some(place)) if tracks.get(session.former[place].stream.track).is_none() => {
-            let state = session.former[place].stream.state;
-            // What an m-line sent last before it stopped names none, or one that has stopped: it is not for what is left.
-            values.mid.filter(|_| is_newest).ok_or(Refusal::Late)?;
-            let learnt = learn(now, session, publications, tracks, &header, &values, state).ok_or(Refusal::Late)?;
-            session.former.retain(|former| former.stream.ssrc != header.ssrc);
-            learnt
+        (None, Some(place)) if session.former[place].ended.is_some() => {
+            let place = if is_newest { revive(now, session, publications, tracks, place, &values) } else { None };
+            place.ok_or(Refusal::Late)?
         }
         (None, Some(place)) => recall(now, session, tracks, place, is_newest).ok_or(Refusal::Late)?,
         (None, None) => {
@@ -244,6 +240,30 @@ fn learn(
         ref several => *several.iter().find(named)?,
     };
     install(now, session, tracks, ClientStream { ssrc: header.ssrc, track: key, role, state })
+}
+
+/// Has a stream go on whose track has ended, where an m-line sends again that has the MID of the former one. Browsers leave MID and RTP
+/// stream identifier out of a stream's packets for good once a report has shown that it is known.
+///
+/// What an m-line sent last before it stopped is not for what is left, even where a payload type would fit.
+fn revive(
+    now: Micros,
+    session: &mut Session,
+    publications: &Slab<Publication>,
+    tracks: &mut Slab<Track>,
+    place: usize,
+    values: &ExtensionValues<'_>,
+) -> Option<usize> {
+    let (mid, rid) = session.former.get(place)?.ended.as_ref()?;
+    if values.mid.is_some_and(|named| named != mid.as_bytes()) {
+        return None;
+    }
+    let mut known = session.publications.iter().filter_map(|key| publications.get(*key));
+    let publication = known.find(|publication| publication.mid == *mid)?;
+    let mut encodings = publication.encodings.iter().copied();
+    let track = encodings.find(|key| tracks.get(*key).is_some_and(|track| track.rid == *rid))?;
+    let former = session.former.remove(place)?;
+    install(now, session, tracks, ClientStream { track, ..former.stream })
 }
 
 /// Goes back to a stream that another had taken the place of. Packets that were overtaken by the other stream, or are repeated by
