@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from control_plane.history.model import Stay
-from control_plane.kernel.records import UnreadableRecordError, read_enum
-from control_plane.log import codec
+from control_plane.kernel.records import UnreadableRecordError, decode, read_enum
 from control_plane.log.commands import prefix
-from control_plane.log.event import LeaveReason
-from control_plane.log.participant import Participant
+from control_plane.log.participant import LeaveReason, Participant
 from control_plane.platform.quarantine import Quarantine
 from control_plane.platform.redis.client import RedisClient, answer, from_milliseconds, store_failures
 from control_plane.platform.set_aside import RecordKind
@@ -38,7 +36,7 @@ class StayOutbox:
         try:
             return Stay(
                 meeting_id=meeting_id,
-                participant=codec.decode(Participant, fields["d"]),
+                participant=decode(Participant, fields["d"]),
                 leave_time=from_milliseconds(fields["l"]) if fields.get("l") else None,
                 reason=read_enum(LeaveReason, fields["w"]) if fields.get("w") else None,
             )

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from control_plane.log.event import LeaveReason
-from control_plane.log.participant import Participant
+from control_plane.log.participant import LeaveReason, Participant
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,18 @@ from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
 from control_plane.joining.errors import joined_too_often, meeting_full
+from control_plane.joining.events import participant_joined
 from control_plane.joining.model import Joining
+from control_plane.kernel.records import encode
 from control_plane.kernel.roles import ParticipantRole
-from control_plane.log import codec
-from control_plane.log import event as events
 from control_plane.log.commands import Command
 from control_plane.log.errors import StaleJoinError
-from control_plane.log.fields import slot_values
-from control_plane.log.state import LiveState, move_media, set_meeting_steps
+from control_plane.log.slots import slot_values
+from control_plane.log.state import LiveState
 from control_plane.meetings.errors import meeting_ended
-from control_plane.platform.redis.client import (
-    milliseconds,
-)
+from control_plane.meetings.events import set_meeting
+from control_plane.platform.redis.client import milliseconds
+from control_plane.rooms.events import move_media
 
 _RESERVATION: Final = timedelta(seconds=15)
 _DEVICES: Final = 5
@@ -60,12 +60,12 @@ class Places:
         )
         is_host = person.role is ParticipantRole.HOST
         _check_place(command, person.id, limit, now, person.subject, is_host=is_host)
-        set_meeting_steps(command, meeting, known="")
+        set_meeting(command, meeting, known="")
         move_media(command, joining.epoch)
-        command.step("put", person.id, codec.encode(person))
+        command.step("put", person.id, encode(person))
         self._state.signs.signalled(command, person.id, now)
         command.step("slots", person.session_id, "fill", slot_values(joining.slots))
-        command.tell(events.ParticipantJoined(person)).history(person, None, "")
+        command.tell(participant_joined(meeting.number, person)).history(person, None, "")
         outcome = await self._state.commit(
             meeting.number, command, operation=joining.operation, result=joining.fingerprint
         )

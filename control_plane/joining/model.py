@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from control_plane.log.event import SlotAssignment
 from control_plane.log.participant import Participant
+from control_plane.log.slots import SlotAssignment
 from control_plane.meetings.model import Meeting
 
 

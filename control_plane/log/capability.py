@@ -36,9 +36,7 @@ def _build(house: House) -> Part:
     committer = Committer(redis.client, clock, current_traceparent, max_log=limits.max_log)
     signs = SignsOfLife(round(times.presence * 1000), round(times.silent * 1000))
     house.provide(LiveState, lambda: LiveState(redis.client, clock, committer, signs, quarantine))
-    log = house.provide(
-        EventLog, lambda: EventLog(redis.client, redis.blocking, quarantine, queue=limits.watcher_queue)
-    )
+    log = house.provide(EventLog, lambda: EventLog(redis.raw, redis.blocking, quarantine, queue=limits.watcher_queue))
 
     async def shut_down() -> None:
         log.shut_down()

@@ -10,11 +10,10 @@ from typing import Final
 
 from control_plane.kernel.clock import Clock
 from control_plane.kernel.records import compact_json, encode
-from control_plane.log import event as events
-from control_plane.log.codec import event_name
 from control_plane.log.participant import Participant
 from control_plane.log.position import NodePosition, StatePosition
 from control_plane.platform.redis.client import RedisClient, Script, milliseconds
+from parley.signaling.v1 import event_pb2
 
 KEEP_EMPTY_MS: Final = 24 * 3600 * 1000
 """For how long the log of a meeting that nobody is in stays."""
@@ -48,10 +47,17 @@ class Outcome:
 
 @dataclass(slots=True)
 class Command:
-    """Checks and steps, in order."""
+    """Checks and steps, in order.
+
+    Attributes:
+        checks: Conditions, each with its arguments.
+        steps: Changes, each with its arguments.
+        events: The events that steps tell of, which name them by their places.
+    """
 
     checks: list[Sequence[object]] = field(default_factory=list)
     steps: list[Sequence[object]] = field(default_factory=list)
+    events: list[event_pb2.Event] = field(default_factory=list)
 
     def check(self, name: str, *arguments: object) -> Command:
         """Adds a condition."""
@@ -63,9 +69,14 @@ class Command:
         self.steps.append((name, *arguments))
         return self
 
-    def tell(self, event: events.Event, recipient: str = "") -> Command:
+    def attach(self, event: event_pb2.Event) -> int:
+        """Returns the place of an event, for a step that may tell of it."""
+        self.events.append(event)
+        return len(self.events)
+
+    def tell(self, event: event_pb2.Event, recipient: str = "") -> Command:
         """Appends an event, for everyone or for one participant."""
-        return self.step("event", event_name(event), recipient, encode(event))
+        return self.step("event", recipient, self.attach(event))
 
     def once(self, source: NodePosition | None) -> Command:
         """Carries it out only if the node's event was not seen before. Has to be the last check.
@@ -109,12 +120,13 @@ class Committer:
             DomainError: STORE_UNAVAILABLE: whether it was carried out is not known; the same operation may be sent
                 again.
         """
+        now = milliseconds(self._clock.now())
         text = compact_json(
             {
                 "op": operation,
                 "op_ttl_ms": _OPERATION_MS,
                 "op_result": result,
-                "time": str(milliseconds(self._clock.now())),
+                "time": str(now),
                 "trace": self._current_trace() if traceparent is None else traceparent,
                 "max_length": self._max_log,
                 "keep_ms": KEEP_EMPTY_MS,
@@ -123,4 +135,10 @@ class Committer:
                 "steps": command.steps,
             }
         )
-        return Outcome(*await self._script([prefix(meeting_id)], [text]))
+        return Outcome(*await self._script([prefix(meeting_id)], [text, *_serialized(command.events, now)]))
+
+
+def _serialized(events: Sequence[event_pb2.Event], now: int) -> list[bytes]:
+    for event in events:
+        event.time.FromMilliseconds(now)
+    return [event.SerializeToString() for event in events]

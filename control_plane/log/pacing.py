@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
-from control_plane.log import event as events
 from control_plane.log.cursor import Cursor, order
 from control_plane.log.entry import Batch, Entry, SubscriptionEnd
 
@@ -20,7 +19,7 @@ _PAUSE_A_WATCHER: Final = 0.001
 """So that few watchers notice nothing of it, and from 250 on each is told four times a second."""
 MOST_TOGETHER: Final = 200
 """Entries of a batch, so that none is too large a message: participants have up to 8 tracks."""
-_CAN_WAIT: Final = (events.ParticipantJoined, events.ParticipantUpdated, events.ParticipantLeft, events.ReactionSent)
+_CAN_WAIT: Final = {"participant_joined", "participant_updated", "participant_left", "reaction_sent"}
 
 
 class Watcher(Protocol):
@@ -133,7 +132,8 @@ class Room:
 
     def _tell_all(self, entry: Entry) -> None:
         self._waiting.append(entry)
-        if not isinstance(entry.event, _CAN_WAIT) or len(self._waiting) >= MOST_TOGETHER:
+        kind = entry.message.WhichOneof("kind") if entry.message else None
+        if kind not in _CAN_WAIT or len(self._waiting) >= MOST_TOGETHER:
             self._flush()
 
     def _tell_soon(self) -> None:

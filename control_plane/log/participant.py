@@ -51,6 +51,17 @@ class ParticipantEffect(enum.Enum):
     CLOSE_SESSION = "close_session"
 
 
+class LeaveReason(enum.Enum):
+    """Why somebody is no longer in a meeting."""
+
+    LEFT = "left"
+    PRESENCE_EXPIRED = "presence_expired"
+    REMOVED = "removed"
+    MEETING_ENDED = "meeting_ended"
+    UNKNOWN = "unknown"
+    """One of a newer version."""
+
+
 class TrackKind(enum.Enum):
     """The kind of media."""
 

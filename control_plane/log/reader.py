@@ -19,10 +19,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from control_plane.kernel.errors import store_unavailable
 from control_plane.kernel.records import UnreadableRecordError
-from control_plane.log.codec import decode_event
 from control_plane.log.commands import prefix
 from control_plane.log.cursor import BEGINNING, Cursor, order, parse
-from control_plane.log.entry import Batch, Entry, SubscriptionEnd
+from control_plane.log.entry import Batch, Entry, Fields, FormerEntryError, SubscriptionEnd, read_entry, recipient_of
 from control_plane.log.errors import cursor_invalid
 from control_plane.log.pacing import MOST_TOGETHER, Room
 from control_plane.platform.quarantine import Quarantine
@@ -31,22 +30,23 @@ from control_plane.platform.redis.client import (
     RedisClient,
     answer,
     as_store_failure,
-    from_milliseconds,
     store_failures,
 )
 from control_plane.platform.set_aside import RecordKind
 
+_Raw = tuple[bytes, Fields]
+"""An entry's position and fields as Redis has them."""
 _BATCH: Final = 200
 _QUEUE: Final = 256
 _PAST: Final = 2_000
 
 
 class EventLog:
-    """Implements `EventLog`.
+    """The logs that are watched in this process.
 
     Args:
-        client: For commands that answer at once.
-        blocking: For the loop alone; its command timeout is longer than `BLOCK_MS`.
+        client: For commands that answer at once; its answers are bytes.
+        blocking: For the loop alone; its answers are bytes too, and its command timeout is longer than `BLOCK_MS`.
         quarantine: Takes note of events that can't be read; their watchers go on without them.
         queue: Batches that a watcher may be behind before it is told to take a snapshot.
     """
@@ -148,15 +148,15 @@ class EventLog:
             pipe.hmget(f"{prefix(place.meeting_id)}meta", "generation", "last")
             pipe.xrange(f"{prefix(place.meeting_id)}log", place.position, place.position)
             (generation, last), entry = await pipe.execute()
-        if generation != place.generation:
+        if _text(generation) != place.generation:
             return None
-        last = last or BEGINNING
-        if order(place.position) > order(last):
+        end = _text(last) or BEGINNING
+        if order(place.position) > order(end):
             raise cursor_invalid()
-        return str(last) if entry or place.position == last else None
+        return end if entry or place.position == end else None
 
     async def _past(self, meeting_id: str, position: str) -> list[Entry] | None:
-        """Returns the entries after a position; None when they are so many that a snapshot is less."""
+        """Returns the entries after a position; None when only a snapshot helps, or is less than so many entries."""
         with store_failures():
             raw = await answer(self._client.xrange(f"{prefix(meeting_id)}log", f"({position}", "+", count=_PAST + 1))
         return None if len(raw) > _PAST else self._entries(meeting_id, raw)
@@ -178,24 +178,34 @@ class EventLog:
         reply = await answer(self._blocking.xread(streams, count=_BATCH, block=BLOCK_MS))
         for stream, raw in _streams(reply):
             if stream == self._wake:
-                self._wake_position = raw[-1][0]
+                self._wake_position = raw[-1][0].decode()
                 continue
-            room = self._rooms.get(names[stream])
-            if room is not None:
-                room.deliver(self._entries(names[stream], raw))
+            self._deliver(names[stream], raw)
 
-    def _entries(self, meeting_id: str, raw: Iterable[tuple[str, dict[str, str]]]) -> list[Entry]:
-        return [self._entry(meeting_id, position, fields) for position, fields in raw]
+    def _deliver(self, meeting_id: str, raw: Sequence[_Raw]) -> None:
+        room = self._rooms.get(meeting_id)
+        if room is None:
+            return
+        entries = self._entries(meeting_id, raw)
+        if entries is None:
+            room.end(SubscriptionEnd.LOST)
+            self._rooms.pop(meeting_id)
+        else:
+            room.deliver(entries)
 
-    def _entry(self, meeting_id: str, position: str, fields: dict[str, str]) -> Entry:
-        recipient, trace = fields.get("r", ""), fields.get("p", "")
+    def _entries(self, meeting_id: str, raw: Iterable[_Raw]) -> list[Entry] | None:
+        """Returns entries; None when there is one of a former version among them."""
         try:
-            event = decode_event(fields["k"], fields["d"])
-            return Entry(position, event, recipient, from_milliseconds(fields["t"]), trace)
-        except (UnreadableRecordError, KeyError, ValueError, OverflowError) as error:
+            return [self._entry(meeting_id, position.decode(), fields) for position, fields in raw]
+        except FormerEntryError:
+            return None
+
+    def _entry(self, meeting_id: str, position: str, fields: Fields) -> Entry:
+        try:
+            return read_entry(position, fields)
+        except UnreadableRecordError as error:
             self._quarantine.note(RecordKind.EVENT, f"{meeting_id}/{position}", error)
-            time = from_milliseconds(order(position)[0])
-            return Entry(position, None, recipient, time, trace)
+            return Entry(position, recipient_of(fields))
 
     async def _check_positions(self) -> None:
         """After an outage: are the logs still those that were read?"""
@@ -204,7 +214,7 @@ class EventLog:
             pipe.hmget(f"{prefix(meeting_id)}meta", "generation", "last")
             pipe.xrange(f"{prefix(meeting_id)}log", room.position, room.position)
             (generation, last), entry = await self._unless_unreadable(meeting_id, pipe.execute())
-            if generation != room.generation or not (entry or (last or BEGINNING) == room.position):
+            if _text(generation) != room.generation or not (entry or (_text(last) or BEGINNING) == room.position):
                 room.end(SubscriptionEnd.LOST)
                 self._rooms.pop(meeting_id, None)
 
@@ -220,7 +230,7 @@ class EventLog:
 
 
 class Subscription:
-    """Implements `Subscription`: a bounded queue that the loop fills."""
+    """What a watcher still has to get: a bounded queue that the loop fills."""
 
     def __init__(self, log: EventLog, participant_id: str, place: Cursor, most: int, *, batches: bool) -> None:
         self.meeting_id = place.meeting_id
@@ -304,8 +314,12 @@ class Subscription:
         return Batch(tuple(entries), str(Cursor(self.meeting_id, self.generation, entries[-1].position)))
 
 
-def _streams(reply: object) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:
+def _text(value: bytes | None) -> str:
+    return "" if value is None else value.decode()
+
+
+def _streams(reply: object) -> Iterable[tuple[str, list[_Raw]]]:
     """Returns streams with their entries, from either form of redis-py's answers (RESP2: pairs; RESP3: a mapping)."""
     if isinstance(reply, dict):
-        return [(name, [one for part in parts for one in part]) for name, parts in reply.items()]
-    return [(name, entries) for name, entries in reply or ()]  # type: ignore[attr-defined]
+        return [(name.decode(), [one for part in parts for one in part]) for name, parts in reply.items()]
+    return [(name.decode(), entries) for name, entries in reply or ()]  # type: ignore[attr-defined]

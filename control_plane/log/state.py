@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -11,17 +12,15 @@ from typing import Final
 
 from control_plane.kernel.clock import Clock
 from control_plane.kernel.errors import DomainError
-from control_plane.kernel.records import UnreadableRecordError
-from control_plane.log import codec
-from control_plane.log import event as events
+from control_plane.kernel.records import UnreadableRecordError, decode, encode
 from control_plane.log.commands import KEEP_EMPTY_MS, Command, Committer, prefix
 from control_plane.log.cursor import BEGINNING, Cursor
 from control_plane.log.errors import participant_not_found
-from control_plane.log.event import LeaveReason
-from control_plane.log.fields import id_in, slot, track_encodings
-from control_plane.log.participant import MediaStateEvent, Participant
+from control_plane.log.events import dominant_speaker_changed, participant_left, participant_updated
+from control_plane.log.participant import LeaveReason, MediaStateEvent, Participant
 from control_plane.log.position import NodePosition
 from control_plane.log.signs import SignsOfLife
+from control_plane.log.slots import encodings_of, slots_of
 from control_plane.log.view import LiveView
 from control_plane.meetings.model import Meeting
 from control_plane.platform.quarantine import Quarantine
@@ -38,6 +37,7 @@ from control_plane.platform.set_aside import RecordKind
 
 _DUE: Final = "parley:live"
 ATTEMPTS: Final = 12
+_ID: Final = re.compile(r'"id":"([0-9a-zA-Z-]{1,64})"')
 
 
 class LiveState:
@@ -67,8 +67,8 @@ class LiveState:
             meeting_id=meeting_id,
             meeting=self.read_meeting(meeting_id, meta["meeting"]) if "meeting" in meta else None,
             participants=tuple(participants),
-            slots=tuple(slot(mid, value) for mid, value in sorted(pairs(slots).items())),
-            encodings=tuple(track_encodings(mid, rids) for mid, rids in sorted(pairs(encodings).items())),
+            slots=slots_of(pairs(slots)),
+            encodings=encodings_of(pairs(encodings)),
             dominant_speaker=meta.get("dominant", ""),
             epoch=int(meta.get("epoch", 0)),
             ended="ended" in meta,
@@ -121,8 +121,9 @@ class LiveState:
             command = Command().check("document", participant_id, document)
             if silent_since is not None:
                 command.check("expired", participant_id, str(milliseconds(silent_since)))
-            command.tell(events.ParticipantLeft(participant_id, reason))
-            command.step("remove", participant_id, KEEP_EMPTY_MS)
+            command.tell(participant_left(meeting_id, participant_id, reason))
+            nobody_speaks = command.attach(dominant_speaker_changed(meeting_id, ""))
+            command.step("remove", participant_id, KEEP_EMPTY_MS, nobody_speaks)
             if person is not None:
                 command.history(person, self.clock.now(), reason.value)
             status = (await self.commit(meeting_id, command)).status
@@ -164,9 +165,9 @@ class LiveState:
             if media is not None and media.session.session_id == before.session_id:
                 self.signs.media_changed(command, before, media, self.clock.now())
             if after != before:
-                command.step("put", participant_id, codec.encode(after))
+                command.step("put", participant_id, encode(after))
             if visible(after) != visible(before):
-                command.tell(events.ParticipantUpdated(after))
+                command.tell(participant_updated(meeting_id, after))
             status = (await self.commit(meeting_id, command, traceparent=traceparent)).status
             if status in {"ok", "node_event", "node_state"}:
                 if media is not None and not media.connected:
@@ -226,15 +227,15 @@ class LiveState:
 
     def _person(self, meeting_id: str, document: str, participant_id: str = "") -> Participant | None:
         try:
-            return codec.decode(Participant, document)
+            return decode(Participant, document)
         except UnreadableRecordError as error:
-            self._quarantine.note(RecordKind.PARTICIPANT, f"{meeting_id}/{participant_id or id_in(document)}", error)
+            self._quarantine.note(RecordKind.PARTICIPANT, f"{meeting_id}/{participant_id or _id_in(document)}", error)
             return None
 
     def read_meeting(self, meeting_id: str, document: str) -> Meeting | None:
         """Returns the meeting in a document; None: this version can't read it, and it was set aside."""
         try:
-            return codec.decode(Meeting, document)
+            return decode(Meeting, document)
         except UnreadableRecordError as error:
             self._quarantine.note(RecordKind.MEETING, meeting_id, error)
             return None
@@ -253,15 +254,10 @@ class LiveState:
         return text
 
 
-def set_meeting_steps(command: Command, meeting: Meeting, *, known: str) -> None:
-    """Has a command bring the meeting's own fields up to date; `known`: only where there are some already."""
-    event = codec.encode(events.MeetingUpdated(meeting))
-    command.step("meeting", codec.encode(meeting), str(meeting.revision), known, event)
-
-
-def move_media(command: Command, epoch: int) -> None:
-    """Has a command say under which epoch the room is served, once."""
-    command.step("media_epoch", str(epoch), codec.encode(events.MediaMoved(epoch)))
+def _id_in(document: str) -> str:
+    """Returns the id in a document that can't be read, as far as it shows one."""
+    match = _ID.search(document)
+    return match[1] if match else "unknown"
 
 
 def visible(participant: Participant) -> Participant:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from control_plane.log.event import SlotAssignment, TrackEncodings
 from control_plane.log.participant import Participant
+from control_plane.log.slots import SlotAssignment, TrackEncodings
 from control_plane.meetings.model import Meeting
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from control_plane.kernel.errors import invalid_argument
-from control_plane.log import event as events
 from control_plane.log.convert import tracks_from
+from control_plane.log.slots import SlotAssignment, TrackEncodings
 from control_plane.media.model import MediaAnswer, MediaOffer, SlotMode, SlotSelection
 from control_plane.platform.grpc.names import meeting_id_of, participant_name
 from parley.meeting.v1 import explanation_pb2
@@ -43,14 +43,14 @@ def offer_from(message: signaling_service_pb2.MediaOffer, meeting_id: str) -> Me
     return MediaOffer(message.sdp, tracks_from(message.tracks), slots_from(message.slots, meeting_id, "offer.slots"))
 
 
-def slot_message(meeting_id: str, slot: events.SlotAssignment) -> session_pb2.SlotAssignment:
+def slot_message(meeting_id: str, slot: SlotAssignment) -> session_pb2.SlotAssignment:
     """Returns what a slot carries as a message."""
     return session_pb2.SlotAssignment(
         mid=slot.mid, participant=participant_name(meeting_id, slot.participant_id), source_mid=slot.source_mid
     )
 
 
-def encodings_message(track: events.TrackEncodings) -> explanation_pb2.TrackEncodings:
+def encodings_message(track: TrackEncodings) -> explanation_pb2.TrackEncodings:
     """Returns what is needed of a track as a message."""
     return explanation_pb2.TrackEncodings(mid=track.mid, rids=track.rids, codec=track.codec)
 

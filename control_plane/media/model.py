@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from control_plane.log.event import SlotAssignment
 from control_plane.log.participant import Track
+from control_plane.log.slots import SlotAssignment
 
 
 class SlotMode(enum.Enum):

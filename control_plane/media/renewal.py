@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from control_plane.log.event import SlotAssignment
 from control_plane.log.participant import Participant, ParticipantEvent, Track, advance
+from control_plane.log.slots import SlotAssignment
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from control_plane.kernel.roles import ParticipantRole
-from control_plane.log import event as events
 from control_plane.log.commands import Command
 from control_plane.log.state import LiveState
+from control_plane.meetings.events import passcode_guessed
 
 
 class HostNotices:
@@ -21,5 +21,5 @@ class HostNotices:
         if hosts:
             command = Command().check("live")
             for host in hosts:
-                command.tell(events.PasscodeGuessed(failures), host)
+                command.tell(passcode_guessed(failures), host)
             await self._state.commit(meeting_id, command)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NewType, Protocol
 
-from control_plane.log.event import SlotAssignment, TrackEncodings
 from control_plane.log.participant import MediaStateEvent, SessionKey, Track
 from control_plane.log.position import NodePosition
+from control_plane.log.slots import SlotAssignment, TrackEncodings
 from control_plane.media.model import MediaOffer, OpenedSession, SlotSelection
 from control_plane.rooms.model import Placement
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from control_plane.log.convert import tracks_from
-from control_plane.log.event import SlotAssignment, TrackEncodings
 from control_plane.log.participant import MediaStateEvent, SessionKey
 from control_plane.log.position import NodePosition
+from control_plane.log.slots import SlotAssignment, TrackEncodings
 from control_plane.nodes.control import (
     EncodingsEvent,
     NodeHappening,

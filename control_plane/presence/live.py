@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from control_plane.kernel.records import with_others_of
-from control_plane.log import event as events
 from control_plane.log.commands import KEEP_ENDED_MS, Command, prefix
-from control_plane.log.event import LeaveReason
-from control_plane.log.state import ATTEMPTS, LiveState, back_off, contended, set_meeting_steps
+from control_plane.log.participant import LeaveReason
+from control_plane.log.state import ATTEMPTS, LiveState, back_off, contended
+from control_plane.meetings import events
 from control_plane.meetings.model import Meeting
 from control_plane.platform.redis.client import (
     from_milliseconds,
@@ -57,7 +57,7 @@ class LivePresence:
         command = (
             Command()
             .check("live")
-            .tell(events.MeetingEnded(participant_id))
+            .tell(events.meeting_ended(meeting_id, participant_id))
             .step("clear", KEEP_ENDED_MS, LeaveReason.MEETING_ENDED.value)
         )
         await self._state.look_soon(meeting_id, now=True)
@@ -71,7 +71,7 @@ class LivePresence:
             # A newer version may have written more of it here than this one finds in the database.
             after = meeting if before is None else with_others_of(meeting, before)
             command = Command().check("live").check("meeting", document)
-            set_meeting_steps(command, after, known="known")
+            events.set_meeting(command, after, known="known")
             outcome = await self._state.commit(meeting.number, command, operation=operation, traceparent=traceparent)
             if outcome.status != "meeting":
                 return

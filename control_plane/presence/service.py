@@ -9,8 +9,7 @@ from control_plane.accounts.tokens import ParticipantTokens, SignedToken
 from control_plane.history.service import StayKeeper
 from control_plane.kernel.caller import CallingParticipant
 from control_plane.kernel.clock import Clock
-from control_plane.log.event import LeaveReason
-from control_plane.log.participant import SessionKey
+from control_plane.log.participant import LeaveReason, SessionKey
 from control_plane.log.state import LiveState
 from control_plane.log.times import SignalingTimes
 from control_plane.platform.background import Background

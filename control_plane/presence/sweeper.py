@@ -10,8 +10,7 @@ import structlog
 from control_plane.history.service import StayKeeper
 from control_plane.kernel.clock import Clock
 from control_plane.kernel.errors import DomainError
-from control_plane.log.event import LeaveReason
-from control_plane.log.participant import SessionKey
+from control_plane.log.participant import LeaveReason, SessionKey
 from control_plane.log.state import LiveState
 from control_plane.log.times import SignalingTimes
 from control_plane.log.view import LiveView

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from control_plane.history.service import StayKeeper
-from control_plane.log.event import LeaveReason
+from control_plane.log.participant import LeaveReason
 from control_plane.log.state import LiveState
 from control_plane.platform.outbox import OutboxReader
 from control_plane.platform.quarantine import Quarantine

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from control_plane.kernel.errors import rate_limited
-from control_plane.log import event as events
 from control_plane.log.errors import participant_not_found
 from control_plane.log.state import LiveState
-from control_plane.platform.redis.client import (
-    milliseconds,
-)
+from control_plane.platform.redis.client import milliseconds
+from control_plane.reactions.events import reaction_sent
 
 _REACTIONS_PER_SECOND: Final = 5
 _REACTION_GAP_MS: Final = 1000 // _REACTIONS_PER_SECOND
@@ -29,7 +27,7 @@ class LiveReactions:
         command = (
             self._state.present(participant_id)
             .check("rate", f"reaction:{participant_id}", now, _REACTION_GAP_MS, _REACTIONS_PER_SECOND)
-            .tell(events.ReactionSent(participant_id, emoji))
+            .tell(reaction_sent(meeting_id, participant_id, emoji))
         )
         outcome = await self._state.commit(meeting_id, command, operation=f"react:{participant_id}:{request_id}")
         if outcome.status == "present":

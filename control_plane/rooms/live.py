@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from control_plane.log.commands import Command
-from control_plane.log.state import LiveState, move_media
+from control_plane.log.state import LiveState
+from control_plane.rooms.events import move_media
 
 
 class LiveRooms:

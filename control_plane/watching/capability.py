@@ -11,7 +11,6 @@ from control_plane.log.state import LiveState
 from control_plane.log.times import SignalingTimes
 from control_plane.platform.capability import Capability, House, Part
 from control_plane.platform.observer import Observer
-from control_plane.platform.quarantine import Quarantine
 from control_plane.settings import ControlPlaneSettings
 from control_plane.watching.live import Streams
 from control_plane.watching.rpc import WatchServicer
@@ -35,7 +34,7 @@ def _build(house: House) -> Part:
         ),
     )
     STREAMS.set_function(lambda: log.watchers)
-    servicer = WatchServicer(watcher, house.need(ControlPlaneSettings).public_url, house.need(Quarantine))
+    servicer = WatchServicer(watcher, house.need(ControlPlaneSettings).public_url)
     return Part(servicers={"parley.signaling.v1.SignalingService": servicer})
 
 

@@ -1,20 +1,24 @@
-"""Between the contracts' messages about being in a meeting and the domain."""
+"""What is streamed to watchers, as messages of the contract."""
 
 from __future__ import annotations
 
+import functools
+from typing import Final
+
 from control_plane.kernel.roles import ParticipantRole
-from control_plane.log import event as events
 from control_plane.log.convert import participant_message
-from control_plane.log.entry import Entry
+from control_plane.log.entry import Batch
 from control_plane.log.view import LiveView
 from control_plane.media.convert import encodings_message, slot_message
 from control_plane.meetings.convert import meeting_to_proto
-from control_plane.platform.grpc.enums import enum_values
 from control_plane.platform.grpc.names import participant_name
-from control_plane.platform.grpc.times import timestamp
-from parley.signaling.v1 import event_pb2
+from parley.signaling.v1 import event_pb2, signaling_service_pb2
 
-_REASONS = enum_values(event_pb2.LeaveReason, events.LeaveReason)
+_EVENT: Final = signaling_service_pb2.WatchSessionResponse.EVENT_FIELD_NUMBER
+_EVENT_BATCH: Final = signaling_service_pb2.WatchSessionResponse.EVENT_BATCH_FIELD_NUMBER
+_BATCH_EVENTS: Final = signaling_service_pb2.EventBatch.EVENTS_FIELD_NUMBER
+_KEPT: Final = 128
+"""Batches that are kept as responses: those that some watcher is still to be told."""
 
 
 def snapshot_message(view: LiveView, participant_id: str, public_url: str) -> event_pb2.Snapshot:
@@ -37,46 +41,32 @@ def snapshot_message(view: LiveView, participant_id: str, public_url: str) -> ev
     )
 
 
-def event_message(meeting_id: str, entry: Entry) -> event_pb2.Event:
-    """Returns an event as a message.
+@functools.lru_cache(maxsize=_KEPT)
+def shared_response(batch: Batch) -> bytes:
+    """Returns a serialised response without its number: all that those who get a batch are sent alike.
 
-    Raises:
-        TypeError: It is none that clients are told of.
+    The events are the bytes of the log. What a newer version wrote reaches newer clients as it was.
     """
-    message = event_pb2.Event(time=timestamp(entry.time))
-    event = entry.event
-    match event:
-        case events.ParticipantJoined(participant):
-            message.participant_joined.participant.CopyFrom(participant_message(meeting_id, participant))
-        case events.ParticipantUpdated(participant):
-            message.participant_updated.participant.CopyFrom(participant_message(meeting_id, participant))
-        case events.ParticipantLeft(participant_id, reason):
-            message.participant_left.participant = participant_name(meeting_id, participant_id)
-            message.participant_left.reason = _REASONS[reason]
-        case events.DominantSpeakerChanged(participant_id):
-            message.dominant_speaker_changed.participant = participant_name(meeting_id, participant_id)
-        case events.SlotsChanged(slots):
-            message.slots_changed.slots.extend(slot_message(meeting_id, slot) for slot in slots)
-        case events.EncodingsChanged(tracks):
-            message.encodings_changed.tracks.extend(encodings_message(track) for track in tracks)
-        case _:
-            _rare_event(meeting_id, event, message)
-    return message
+    response = signaling_service_pb2.WatchSessionResponse(cursor=batch.cursor)
+    if len(batch.entries) > 1:
+        events = b"".join(_field(_BATCH_EVENTS, entry.event) for entry in batch.entries)
+        return response.SerializeToString() + _field(_EVENT_BATCH, events)
+    (entry,) = batch.entries
+    if entry.traceparent:
+        response.trace_context.traceparent = entry.traceparent
+    return response.SerializeToString() + _field(_EVENT, entry.event)
 
 
-def _rare_event(meeting_id: str, event: events.Event | None, message: event_pb2.Event) -> None:
-    match event:
-        case events.ReactionSent(participant_id, emoji):
-            message.reaction_sent.participant = participant_name(meeting_id, participant_id)
-            message.reaction_sent.emoji = emoji
-        case events.MeetingUpdated(meeting):
-            message.meeting_updated.meeting.CopyFrom(meeting_to_proto(meeting))
-        case events.MeetingEnded(participant_id):
-            message.meeting_ended.participant = participant_name(meeting_id, participant_id)
-        case events.MediaMoved(epoch):
-            message.media_moved.epoch = epoch
-        case events.PasscodeGuessed(failures):
-            message.passcode_guessed.failure_count = failures
-        case _:
-            text = f"clients are told of no {type(event).__name__}"
-            raise TypeError(text)
+def _field(number: int, value: bytes) -> bytes:
+    """Returns a field of a serialised message: its number and that a length follows, the length, and the value."""
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    """Returns a number as Protocol Buffers write it: seven bits a byte, the lowest first, all but the last marked."""
+    digits = bytearray()
+    while value >> 7:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    digits.append(value)
+    return bytes(digits)

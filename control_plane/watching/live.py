@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from control_plane.log import event as events
 from control_plane.log.commands import Command, prefix
 from control_plane.log.errors import participant_not_found
 from control_plane.log.state import LiveState
-from control_plane.platform.redis.client import (
-    answer,
-    milliseconds,
-    store_failures,
-)
+from control_plane.platform.redis.client import answer, milliseconds, store_failures
 
 # Two pages of one participant that take each other's stream are held back; one whose connection broke is not.
 _REPLACED_GAP_MS: Final = 6_000
@@ -41,7 +36,7 @@ class Streams:
 
     async def open_stream(self, meeting_id: str, participant_id: str, stream_id: str) -> str:
         """A participant watches from now on by this stream and by no other; returns the position of that entry."""
-        command = self._state.present(participant_id).tell(events.StreamOpened(stream_id), participant_id)
+        command = self._state.present(participant_id).step("stream", participant_id, stream_id)
         outcome = await self._state.commit(meeting_id, command)
         if outcome.status != "ok":
             raise participant_not_found()

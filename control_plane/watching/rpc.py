@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,12 +9,9 @@ from typing import Any
 from grpc import aio
 
 from control_plane.kernel.caller import CallingParticipant
-from control_plane.log.entry import Batch, Entry
 from control_plane.platform.grpc.caller import calling_participant
 from control_plane.platform.grpc.times import duration, timestamp
-from control_plane.platform.quarantine import Quarantine
-from control_plane.platform.set_aside import RecordKind
-from control_plane.watching.convert import event_message, snapshot_message
+from control_plane.watching.convert import shared_response, snapshot_message
 from control_plane.watching.service import (
     CheckpointMessage,
     EventMessage,
@@ -25,10 +21,8 @@ from control_plane.watching.service import (
     SnapshotMessage,
     WatchMessage,
 )
-from parley.signaling.v1 import event_pb2, signaling_service_pb2
+from parley.signaling.v1 import signaling_service_pb2
 
-_ENCODED = 128
-"""Batches that are kept encoded: those that some watcher is still to be told."""
 _Context = aio.ServicerContext[Any, Any]
 _GO_AWAY = {
     reason: signaling_service_pb2.GoAwayReason.Value(f"GO_AWAY_REASON_{reason.name}") for reason in GoAwayReason
@@ -41,12 +35,9 @@ _SPREAD_SECONDS = {GoAwayReason.SHUTTING_DOWN: (0.2, 2.0)}
 class WatchServicer:
     """Serves participants."""
 
-    def __init__(self, watcher: SessionWatcher, public_url: str, quarantine: Quarantine) -> None:
+    def __init__(self, watcher: SessionWatcher, public_url: str) -> None:
         self._watcher = watcher
         self._public_url = public_url
-        self._quarantine = quarantine
-        # Watchers of a meeting come for the same batches one after the other.
-        self._encoded = functools.lru_cache(maxsize=_ENCODED)(self._encode)
 
     async def WatchSession(
         self, request: signaling_service_pb2.WatchSessionRequest, context: _Context
@@ -58,16 +49,15 @@ class WatchServicer:
         )
         sequence = 0
         async for message in messages:
-            content = self._content(who, message)
-            if content:
-                sequence += 1
-                # Fields of one message may stand apart: the number is a watcher's own, the rest is often everybody's.
-                yield signaling_service_pb2.WatchSessionResponse(sequence=sequence).SerializeToString() + content
+            sequence += 1
+            # Fields of one message may stand apart: the number is a watcher's own, the rest is often everybody's.
+            number = signaling_service_pb2.WatchSessionResponse(sequence=sequence).SerializeToString()
+            yield number + self._content(who, message)
 
     def _content(self, who: CallingParticipant, message: WatchMessage) -> bytes:
-        """Returns an encoded response without its number; empty: there is nothing in it to be told."""
+        """Returns an encoded response without its number."""
         if isinstance(message.message, EventMessage):
-            return self._encoded(who.meeting_id, message.message.batch)
+            return shared_response(message.message.batch)
         response = signaling_service_pb2.WatchSessionResponse(cursor=message.cursor)
         match message.message:
             case SnapshotMessage(view):
@@ -79,25 +69,3 @@ class WatchServicer:
                 response.go_away.reason = _GO_AWAY[reason]
                 response.go_away.retry_delay.CopyFrom(duration(delay))
         return response.SerializeToString()
-
-    def _encode(self, meeting_id: str, batch: Batch) -> bytes:
-        told = [(entry, event) for entry in batch.entries if (event := self._event(meeting_id, entry)) is not None]
-        response = signaling_service_pb2.WatchSessionResponse(cursor=batch.cursor)
-        match told:
-            case []:
-                return b""
-            case [(entry, event)]:
-                response.event.CopyFrom(event)
-                if entry.traceparent:
-                    response.trace_context.traceparent = entry.traceparent
-            case _:
-                response.event_batch.events.extend(event for _, event in told)
-        return response.SerializeToString()
-
-    def _event(self, meeting_id: str, entry: Entry) -> event_pb2.Event | None:
-        try:
-            return event_message(meeting_id, entry)
-        except (TypeError, ValueError) as error:
-            # A value that no message can hold. The stream would end at this event again and again.
-            self._quarantine.note(RecordKind.EVENT, f"{meeting_id}/{entry.position}", error)
-            return None

@@ -14,13 +14,14 @@ from control_plane.kernel.errors import DomainError, ErrorKind
 from control_plane.kernel.ids import IdFactory
 from control_plane.log.entry import Batch, Entry, SubscriptionEnd
 from control_plane.log.errors import participant_not_found
-from control_plane.log.event import MeetingEnded, ParticipantLeft, StreamOpened
 from control_plane.log.reader import EventLog, Subscription
 from control_plane.log.state import LiveState
 from control_plane.log.times import SignalingTimes
 from control_plane.log.view import LiveView
+from control_plane.platform.grpc.names import participant_name
 from control_plane.platform.observer import Observer
 from control_plane.watching.live import Streams
+from parley.signaling.v1 import event_pb2
 
 _SNAPSHOTS: Final = 5
 # Clients take a stream for dead after 40 s of silence.
@@ -115,14 +116,14 @@ class SessionWatcher:
         try:
             gone = await self._announce(meeting_id, participant_id, stream_id)
             if gone is not None:
-                async for message in _farewell(subscription, participant_id, self._clock, gone):
+                async for message in _farewell(subscription, self._clock, gone):
                     yield message
                 return
             own_seen = False
             while True:
                 if view is not None:
                     yield WatchMessage(SnapshotMessage(view), view.cursor)
-                stream = _Stream(subscription, participant_id, self._clock, self._times.checkpoint)
+                stream = _Stream(subscription, self._clock, self._times.checkpoint)
                 async for message in stream.messages(stream_id, own_seen=own_seen):
                     await self._note_replacement(stream, meeting_id, participant_id)
                     yield message
@@ -189,11 +190,9 @@ class SessionWatcher:
         raise RuntimeError(message)
 
 
-async def _farewell(
-    subscription: Subscription, participant_id: str, clock: Clock, error: DomainError
-) -> AsyncIterator[WatchMessage]:
+async def _farewell(subscription: Subscription, clock: Clock, error: DomainError) -> AsyncIterator[WatchMessage]:
     """Tells somebody who is out how that came, as far as the log still knows."""
-    async for message in _Stream(subscription, participant_id, clock, 0.0).messages("", own_seen=False):
+    async for message in _Stream(subscription, clock, 0.0).messages("", own_seen=False):
         if isinstance(message.message, CheckpointMessage):
             raise error
         yield message
@@ -202,9 +201,9 @@ async def _farewell(
 class _Stream:
     """From a subscription's entries to the messages of a stream."""
 
-    def __init__(self, subscription: Subscription, participant_id: str, clock: Clock, checkpoint: float) -> None:
+    def __init__(self, subscription: Subscription, clock: Clock, checkpoint: float) -> None:
         self._subscription = subscription
-        self._participant_id = participant_id
+        self._name = participant_name(subscription.meeting_id, subscription.participant_id)
         self._clock = clock
         self._checkpoint = checkpoint
         self._own_seen = False
@@ -237,25 +236,23 @@ class _Stream:
         shown: list[Entry] = []
         end = None
         for entry in batch.entries:
-            event = entry.event
-            if isinstance(event, StreamOpened):
-                own = event.stream_id == stream_id
+            if entry.stream_id:
+                own = entry.stream_id == stream_id
                 end = GoAwayReason.REPLACED if self._own_seen and not own else None
                 self._own_seen = self._own_seen or own
-            elif event is not None:
+            elif entry.message is not None:
                 shown.append(entry)
-                end = GoAwayReason.LEFT if self._is_out(entry) else None
+                end = GoAwayReason.LEFT if self._is_out(entry.message) else None
             if end is not None:
                 break
         if len(shown) == len(batch.entries):
             return batch, end
         return (replace(batch, entries=tuple(shown)) if shown else None), end
 
-    def _is_out(self, entry: Entry) -> bool:
-        event = entry.event
-        if isinstance(event, ParticipantLeft):
-            return event.participant_id == self._participant_id
-        return isinstance(event, MeetingEnded)
+    def _is_out(self, event: event_pb2.Event) -> bool:
+        if event.HasField("participant_left"):
+            return event.participant_left.participant == self._name
+        return event.HasField("meeting_ended")
 
     def _message(self, message: CheckpointMessage | GoAwayMessage) -> WatchMessage:
         return WatchMessage(message, self._subscription.cursor)

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from control_plane.accounts.tokens import ParticipantTokens, SignedToken
 from control_plane.app import LIVE
@@ -26,10 +26,10 @@ from control_plane.kernel.errors import DomainError, store_unavailable
 from control_plane.kernel.ids import IdFactory, SystemIds
 from control_plane.kernel.roles import ParticipantRole
 from control_plane.log.capability import CAPABILITY as LOG
-from control_plane.log.event import Event, SlotAssignment, TrackEncodings
 from control_plane.log.participant import SessionKey, Track, TrackKind, TrackSource
 from control_plane.log.position import NodePosition
 from control_plane.log.reader import EventLog
+from control_plane.log.slots import SlotAssignment, TrackEncodings
 from control_plane.log.state import LiveState
 from control_plane.log.view import LiveView
 from control_plane.media.live import LiveSessions
@@ -78,6 +78,7 @@ from control_plane.rooms.model import Placement
 from control_plane.rooms.service import Rooms
 from control_plane.settings import ControlPlaneSettings
 from control_plane.watching.service import EventMessage, SessionWatcher, WatchMessage
+from parley.signaling.v1 import event_pb2
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOST = Caller(CallerKind.ACCOUNT, "users/host", user_id="host")
@@ -411,7 +412,7 @@ class LivePart:
         need = process.house.need
         self.background, self.tasks = process.background, process.tasks
         self.start, self.drain, self.stop = process.tasks.start, process.drain, process.stop
-        self.client = need(Redis).client
+        self.client, self.raw = need(Redis).client, need(Redis).raw
         self.live, self.log = need(LiveState), need(EventLog)
         self.places, self.live_sessions = need(Places), need(LiveSessions)
         self.live_rooms, self.live_presence = need(LiveRooms), need(LivePresence)
@@ -548,14 +549,25 @@ class Watching:
             self.error = error
 
     @property
-    def events(self) -> list[Event]:
-        return [
-            entry.event
+    def events(self) -> list[event_pb2.Event]:
+        """What the stream brought, without times."""
+        found = [
+            event_pb2.Event.FromString(entry.event)
             for m in self.messages
             if isinstance(m.message, EventMessage)
             for entry in m.message.batch.entries
-            if entry.event
         ]
+        for event in found:
+            event.ClearField("time")
+        return found
+
+    def of(self, kind: str) -> list[Any]:
+        """What the stream brought of one kind."""
+        return [getattr(event, kind) for event in self.events if event.HasField(kind)]  # type: ignore[arg-type]
+
+    @property
+    def reactions(self) -> list[str]:
+        return [one.emoji for one in self.of("reaction_sent")]
 
     @property
     def cursor(self) -> str:

@@ -2,10 +2,12 @@
 --
 -- KEYS[1]  prefix of the meeting's keys, `parley:{<meeting>}:`; the hash tag keeps them in one slot of a cluster.
 -- ARGV[1]  JSON: { op, op_ttl_ms, op_result, time, trace, max_length, keep_ms, generation, checks: [[name, ...]], steps: [[name, ...]] }
+-- ARGV[2..]  serialised events, which steps name by their places: 1 is the first.
 -- Returns  { status, detail, cursor, generation }: status "ok" (detail "silent": the media of who has signalled is), "done" (this op
 --          was committed before; detail is its result), or the name of the check that failed.
 --
--- Documents are opaque strings here: they are compared and stored, never read, except where a step says so.
+-- Documents and events are opaque strings here: they are compared and stored, never read, except where a step says so.
+-- Entries of the log have the fields e (event), r (recipient), p (what caused it), or s (a stream that r opened).
 
 local prefix = KEYS[1]
 local command = cjson.decode(ARGV[1])
@@ -23,10 +25,12 @@ local function answer(status, detail)
   }
 end
 
-local function append(kind, recipient, data)
-  local id = redis.call('XADD', log, 'MAXLEN', '~', command.max_length, '*',
-    'k', kind, 'r', recipient, 'd', data, 't', command.time, 'p', command.trace)
-  redis.call('HSET', meta, 'last', id)
+local function append(...)
+  redis.call('HSET', meta, 'last', redis.call('XADD', log, 'MAXLEN', '~', command.max_length, '*', ...))
+end
+
+local function tell(recipient, event)
+  append('e', ARGV[event + 1], 'r', recipient, 'p', command.trace)
 end
 
 -- All that is kept of a meeting lasts as long as the meeting does; without a time, until that is said again.
@@ -126,6 +130,15 @@ local checks = {
     local function theirs(of) return string.sub(of, (string.find(of, ' ', 1, true) or 0) + 1) == c[3] end
     return others(c[2], theirs) < c[4]
   end,
+  -- A hash holds just this.
+  hash = function(c)
+    local flat, wanted = redis.call('HGETALL', key(c[2])), 0
+    for _ in pairs(c[3]) do wanted = wanted + 1 end
+    for i = 1, #flat, 2 do
+      if c[3][flat[i]] ~= flat[i + 1] then return false end
+    end
+    return #flat == 2 * wanted
+  end,
   -- A session belongs to the participant, as their current or their coming one.
   session = function(c) return redis.call('HGET', sessions, c[2]) == c[3] end,
   -- One of these sessions, each with its participant, is here.
@@ -173,7 +186,9 @@ local session_changed = false
 local said = ''
 local steps
 steps = {
-  event = function(s) append(s[2], s[3], s[4]) end,
+  event = function(s) tell(s[2], s[3]) end,
+  -- A participant watches by this stream from here on.
+  stream = function(s) append('r', s[2], 's', s[3]) end,
   put = function(s)
     redis.call('HSET', participants, s[2], s[3])
     redis.call('ZREM', reserved, s[2])
@@ -188,7 +203,7 @@ steps = {
     drop_sessions(s[2], '')
     if redis.call('HGET', meta, 'dominant') == s[2] then
       redis.call('HSET', meta, 'dominant', '')
-      append('dominant_speaker_changed', '', '{"participant_id":""}')
+      tell('', s[4])
     end
     if redis.call('HLEN', participants) == 0 then
       redis.call('HSET', meta, 'empty_since', command.time)
@@ -255,22 +270,7 @@ steps = {
     if redis.call('HGET', sessions, s[2]) ~= s[3] then return end
     session_changed = false
     steps.slots({ 'slots', s[2], 'set', s[4] })
-    steps.tell_if_current({ 'tell_if_current', s[2], s[3], s[5], s[6] })
-  end,
-  -- Tells a participant what all slots of their session carry.
-  tell_slots = function(s)
-    local flat, list = redis.call('HGETALL', key('slots:' .. s[2])), {}
-    for i = 1, #flat, 2 do
-      local cut = string.find(flat[i + 1], '/', 1, true)
-      if cut then
-        list[#list + 1] = cjson.encode({
-          mid = flat[i],
-          participant_id = string.sub(flat[i + 1], 1, cut - 1),
-          source_mid = string.sub(flat[i + 1], cut + 1),
-        })
-      end
-    end
-    append('slots_changed', s[3], '{"slots":[' .. table.concat(list, ',') .. ']}')
+    steps.tell_if_current({ 'tell_if_current', s[2], s[3], s[5] })
   end,
   -- Which encodings of a session's tracks are needed: RTP stream ids with commas between, by the track's mid.
   encodings = function(s)
@@ -290,26 +290,16 @@ steps = {
       if not s[3][mid] then redis.call('HDEL', name, mid) end
     end
   end,
-  -- Tells a participant which encodings of their session's tracks are needed, unless all are.
-  tell_encodings = function(s)
-    local flat, list = redis.call('HGETALL', key('encodings:' .. s[2])), {}
-    for i = 1, #flat, 2 do
-      local rids = {}
-      for rid in string.gmatch(flat[i + 1], '[^,]+') do rids[#rids + 1] = cjson.encode(rid) end
-      list[#list + 1] = '{"mid":' .. cjson.encode(flat[i]) .. ',"rids":[' .. table.concat(rids, ',') .. ']}'
-    end
-    if #list > 0 then append('encodings_changed', s[3], '{"tracks":[' .. table.concat(list, ',') .. ']}') end
-  end,
   -- Tells a participant what changed in their session, unless nothing did or the session is still to become theirs.
   tell_if_current = function(s)
     if not session_changed then return end
     local document = redis.call('HGET', participants, s[3])
-    if document and session_of(document) == s[2] then append(s[4], s[3], s[5]) end
+    if document and session_of(document) == s[2] then tell(s[3], s[4]) end
   end,
   dominant = function(s)
     if (redis.call('HGET', meta, 'dominant') or '') ~= s[2] then
       redis.call('HSET', meta, 'dominant', s[2])
-      append('dominant_speaker_changed', '', s[3])
+      tell('', s[3])
     end
   end,
   -- The meeting's own fields, unless newer ones are known; `s[4]`: only if the meeting is known here; `s[5]`: the event to tell.
@@ -318,14 +308,14 @@ steps = {
     if not revision and s[4] == 'known' then return end
     if revision and tonumber(revision) >= tonumber(s[3]) then return end
     redis.call('HSET', meta, 'meeting', s[2], 'revision', s[3])
-    if revision and s[5] ~= '' then append('meeting_updated', '', s[5]) end
+    if revision then tell('', s[5]) end
   end,
   -- The room is served under this epoch now; those who are in it have to be told when it was another before.
   media_epoch = function(s)
     local old = redis.call('HGET', meta, 'epoch')
     if old and tonumber(old) >= tonumber(s[2]) then return end
     redis.call('HSET', meta, 'epoch', s[2])
-    if old and redis.call('HLEN', participants) > 0 then append('media_moved', '', s[3]) end
+    if old and redis.call('HLEN', participants) > 0 then tell('', s[3]) end
   end,
   -- Joins that have found the room under this epoch or an older one are refused: it is about to be released.
   vacate = function(s)

@@ -22,10 +22,12 @@ class Redis:
 
     Attributes:
         client: For everything that answers at once.
-        blocking: For what waits until there is something to read.
+        raw: The same, with answers that are bytes.
+        blocking: For what waits until there is something to read, as bytes.
     """
 
     client: RedisClient
+    raw: RedisClient
     blocking: RedisClient
 
 
@@ -33,7 +35,12 @@ def _build(house: House) -> Part:
     url = house.need(ControlPlaneSettings).redis_url.get_secret_value()
     clock = house.need(Clock)
     redis = house.provide(
-        Redis, lambda: Redis(connect(url), connect(url, command_timeout=BLOCK_MS / 1000 + 2, retries=0))
+        Redis,
+        lambda: Redis(
+            connect(url),
+            connect(url, decode=False),
+            connect(url, command_timeout=BLOCK_MS / 1000 + 2, retries=0, decode=False),
+        ),
     )
     house.provide(Attempts, lambda: Attempts(redis.client, clock))
     quarantine = house.provide(
@@ -42,6 +49,7 @@ def _build(house: House) -> Part:
 
     async def close() -> None:
         await redis.client.aclose()
+        await redis.raw.aclose()
         await redis.blocking.aclose()
 
     return Part(tasks=[Task("quarantine", quarantine.flush, _QUARANTINE_TICK)], close=[close])

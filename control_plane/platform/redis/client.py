@@ -56,17 +56,20 @@ class _TurnTaking(Redis):
             self._turns.release()
 
 
-def connect(url: str, *, command_timeout: float = COMMAND_TIMEOUT, retries: int = 1) -> RedisClient:
+def connect(
+    url: str, *, command_timeout: float = COMMAND_TIMEOUT, retries: int = 1, decode: bool = True
+) -> RedisClient:
     """Returns a client; nothing is sent before its first command.
 
     Args:
         url: `redis://host:port/db` or `unix:///path`.
         command_timeout: Longest wait for an answer, in seconds; longer for a connection that blocks on purpose.
         retries: How often a command is sent again after a broken connection; 0 for who has to know that it broke.
+        decode: Whether answers are texts; else they are bytes.
     """
     pool = ConnectionPool.from_url(
         url,
-        decode_responses=True,
+        decode_responses=decode,
         socket_connect_timeout=CONNECT_TIMEOUT,
         socket_timeout=command_timeout,
         max_connections=_POOL_SIZE,
@@ -124,7 +127,7 @@ class Script:
         """Reads a script that lies in a package's `lua` folder."""
         return cls(client, (files(package) / "lua" / f"{name}.lua").read_text("utf-8"))
 
-    async def __call__(self, keys: Sequence[str], arguments: Sequence[str | int | float]) -> Any:  # noqa: ANN401 -- Lua's answer
+    async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes | int | float]) -> Any:  # noqa: ANN401 -- Lua's answer
         """Runs the script.
 
         Raises:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from control_plane.joining.events import participant_joined
 from control_plane.kernel.errors import DomainError, ErrorKind
 from control_plane.kernel.roles import ParticipantRole
-from control_plane.log.event import ParticipantJoined
 from control_plane.log.participant import ParticipantState
 from control_plane.media.model import MediaOffer
 from control_plane.meetings.model import MeetingState
@@ -46,7 +46,7 @@ async def test_the_cursor_of_a_join_shows_what_comes_after_and_nothing_before(re
 
     await eventually(lambda: watching.events)
 
-    assert watching.events == [ParticipantJoined(second.participant)]
+    assert watching.events == [participant_joined(MEETING, second.participant)]
     await watching.stop()
 
 

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from control_plane.log.commands import KEEP_EMPTY_MS, KEEP_ENDED_MS, prefix
-from control_plane.log.event import SlotAssignment, TrackEncodings
 from control_plane.log.participant import SessionKey
+from control_plane.log.slots import SlotAssignment, TrackEncodings
 from control_plane.media.model import MediaOffer
 from control_plane.nodes.gauges import PENDING, SESSIONS
 from control_plane.nodes.model import NodeEvent

@@ -8,16 +8,11 @@ from typing import Any
 import pytest
 
 from control_plane.log.entry import Batch, Entry, SubscriptionEnd
-from control_plane.log.event import (
-    DominantSpeakerChanged,
-    Event,
-    LeaveReason,
-    ParticipantLeft,
-    ReactionSent,
-    StreamOpened,
-)
+from control_plane.log.events import dominant_speaker_changed, participant_left
 from control_plane.log.pacing import MOST_TOGETHER, Room
-from tests.support.live import NOON
+from control_plane.log.participant import LeaveReason
+from control_plane.reactions.events import reaction_sent
+from parley.signaling.v1 import event_pb2
 
 MEETING = "12345678901"
 
@@ -85,16 +80,23 @@ class Meeting:
             self.room.add(watcher)
         self._last = 0
 
-    def happens(self, *events: Event, to: str = "") -> None:
-        entries = []
-        for event in events:
-            self._last += 1
-            entries.append(Entry(f"{self._last}-0", event, to, NOON, ""))
-        self.room.deliver(entries)
+    def happens(self, *events: event_pb2.Event) -> None:
+        self.room.deliver([entry(self._next(), event) for event in events])
+
+    def opens_stream(self, participant_id: str) -> None:
+        self.room.deliver([Entry(self._next(), participant_id, stream_id="s")])
+
+    def _next(self) -> str:
+        self._last += 1
+        return f"{self._last}-0"
 
 
-def reaction() -> Event:
-    return ReactionSent("p0", "👏")
+def reaction() -> event_pb2.Event:
+    return reaction_sent(MEETING, "p0", "👏")
+
+
+def entry(position: str, event: event_pb2.Event) -> Entry:
+    return Entry(position, "", event.SerializeToString(), event)
 
 
 @pytest.fixture
@@ -135,10 +137,10 @@ def test_few_watchers_wait_for_next_to_nothing() -> None:
 
 def test_what_can_not_wait_takes_with_it_what_waits(large: Meeting) -> None:
     large.happens(reaction())
-    large.happens(reaction(), ParticipantLeft("p9", LeaveReason.LEFT))
+    large.happens(reaction(), participant_left(MEETING, "p9", LeaveReason.LEFT))
     assert large.room.told == "1-0", "a checkpoint's cursor must not pass over what waits"
 
-    large.happens(DominantSpeakerChanged("p1"))
+    large.happens(dominant_speaker_changed(MEETING, "p1"))
 
     assert large.watchers[0].positions == [[1], [2, 3, 4]]
     assert large.room.told == "4-0"
@@ -148,7 +150,7 @@ def test_what_is_for_one_alone_comes_at_once_and_in_its_place(large: Meeting) ->
     own, other = large.watchers[5], large.watchers[6]
     large.happens(reaction())
     large.happens(reaction(), reaction())
-    large.happens(StreamOpened("s"), to=own.participant_id)
+    large.opens_stream(own.participant_id)
     large.happens(reaction())
 
     assert own.positions == [[1], [2, 3], [4]]
@@ -163,7 +165,7 @@ def test_what_many_are_told_before_something_of_their_own_is_shared_too(large: M
     large.happens(reaction())
     large.happens(reaction())
     for watcher in (one, other):
-        large.happens(StreamOpened("s"), to=watcher.participant_id)
+        large.opens_stream(watcher.participant_id)
 
     assert one.positions == [[1], [2], [3]]
     assert one.came[1] is other.came[1]
@@ -174,7 +176,7 @@ def test_who_takes_no_batches_gets_the_same_one_by_one(large: Meeting) -> None:
     large.room.add(old)
     large.happens(reaction())
     large.happens(reaction(), reaction())
-    large.happens(StreamOpened("s"), to="old")
+    large.opens_stream("old")
     large.loop.move(0.25)
 
     assert old.positions == [[1], [2], [3], [4]]
@@ -212,7 +214,7 @@ def test_nothing_is_told_once_all_have_gone() -> None:
 
 def test_what_was_read_before_is_not_told_again(large: Meeting) -> None:
     large.happens(reaction())
-    large.room.deliver([Entry("1-0", reaction(), "", NOON, "")])
+    large.room.deliver([entry("1-0", reaction())])
     large.loop.move(1)
 
     assert large.watchers[0].positions == [[1]]

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from control_plane.kernel.errors import DomainError
-from control_plane.log.event import ReactionSent
 from control_plane.nodes.model import NodeState
 from parley_cli.parts.redis import RedisPart
 from tests.support import stores
@@ -56,7 +55,7 @@ async def test_a_meeting_outlives_redis(alone: Replica, own_redis: RedisPart, no
     watching = Watching(alone, ana)
     for number in range(5):
         await alone.part.reactions.react(attendee(ben), str(number), f"r{number}")
-    await eventually(lambda: len(reactions(watching)) == 5)
+    await eventually(lambda: len(watching.reactions) == 5)
     await asyncio.to_thread(own_redis.kill)
 
     calls = {
@@ -79,20 +78,16 @@ async def test_a_meeting_outlives_redis(alone: Replica, own_redis: RedisPart, no
     await asyncio.to_thread(own_redis.restart)
     alone.clock.move(1)
     await until(lambda: succeeds(alone, ben), within=10)
-    await eventually(lambda: len(reactions(watching)) == 6)
+    await eventually(lambda: len(watching.reactions) == 6)
 
-    assert reactions(watching) == ["0", "1", "2", "3", "4", "back"]
-    assert not any(type(event).__name__ == "ParticipantLeft" for event in watching.events)
+    assert watching.reactions == ["0", "1", "2", "3", "4", "back"]
+    assert not watching.of("participant_left")
     assert {one.display_name for one in (await alone.view()).participants} == {"Ana", "Ben"}
     (status,) = await alone.part.registry.nodes()
     assert status.state is NodeState.ACTIVE
     cara = await alone.join("Cara")
     assert cara.answer.epoch == ana.answer.epoch
     await watching.stop()
-
-
-def reactions(watching: Watching) -> list[str]:
-    return [event.emoji for event in watching.events if isinstance(event, ReactionSent)]
 
 
 async def succeeds(replica: Replica, who: object) -> bool:

@@ -11,8 +11,7 @@ import pytest
 import redis.asyncio as redis
 
 from control_plane.kernel.errors import DomainError
-from control_plane.log.event import LeaveReason
-from control_plane.log.participant import MediaStateEvent, ParticipantState, SessionKey
+from control_plane.log.participant import LeaveReason, MediaStateEvent, ParticipantState, SessionKey
 from control_plane.log.position import NodePosition
 from control_plane.media.model import MediaOffer
 from control_plane.media.node_events import NodeEventApplier

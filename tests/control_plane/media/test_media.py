@@ -13,18 +13,8 @@ from control_plane.joining.service import Joined
 from control_plane.kernel.caller import CallingParticipant
 from control_plane.kernel.errors import DomainError
 from control_plane.kernel.roles import ParticipantRole
-from control_plane.log.event import (
-    DominantSpeakerChanged,
-    EncodingsChanged,
-    Event,
-    MeetingEnded,
-    MeetingUpdated,
-    ParticipantUpdated,
-    ReactionSent,
-    SlotAssignment,
-    SlotsChanged,
-    TrackEncodings,
-)
+from control_plane.log.convert import tracks_from
+from control_plane.log.events import dominant_speaker_changed, participant_updated
 from control_plane.log.participant import (
     MediaStateEvent,
     Participant,
@@ -35,10 +25,14 @@ from control_plane.log.participant import (
     TrackSource,
 )
 from control_plane.log.position import NodePosition
+from control_plane.log.slots import SlotAssignment, TrackEncodings
+from control_plane.media.events import encodings_changed, slots_changed
 from control_plane.media.model import MediaOffer, SlotMode, SlotSelection
 from control_plane.media.offers import check_offer
 from control_plane.media.sessions import session_id_of
+from control_plane.meetings.events import meeting_ended, meeting_updated
 from control_plane.nodes.control import EncodingsEvent, RoomSlotStatesEvent, SlotStatesEvent, SpeakerEvent
+from control_plane.reactions.events import reaction_sent
 from tests.control_plane.conftest import MakeReplica
 from tests.support.live import (
     HOST,
@@ -103,7 +97,7 @@ async def test_an_offer_with_other_media_keeps_the_session_and_changes_its_track
         node.happened(MEETING, SlotStatesEvent(key, (slot,)))
     needed = tuple(TrackEncodings(mid, ("q",)) for mid in ("1", "9"))
     node.happened(MEETING, EncodingsEvent(key, needed))
-    await eventually(lambda: EncodingsChanged(needed) in of_ana.events)
+    await eventually(lambda: encodings_changed(needed) in of_ana.events)
     screen = Track("9", TrackKind.VIDEO, TrackSource.SCREEN)
     offer = MediaOffer(OTHER_MEDIA, (MICROPHONE_MUTED, screen))
 
@@ -118,8 +112,7 @@ async def test_an_offer_with_other_media_keeps_the_session_and_changes_its_track
     slots = {slot.mid: slot.source_mid for slot in view.slots}
     assert slots == {"4": "2", "5": ""}, "one has ended, one goes on and one is new"
     assert [encodings.mid for encodings in view.encodings] == ["9"], "of tracks that have ended nothing is needed"
-    told = [event.participant for event in of_ben.events if isinstance(event, ParticipantUpdated)]
-    assert [one.tracks for one in told] == [offer.tracks]
+    assert [tracks_from(one.participant.tracks) for one in of_ben.of("participant_updated")] == [offer.tracks]
     await of_ana.stop()
     await of_ben.stop()
 
@@ -144,7 +137,7 @@ async def test_muting_is_seen_by_everyone_and_by_the_node(replica: Replica, node
     watching = Watching(replica, ben)
 
     changed = await replica.part.media.update_tracks(attendee(ana), [MICROPHONE_MUTED])
-    await eventually(lambda: ParticipantUpdated(changed) in watching.events)
+    await eventually(lambda: participant_updated(MEETING, changed) in watching.events)
 
     assert changed.tracks == (MICROPHONE_MUTED, TRACKS[1])
     assert node.tracks[ana.participant.session_id] == (MICROPHONE_MUTED,)
@@ -223,7 +216,7 @@ async def test_five_reactions_a_second_and_a_retry_is_shown_once(replica: Replic
     replica.clock.move(0.2)
     await replica.part.reactions.react(attendee(ana), "x", "r5")
     await eventually(lambda: len(watching.events) >= 6)
-    assert watching.events == [ReactionSent(ana.participant.id, "x")] * 6
+    assert watching.events == [reaction_sent(MEETING, ana.participant.id, "x")] * 6
     await watching.stop()
 
 
@@ -273,7 +266,7 @@ async def test_a_change_of_the_meeting_reaches_its_participants_once(
     await replica.part.relay.run_once()
     await eventually(watching.task.done)
 
-    assert watching.events == [MeetingUpdated(meeting), MeetingEnded()]
+    assert watching.events == [meeting_updated(meeting), meeting_ended(MEETING, "")]
 
 
 async def test_the_end_of_a_meeting_puts_everyone_out_and_releases_the_room(
@@ -315,11 +308,11 @@ async def test_a_nodes_event_about_everyones_slots_reaches_each_with_their_own(
     node.happened(MEETING, RoomSlotStatesEvent(tuple(changes)))
     node.happened(MEETING, SpeakerEvent(keys[0].participant_id))
 
-    speaks = DominantSpeakerChanged(keys[0].participant_id)
+    speaks = dominant_speaker_changed(MEETING, keys[0].participant_id)
     await eventually(lambda: all(speaks in one.events for one in watching))
 
-    told = [[event for event in one.events if isinstance(event, SlotsChanged)] for one in watching]
-    assert told == [[SlotsChanged((shown[0],))], [SlotsChanged((shown[1],))], []]
+    told = [[event for event in one.events if event.HasField("slots_changed")] for one in watching]
+    assert told == [[slots_changed(MEETING, (shown[0],))], [slots_changed(MEETING, (shown[1],))], []]
     assert shown[1] in (await replica.view(participant_id=keys[1].participant_id)).slots
     assert (await replica.view()).cursor != before
     for one in watching:
@@ -337,18 +330,18 @@ async def test_a_nodes_events_reach_the_meeting(replica: Replica, node: FakeNode
     node.happened(MEETING, SlotStatesEvent(key, (shown,)))
     node.happened(MEETING, SpeakerEvent(ben.participant.id))
 
-    await eventually(lambda: DominantSpeakerChanged(ben.participant.id) in watching.events)
+    await eventually(lambda: dominant_speaker_changed(MEETING, ben.participant.id) in watching.events)
 
     view = await replica.view(participant_id=ana.participant.id)
-    assert SlotsChanged((shown,)) in watching.events
+    assert slots_changed(MEETING, (shown,)) in watching.events
     assert shown in view.slots
     assert view.dominant_speaker == ben.participant.id
     person = view.participant(ana.participant.id)
     assert person is not None
     assert person.state is ParticipantState.CONNECTED
     node.happened(MEETING, MediaStateEvent(key, connected=False))
-    lost = replace(person, state=ParticipantState.RECONNECTING, session_id="", subject="")
-    await eventually(lambda: ParticipantUpdated(lost) in [_as_others_see(event) for event in watching.events])
+    lost = replace(person, state=ParticipantState.RECONNECTING)
+    await eventually(lambda: participant_updated(MEETING, lost) in watching.events)
     await watching.stop()
 
 
@@ -363,17 +356,17 @@ async def test_encodings_that_are_needed_are_told_to_their_sender_alone(replica:
     for needed in (low, low, none, all_three, recoded, screen):
         node.happened(MEETING, EncodingsEvent(key, (needed,)))
     node.happened(MEETING, SpeakerEvent(ben.participant.id))
-    await eventually(lambda: DominantSpeakerChanged(ben.participant.id) in of_ana.events)
-    await eventually(lambda: DominantSpeakerChanged(ben.participant.id) in of_ben.events)
+    await eventually(lambda: dominant_speaker_changed(MEETING, ben.participant.id) in of_ana.events)
+    await eventually(lambda: dominant_speaker_changed(MEETING, ben.participant.id) in of_ben.events)
 
-    assert [e for e in of_ana.events if isinstance(e, EncodingsChanged)] == [
-        EncodingsChanged((low,)),  # once: the second event said nothing new
-        EncodingsChanged((none,)),
-        EncodingsChanged((all_three,)),
-        EncodingsChanged((recoded,)),
-        EncodingsChanged((screen,)),
+    assert [event for event in of_ana.events if event.HasField("encodings_changed")] == [
+        encodings_changed((low,)),  # once: the second event said nothing new
+        encodings_changed((none,)),
+        encodings_changed((all_three,)),
+        encodings_changed((recoded,)),
+        encodings_changed((screen,)),
     ]
-    assert not any(isinstance(e, EncodingsChanged) for e in of_ben.events)
+    assert not of_ben.of("encodings_changed")
     assert (await replica.view(participant_id=ana.participant.id)).encodings == (recoded, screen)
     assert (await replica.view(participant_id=ben.participant.id)).encodings == ()
     await of_ana.stop()
@@ -391,7 +384,7 @@ async def test_encodings_reach_their_sender_within_a_tenth_of_a_second(replica: 
         begin = time.perf_counter()
         needed = (TrackEncodings("1", (rid,)),)
         node.happened(MEETING, EncodingsEvent(key, needed))
-        await eventually(lambda: watching.events[-1:] == [EncodingsChanged(needed)])
+        await eventually(lambda: watching.events[-1:] == [encodings_changed(needed)])
         return time.perf_counter() - begin
 
     times = [await passes("qf"[turn % 2]) for turn in range(21)]
@@ -414,16 +407,16 @@ async def test_a_new_session_begins_with_its_own_encodings(replica: Replica, nod
     needed = (TrackEncodings("1", ("q", "h")),)
     node.happened(MEETING, EncodingsEvent(new, needed))  # before the session is theirs
     node.happened(MEETING, SpeakerEvent(ana.participant.id))
-    await eventually(lambda: DominantSpeakerChanged(ana.participant.id) in watching.events)
-    assert EncodingsChanged(needed) not in watching.events
+    await eventually(lambda: dominant_speaker_changed(MEETING, ana.participant.id) in watching.events)
+    assert encodings_changed(needed) not in watching.events
 
     await replica.part.media.renegotiate(attendee(ana), MediaOffer("new", TRACKS), "r1")
 
-    await eventually(lambda: EncodingsChanged(needed) in watching.events)
+    await eventually(lambda: encodings_changed(needed) in watching.events)
     assert (await replica.view(participant_id=ana.participant.id)).encodings == needed
     node.happened(MEETING, EncodingsEvent(old, (TrackEncodings("1", ("f",)),)))
     node.happened(MEETING, SpeakerEvent(""))
-    await eventually(lambda: DominantSpeakerChanged("") in watching.events)
+    await eventually(lambda: dominant_speaker_changed(MEETING, "") in watching.events)
     assert (await replica.view(participant_id=ana.participant.id)).encodings == needed
     await watching.stop()
 
@@ -435,7 +428,7 @@ async def test_a_nodes_state_says_which_encodings_are_needed(replica: Replica, n
 
     replica.part.start()
 
-    await eventually(lambda: EncodingsChanged(needed) in watching.events)
+    await eventually(lambda: encodings_changed(needed) in watching.events)
     await watching.stop()
 
 
@@ -463,7 +456,7 @@ async def test_events_are_applied_once_when_a_control_plane_dies_and_another_goe
     await eventually(lambda: len(again.events) >= 4)
     await asyncio.sleep(0.1)
 
-    speakers = [e.participant_id for e in again.events if isinstance(e, DominantSpeakerChanged)]
+    speakers = [one.participant.rsplit("/")[-1] for one in again.of("dominant_speaker_changed")]
     assert speakers == [(ana, ben)[number % 2].participant.id for number in range(10, 14)]
     await again.stop()
 
@@ -513,12 +506,6 @@ def test_attendees_send_nothing() -> None:
         check_offer(MediaOffer("x", TRACKS), ParticipantRole.ATTENDEE)
 
     assert refused.value.reason == "PUBLISH_NOT_ALLOWED"
-
-
-def _as_others_see(event: Event) -> Event:
-    if isinstance(event, ParticipantUpdated):
-        return ParticipantUpdated(replace(event.participant, session_id="", subject=""))
-    return event
 
 
 def _connected(participant: Participant) -> Participant:

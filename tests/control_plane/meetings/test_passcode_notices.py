@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from control_plane.log.event import PasscodeGuessed
+from control_plane.meetings.events import passcode_guessed
 from tests.support.live import HOST, Replica, Watching, eventually
 
 
@@ -12,11 +12,11 @@ async def test_hosts_who_are_in_the_meeting_are_told(replica: Replica) -> None:
     hosts, anas = Watching(replica, host), Watching(replica, ana)
 
     await replica.part.host_notices.passcode_guessed("12345678901", 50)
-    await eventually(lambda: PasscodeGuessed(50) in hosts.events)
+    await eventually(lambda: passcode_guessed(50) in hosts.events)
     ben = await replica.join("Ben")
 
     await eventually(lambda: any(ben.participant.id in repr(event) for event in anas.events))
-    assert PasscodeGuessed(50) not in anas.events
+    assert passcode_guessed(50) not in anas.events
     for stream in (hosts, anas):
         await stream.stop()
 

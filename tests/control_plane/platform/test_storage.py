@@ -16,8 +16,7 @@ from control_plane.history.store import Stays
 from control_plane.history.tables import MEETING_PARTICIPANTS
 from control_plane.kernel.errors import DomainError
 from control_plane.kernel.roles import ParticipantRole
-from control_plane.log.event import LeaveReason
-from control_plane.log.participant import Participant, ParticipantState
+from control_plane.log.participant import LeaveReason, Participant, ParticipantState
 from control_plane.meetings.model import Meeting, MeetingState, MeetingType
 from control_plane.platform.limits import Limit
 from control_plane.platform.outbox import MEETING_ENDED, MEETING_UPDATED, OutboxEntry

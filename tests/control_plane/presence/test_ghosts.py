@@ -11,8 +11,8 @@ import pytest
 
 from control_plane.joining.service import Joined
 from control_plane.kernel.errors import DomainError, store_unavailable
-from control_plane.log.event import LeaveReason, ParticipantLeft
-from control_plane.log.participant import MediaStateEvent, ParticipantState, SessionKey
+from control_plane.log.events import participant_left
+from control_plane.log.participant import LeaveReason, MediaStateEvent, ParticipantState, SessionKey
 from control_plane.log.position import NodePosition
 from control_plane.media.model import MediaOffer
 from control_plane.media.node_events import NodeEventApplier
@@ -133,9 +133,9 @@ async def test_with_another_replica_for_each_step_they_leave_once(
 
     assert (replica.clock.now() - killed).total_seconds() <= OUT
     await asyncio.gather(*[one.part.sweeper.sweep() for one in (replica, other)])
-    await eventually(lambda: any(isinstance(event, ParticipantLeft) for event in watching.events))
-    left = [event for event in watching.events if isinstance(event, ParticipantLeft)]
-    assert left == [ParticipantLeft(ana.participant.id, LeaveReason.PRESENCE_EXPIRED)]
+    await eventually(lambda: watching.of("participant_left"))
+    left = participant_left(MEETING, ana.participant.id, LeaveReason.PRESENCE_EXPIRED)
+    assert [event for event in watching.events if event.HasField("participant_left")] == [left]
     assert await is_in(replica, ben)
     await watching.stop()
 

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from control_plane.kernel.errors import DomainError
-from control_plane.log.event import LeaveReason, ParticipantLeft
+from control_plane.log.events import participant_left
+from control_plane.log.participant import LeaveReason
 from tests.control_plane.conftest import MakeReplica
 from tests.support.live import FakeNode, MemoryDirectory, Replica, Watching, attendee, eventually
 
@@ -33,10 +34,10 @@ async def test_silence_ends_a_stay_once_over_replicas(replica: Replica, make_rep
     await pass_time(5.5, replica, other)
     replica.clock.move(1)
     await asyncio.gather(*[one.part.sweeper.sweep() for one in (replica, other) for _ in range(3)])
-    await eventually(lambda: any(isinstance(event, ParticipantLeft) for event in watching.events))
+    await eventually(lambda: watching.of("participant_left"))
 
-    left = [event for event in watching.events if isinstance(event, ParticipantLeft)]
-    assert left == [ParticipantLeft(ben.participant.id, LeaveReason.PRESENCE_EXPIRED)]
+    left = participant_left(MEETING, ben.participant.id, LeaveReason.PRESENCE_EXPIRED)
+    assert [event for event in watching.events if event.HasField("participant_left")] == [left]
     assert await replica.part.live.counts([MEETING]) == {MEETING: 1}
     await replica.settle()
     await other.settle()

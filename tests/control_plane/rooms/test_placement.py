@@ -8,7 +8,6 @@ from collections import Counter
 import pytest
 
 from control_plane.kernel.errors import DomainError
-from control_plane.log.event import MediaMoved
 from control_plane.log.participant import ParticipantState
 from control_plane.media.model import MediaOffer
 from control_plane.nodes.control import RoomNotServedError
@@ -238,9 +237,9 @@ async def test_a_restarted_nodes_meetings_move_at_once(replica: Replica, node: F
 
     await replica.part.registry.register(node.registration(), ())
     replica.part.rooms.move_soon()
-    await eventually(lambda: any(isinstance(event, MediaMoved) for event in watching.events))
+    await eventually(lambda: watching.of("media_moved"))
 
-    moved = [event for event in watching.events if isinstance(event, MediaMoved)]
+    moved = watching.of("media_moved")
     assert len(moved) == 1
     assert moved[0].epoch > ana.answer.epoch
     answer = await replica.part.media.renegotiate(attendee(ana), MediaOffer("new offer"), "again")
@@ -260,9 +259,9 @@ async def test_two_replicas_move_a_meeting_once(
     await replica.part.registry.transition(node.node_id, NodeEvent.UNREACHABLE)
 
     await asyncio.gather(*[one.part.rooms.move_void() for one in (replica, other) for _ in range(3)])
-    await eventually(lambda: any(isinstance(event, MediaMoved) for event in watching.events))
+    await eventually(lambda: watching.of("media_moved"))
 
-    assert len([event for event in watching.events if isinstance(event, MediaMoved)]) == 1
+    assert len(watching.of("media_moved")) == 1
     await watching.stop()
 
 

@@ -1,97 +1,129 @@
-"""Events on their way out: one that no message can hold is passed over, and the stream goes on."""
+"""Events on their way out: encoded once for all who watch, and not decoded on the way, by a real gRPC server."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import pytest
+from google.protobuf import descriptor_pool
+from grpc import aio
+
 from control_plane.kernel.caller import Caller, CallerKind
 from control_plane.log.entry import Batch, Entry
-from control_plane.log.event import Event, MediaMoved, MeetingUpdated, ReactionSent
-from control_plane.meetings.model import Meeting, MeetingSettings, MeetingState, MeetingType
 from control_plane.platform.grpc.caller import CURRENT_CALLER
-from control_plane.platform.quarantine import Quarantine
-from control_plane.platform.set_aside import SetAside
+from control_plane.platform.grpc.services import compose
+from control_plane.reactions.events import reaction_sent
+from control_plane.watching.convert import shared_response
 from control_plane.watching.rpc import WatchServicer
-from control_plane.watching.service import EventMessage, WatchMessage
+from control_plane.watching.service import CheckpointMessage, EventMessage, WatchMessage
+from grpc_kit.interceptors.encoded import EncodedInterceptor
 from parley.signaling.v1 import signaling_service_pb2
-from tests.support.live import NOON, QuietObserver, SetClock
+from tests.support.live import NOON, Replica, Watching, attendee, eventually
 
-NAME = "meetings/12345678901/participants/p"
-SETTINGS = MeetingSettings(max_participants=2**40)
-MEETING = Meeting(
-    "12345678901", "h", "Hanna", "1", MeetingType.INSTANT, MeetingState.ACTIVE, NOON, NOON, settings=SETTINGS
-)
-EVENTS: list[Event] = [MediaMoved(-1), ReactionSent("p", "1"), MeetingUpdated(MEETING), ReactionSent("p", "2")]
+SERVICE = "parley.signaling.v1.SignalingService"
+MEETING = "12345678901"
+NAME = f"meetings/{MEETING}/participants/p"
+NEWER = b"\xa2\x1f\x04poll"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-class Nowhere:
-    """A store of what is set aside that keeps nothing."""
-
-    async def add(self, records: list[SetAside]) -> None:
-        del records
+def entries() -> list[Entry]:
+    events = [reaction_sent(MEETING, "p", emoji) for emoji in ("1", "2" * 300)]
+    texts = [events[0].SerializeToString(), NEWER, events[1].SerializeToString()]
+    return [Entry(f"{number}-0", "", text, None, TRACE if number else "") for number, text in enumerate(texts)]
 
 
 class Watcher:
-    """Streams batches."""
+    """Streams the same to all."""
 
     def __init__(self, *batches: Batch) -> None:
-        self.batches = batches
+        self._batches = batches
 
     async def watch(self, *_: str, batches: bool) -> AsyncIterator[WatchMessage]:
         del batches
-        for batch in self.batches:
-            yield WatchMessage(EventMessage(batch), batch.cursor)
+        for one in self._batches:
+            yield WatchMessage(EventMessage(one), one.cursor)
+        yield WatchMessage(CheckpointMessage(NOON), "the end")
 
 
-def entries(traceparent: str = "") -> list[Entry]:
-    return [Entry(f"{number}-0", event, "", NOON, traceparent) for number, event in enumerate(EVENTS)]
+class Others:
+    """Has the methods of the service that are none of watching's."""
 
 
-async def watched(
-    *batches: Batch, observer: QuietObserver | None = None
-) -> list[signaling_service_pb2.WatchSessionResponse]:
-    quarantine = Quarantine(cast("Any", Nowhere()), SetClock(), observer or QuietObserver())
-    servicer = WatchServicer(cast("Any", Watcher(*batches)), "http://localhost", quarantine)
-    token = CURRENT_CALLER.set(Caller(CallerKind.PARTICIPANT, NAME, meeting_id="12345678901", participant_id="p"))
+async def _uncalled(*_: object) -> None:
+    pytest.fail("nobody called this")
+
+
+for _method in descriptor_pool.Default().FindServiceByName(SERVICE).methods:
+    if _method.name != "WatchSession":
+        setattr(Others, _method.name, _uncalled)
+
+
+class AsParticipant(aio.ServerInterceptor):
+    """Has every call come from one participant."""
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:  # noqa: ANN401 - as gRPC's own
+        CURRENT_CALLER.set(Caller(CallerKind.PARTICIPANT, NAME, meeting_id=MEETING, participant_id="p"))
+        return await continuation(details)
+
+
+async def responses(servicer: WatchServicer, watchers: int) -> list[list[bytes]]:
+    server = aio.server(interceptors=[AsParticipant(), EncodedInterceptor()])
+    for service in compose([{SERVICE: servicer}, {SERVICE: Others()}]):
+        service.register(server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
     try:
-        request = signaling_service_pb2.WatchSessionRequest(name=NAME)
-        stream = servicer.WatchSession(request, cast("Any", None))
-        return [signaling_service_pb2.WatchSessionResponse.FromString(one) async for one in stream]
+        async with aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call: Any = channel.unary_stream(
+                f"/{SERVICE}/WatchSession",
+                request_serializer=signaling_service_pb2.WatchSessionRequest.SerializeToString,
+                response_deserializer=None,
+            )
+
+            async def read() -> list[bytes]:
+                return [one async for one in call(signaling_service_pb2.WatchSessionRequest(name=NAME))]
+
+            return list(await asyncio.gather(*[read() for _ in range(watchers)]))
     finally:
-        CURRENT_CALLER.reset(token)
+        await server.stop(None)
 
 
-async def test_an_event_that_no_message_can_hold_does_not_end_the_stream() -> None:
-    observer = QuietObserver()
-    batches = [Batch((entry,), f"cursor {entry.position}") for entry in entries()]
+async def test_all_watchers_get_the_bytes_of_the_log_put_together_once() -> None:
+    found = entries()
+    batches = [Batch((one,), f"cursor {one.position}") for one in found]
+    batches.append(Batch(tuple(found), "cursor of all"))
+    before = shared_response.cache_info()
 
-    responses = await watched(*batches, observer=observer)
+    streams = await responses(WatchServicer(cast("Any", Watcher(*batches)), "http://localhost"), 20)
 
-    assert [one.event.reaction_sent.emoji for one in responses] == ["1", "2"]
-    assert [one.cursor for one in responses] == ["cursor 1-0", "cursor 3-0"]
-    assert [one.sequence for one in responses] == [1, 2], "a gap would mean that something was lost"
-    assert observer.counts["event set aside"] == 2
-
-
-async def test_a_batch_is_told_without_what_no_message_can_hold() -> None:
-    (response,) = await watched(Batch(tuple(entries()), "cursor"))
-
-    assert [one.reaction_sent.emoji for one in response.event_batch.events] == ["1", "2"]
-    assert (response.sequence, response.cursor) == (1, "cursor")
-
-
-async def test_what_is_left_alone_of_a_batch_is_an_event_with_its_trace() -> None:
-    (response,) = await watched(Batch(tuple(entries("00-a-b-01")[:2]), "cursor"))
-
-    assert response.event.reaction_sent.emoji == "1"
-    assert response.trace_context.traceparent == "00-a-b-01"
+    after = shared_response.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (4, 76)
+    for raw in streams:
+        read = [signaling_service_pb2.WatchSessionResponse.FromString(one) for one in raw]
+        assert [one.sequence for one in read] == [1, 2, 3, 4, 5]
+        assert [one.cursor for one in read] == [*(batch.cursor for batch in batches), "the end"]
+        assert [one.trace_context.traceparent for one in read] == ["", TRACE, TRACE, "", ""]
+        assert [one.WhichOneof("message") for one in read] == ["event"] * 3 + ["event_batch", "checkpoint"]
+        assert read[2].event.reaction_sent.emoji == "2" * 300, "a length of two bytes"
+        assert all(one.endswith(entry.event) for one, entry in zip(raw, found, strict=False))
+        together = read[3].event_batch.events
+        assert [one.WhichOneof("kind") for one in together] == ["reaction_sent", None, "reaction_sent"]
+        assert together[1].SerializeToString() == NEWER
 
 
-async def test_a_batch_that_all_share_is_numbered_for_each() -> None:
-    batches = [Batch(tuple(entries()), f"cursor {number}") for number in range(2)]
+async def test_what_all_watch_of_a_meeting_is_one_batch(replica: Replica) -> None:
+    """Whatever hands batches to watchers hands all of them the same one."""
+    replica.part.start()
+    joined = [await replica.join(f"Ana {number}") for number in range(5)]
+    watching = [Watching(replica, one) for one in joined]
+    await eventually(lambda: replica.part.log.watchers == 5)
+    await replica.part.reactions.react(attendee(joined[0]), "1", "r1")
+    await eventually(lambda: all(one.reactions for one in watching))
 
-    responses = await watched(batches[0], batches[1], batches[0])
-
-    assert [(one.sequence, one.cursor) for one in responses] == [(1, "cursor 0"), (2, "cursor 1"), (3, "cursor 0")]
-    assert responses[0].event_batch == responses[2].event_batch
+    last = [one.messages[-1].message for one in watching]
+    assert len({id(message.batch) for message in last if isinstance(message, EventMessage)}) == 1
+    for one in watching:
+        await one.stop()

@@ -8,21 +8,16 @@ import functools
 import pytest
 import redis.asyncio as redis
 
+from control_plane.joining.events import participant_joined
 from control_plane.kernel.errors import DomainError
 from control_plane.log.capability import LogLimits
 from control_plane.log.commands import prefix
-from control_plane.log.event import (
-    Event,
-    LeaveReason,
-    MeetingEnded,
-    ParticipantJoined,
-    ParticipantLeft,
-    ReactionSent,
-    SlotAssignment,
-    SlotsChanged,
-)
-from control_plane.log.participant import SessionKey
+from control_plane.log.events import participant_left
+from control_plane.log.participant import LeaveReason, SessionKey
+from control_plane.log.slots import SlotAssignment
 from control_plane.log.times import SignalingTimes
+from control_plane.media.events import slots_changed
+from control_plane.meetings.events import meeting_ended
 from control_plane.watching.service import CheckpointMessage, EventMessage, GoAwayMessage, GoAwayReason, SnapshotMessage
 from tests.control_plane.conftest import Client, MakeReplica
 from tests.support.live import FakeNode, MemoryDirectory, Replica, Watching, attendee, eventually
@@ -30,10 +25,6 @@ from tests.support.waiting import until
 
 MEETING = "12345678901"
 QUICK_CHECKPOINTS = SignalingTimes(checkpoint=0.05)
-
-
-def reactions(events: list[Event]) -> list[str]:
-    return [event.emoji for event in events if isinstance(event, ReactionSent)]
 
 
 def _has(watching: Watching, wanted: int) -> bool:
@@ -66,7 +57,7 @@ async def test_what_happened_while_nobody_listened_comes_by_cursor_once(
     ana, ben = await replica.join("Ana"), await replica.join("Ben")
     first = Watching(replica, ana)
     await react(replica, attendee(ben), 3)
-    await eventually(lambda: len(reactions(first.events)) == 3)
+    await eventually(lambda: len(first.reactions) == 3)
     cursor = first.cursor
     await first.stop()
     await replica.stop()  # the process is gone
@@ -76,9 +67,9 @@ async def test_what_happened_while_nobody_listened_comes_by_cursor_once(
     other.part.start()
     second = Watching(other, ana, cursor=cursor)
     await react(other, attendee(ben), 3, start=7)
-    await eventually(lambda: len(reactions(second.events)) >= 7)
+    await eventually(lambda: len(second.reactions) >= 7)
 
-    seen = reactions(first.events) + reactions(second.events)
+    seen = first.reactions + second.reactions
     assert seen == [str(number) for number in range(10)]
     assert not any(isinstance(m.message, SnapshotMessage) for m in second.messages)
     await second.stop()
@@ -100,7 +91,7 @@ async def test_a_hundred_resumptions_during_a_storm_lose_and_double_nothing(
         wanted = min(3, 300 - len(seen))
         await eventually(functools.partial(_has, watching, wanted))
         await watching.stop()
-        seen += reactions(watching.events)
+        seen += watching.reactions
         cursor = watching.cursor
     await storm
 
@@ -149,10 +140,10 @@ async def test_slots_of_others_are_nobodys_business(replica: Replica, node: Fake
 
     await replica.part.live_sessions.slots_changed(MEETING, key, [shown])
     await replica.part.reactions.react(attendee(ben), "x", "r")
-    await eventually(lambda: reactions(of_ana.events) and reactions(of_ben.events))
+    await eventually(lambda: of_ana.reactions and of_ben.reactions)
 
-    assert SlotsChanged((shown,)) in of_ben.events
-    assert not any(isinstance(event, SlotsChanged) for event in of_ana.events)
+    assert slots_changed(MEETING, [shown]) in of_ben.events
+    assert not of_ana.of("slots_changed")
     await of_ana.stop()
     await of_ben.stop()
 
@@ -204,7 +195,7 @@ async def test_leaving_ends_the_stream(replica: Replica, client: Client) -> None
 
     await eventually(watching.task.done)
 
-    assert watching.events[-1] == ParticipantLeft(ana.participant.id, LeaveReason.LEFT)
+    assert watching.events[-1] == participant_left(MEETING, ana.participant.id, LeaveReason.LEFT)
     assert watching.messages[-1].message == GoAwayMessage(GoAwayReason.LEFT)
 
 
@@ -219,7 +210,7 @@ async def test_the_end_of_a_meeting_is_told_to_who_comes_back_after_it(
     watching = Watching(replica, ana)
     await eventually(watching.task.done)
 
-    assert watching.events == [MeetingEnded()]
+    assert watching.events == [meeting_ended(MEETING, "")]
     assert watching.messages[-1].message == GoAwayMessage(GoAwayReason.LEFT)
 
 
@@ -296,10 +287,10 @@ async def test_streams_outlive_broken_connections_to_redis(replica: Replica, red
             await client.client_kill_filter(_type="normal", skipme=True)
             await react(replica, attendee(ben), 5, start=5 * round_)
 
-    await eventually(lambda: len(reactions(watching.events)) == 15)
+    await eventually(lambda: len(watching.reactions) == 15)
 
-    assert reactions(watching.events) == [str(number) for number in range(15)]
-    assert ParticipantJoined(ben.participant) in watching.events
+    assert watching.reactions == [str(number) for number in range(15)]
+    assert participant_joined(MEETING, ben.participant) in watching.events
     await watching.stop()
 
 
@@ -339,7 +330,7 @@ async def test_a_batch_ends_where_its_watcher_left(replica: Replica) -> None:
     watching = Watching(replica, ana, batches=True)
     await eventually(watching.task.done)
 
-    assert watching.events[-1] == ParticipantLeft(ana.participant.id, LeaveReason.LEFT)
+    assert watching.events[-1] == participant_left(MEETING, ana.participant.id, LeaveReason.LEFT)
     assert [type(message.message) for message in watching.messages] == [EventMessage, GoAwayMessage]
 
 
