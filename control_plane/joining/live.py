@@ -14,6 +14,7 @@ from control_plane.log.commands import Command
 from control_plane.log.errors import StaleJoinError
 from control_plane.log.slots import slot_values
 from control_plane.log.state import LiveState
+from control_plane.log.view import LiveView
 from control_plane.meetings.errors import meeting_ended
 from control_plane.meetings.events import set_meeting
 from control_plane.platform.redis.client import milliseconds
@@ -42,17 +43,16 @@ class Places:
     ) -> None:
         """Keeps a place for somebody about to join, for a short time."""
         now = self._state.clock.now()
-        await self._state.look_soon(meeting_id)
         command = Command().check("open")
         _check_place(command, participant_id, limit, now, subject, is_host=is_host)
         command.step("reserve", participant_id, str(milliseconds(now + _RESERVATION)))
         command.step("session", session_id, participant_id)
-        outcome = await self._state.commit(meeting_id, command)
+        outcome = await self._state.commit_and_look(meeting_id, command)
         if outcome.status != "ok":
             _refuse(outcome.status, meeting_id, limit)
 
-    async def join(self, joining: Joining) -> None:
-        """Puts somebody in the place that was kept, and tells everyone."""
+    async def join(self, joining: Joining) -> LiveView:
+        """Puts somebody in the place that was kept, and tells everyone; returns the meeting with them in it."""
         person, meeting = joining.participant, joining.meeting
         limit, now = meeting.settings.max_participants, self._state.clock.now()
         command = (
@@ -66,12 +66,12 @@ class Places:
         self._state.signs.signalled(command, person.id, now)
         command.step("slots", person.session_id, "fill", slot_values(joining.slots))
         command.tell(participant_joined(meeting.number, person)).history(person, None, "")
-        outcome = await self._state.commit(
-            meeting.number, command, operation=joining.operation, result=joining.fingerprint
+        outcome, view = await self._state.commit_and_view(
+            meeting.number, command, person.id, operation=joining.operation, result=joining.fingerprint
         )
         if outcome.status not in {"ok", "done"}:
             _refuse(outcome.status, meeting.number, limit)
-        await self._state.look_soon(meeting.number)
+        return view
 
 
 def _check_place(

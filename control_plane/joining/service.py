@@ -190,7 +190,7 @@ class MeetingJoiner:
                     subject=attempt.caller.subject,
                     epoch=placement.epoch,
                 )
-                await self._commit(
+                view = await self._commit(
                     placement,
                     Joining(
                         meeting=meeting,
@@ -202,14 +202,13 @@ class MeetingJoiner:
                     ),
                 )
                 undo.clear()
-                view = await self._state.view(meeting.number, participant.id)
         self._observer.counted("participants_joined")
         self._background.run("record stay", self._stays.flush_soon(meeting.number))
         return self._answer(view, participant, placement, opened)
 
-    async def _commit(self, placement: Placement, joining: Joining) -> None:
+    async def _commit(self, placement: Placement, joining: Joining) -> LiveView:
         try:
-            await self._places.join(joining)
+            return await self._places.join(joining)
         except StaleJoinError as stale:
             if stale.outdated:
                 await self._sessions.outdated(placement)

@@ -12,7 +12,7 @@ from control_plane.kernel.clock import Clock
 from control_plane.kernel.records import compact_json, encode
 from control_plane.log.participant import Participant
 from control_plane.log.position import NodePosition, StatePosition
-from control_plane.platform.redis.client import RedisClient, Script, milliseconds
+from control_plane.platform.redis.client import Argument, Call, RedisClient, Script, milliseconds
 from parley.signaling.v1 import event_pb2
 
 KEEP_EMPTY_MS: Final = 24 * 3600 * 1000
@@ -103,7 +103,7 @@ class Committer:
         self._clock = clock
         self._current_trace = current_trace
         self._max_log = max_log
-        self._script = Script.load(client, "control_plane.log", "commit")
+        self.script = Script.load(client, "control_plane.log", "commit")
 
     async def __call__(
         self,
@@ -120,6 +120,14 @@ class Committer:
             DomainError: STORE_UNAVAILABLE: whether it was carried out is not known; the same operation may be sent
                 again.
         """
+        arguments = self._arguments(command, operation, result, traceparent)
+        return Outcome(*await self.script([prefix(meeting_id)], arguments))
+
+    def call(self, meeting_id: str, command: Command, *, operation: str = "", result: str = "") -> Call:
+        """Returns the call that carries a command out, for `together`; its answer has the fields of an `Outcome`."""
+        return self.script.call([prefix(meeting_id)], self._arguments(command, operation, result, None))
+
+    def _arguments(self, command: Command, operation: str, result: str, traceparent: str | None) -> list[Argument]:
         now = milliseconds(self._clock.now())
         text = compact_json(
             {
@@ -135,7 +143,7 @@ class Committer:
                 "steps": command.steps,
             }
         )
-        return Outcome(*await self._script([prefix(meeting_id)], [text, *_serialized(command.events, now)]))
+        return [text, *_serialized(command.events, now)]
 
 
 def _serialized(events: Sequence[event_pb2.Event], now: int) -> list[bytes]:

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from control_plane.kernel.clock import Clock
 from control_plane.kernel.errors import DomainError
 from control_plane.kernel.records import UnreadableRecordError, decode, encode
-from control_plane.log.commands import KEEP_EMPTY_MS, Command, Committer, prefix
+from control_plane.log.commands import KEEP_EMPTY_MS, Command, Committer, Outcome, prefix
 from control_plane.log.cursor import BEGINNING, Cursor
 from control_plane.log.errors import participant_not_found
 from control_plane.log.events import dominant_speaker_changed, participant_left, participant_updated
@@ -25,6 +25,7 @@ from control_plane.log.view import LiveView
 from control_plane.meetings.model import Meeting
 from control_plane.platform.quarantine import Quarantine
 from control_plane.platform.redis.client import (
+    Call,
     RedisClient,
     Script,
     answer,
@@ -32,6 +33,7 @@ from control_plane.platform.redis.client import (
     milliseconds,
     pairs,
     store_failures,
+    together,
 )
 from control_plane.platform.set_aside import RecordKind
 
@@ -58,7 +60,27 @@ class LiveState:
     ) -> LiveView:
         """Returns the live state, with the slots of one participant and the result of an operation."""
         arguments = [participant_id, operation, "brief" if brief else ""]
-        meta_flat, people, slots, encodings, done = await self._snapshot([prefix(meeting_id)], arguments)
+        return self._view(meeting_id, await self._snapshot([prefix(meeting_id)], arguments))
+
+    async def commit_and_look(self, meeting_id: str, command: Command) -> Outcome:
+        """Carries a command out, and sees to it that the meeting is looked at in time: in one round trip."""
+        calls = [self.commit.call(meeting_id, command), self._look(meeting_id)]
+        return Outcome(*(await together(self.client, calls, [self.commit.script]))[0])
+
+    async def commit_and_view(
+        self, meeting_id: str, command: Command, participant_id: str, *, operation: str, result: str
+    ) -> tuple[Outcome, LiveView]:
+        """Does the same, and returns the live state after it with the slots of one participant."""
+        calls = [
+            self.commit.call(meeting_id, command, operation=operation, result=result),
+            self._look(meeting_id),
+            self._snapshot.call([prefix(meeting_id)], [participant_id, "", ""]),
+        ]
+        done, _, seen = await together(self.client, calls, [self.commit.script, self._snapshot])
+        return Outcome(*done), self._view(meeting_id, seen)
+
+    def _view(self, meeting_id: str, seen: Sequence[Any]) -> LiveView:
+        meta_flat, people, slots, encodings, done = seen
         meta = pairs(meta_flat)
         documents = [text for text in people.split("\n") if text]
         read = [self._person(meeting_id, text) for text in documents]
@@ -209,9 +231,12 @@ class LiveState:
 
     async def look_soon(self, meeting_id: str, *, now: bool = False) -> None:
         """Sees to it that a meeting is looked at when its first presence can have expired, or at once."""
-        score = milliseconds(self.clock.now()) + (0 if now else self.signs.usual_ms)
         with store_failures():
-            await answer(self.client.zadd(_DUE, {meeting_id: score}, nx=not now))
+            await answer(self.client.execute_command(*self._look(meeting_id, now=now)))
+
+    def _look(self, meeting_id: str, *, now: bool = False) -> Call:
+        score = milliseconds(self.clock.now()) + (0 if now else self.signs.usual_ms)
+        return ("ZADD", _DUE, *(() if now else ("NX",)), score, meeting_id)
 
     async def read(self, meeting_id: str, participant_id: str) -> tuple[str, Participant]:
         """Returns a participant with their document, which a change has to name.

@@ -8,19 +8,23 @@ written carries an operation id or says the same twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from control_plane.kernel.errors import DomainError, store_unavailable
+
+Argument = str | bytes | int | float
+Call = tuple[Argument, ...]
+"""A command with its arguments."""
 
 CONNECT_TIMEOUT: Final = 1.0
 COMMAND_TIMEOUT: Final = 1.5
@@ -31,12 +35,11 @@ _TURN_TIMEOUT: Final = 5.0
 # Answers that say something about the server's condition, not about the command.
 _CONDITIONS: Final = ("LOADING", "MISCONF", "OOM", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY")
 
-RedisClient = Redis
 BLOCK_MS: Final = 5_000
 """So long a read waits at most for something to come."""
 
 
-class _TurnTaking(Redis):
+class RedisClient(Redis):
     """A client that has so many commands under way at most; the others wait for their turn, but not for ever."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 -- whatever the client takes
@@ -45,13 +48,19 @@ class _TurnTaking(Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 -- as the client's own
         """Runs a command when it is its turn."""
+        async with self.turn():
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Waits for a turn, and keeps it."""
         if self._turns.locked():
             async with asyncio.timeout(_TURN_TIMEOUT):
                 await self._turns.acquire()
         else:
             await self._turns.acquire()
         try:
-            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            yield
         finally:
             self._turns.release()
 
@@ -76,7 +85,9 @@ def connect(
         retry=Retry(NoBackoff(), retries, supported_errors=(RedisConnectionError,)),
         health_check_interval=0,
     )
-    return _TurnTaking.from_pool(pool)
+    client = RedisClient(connection_pool=pool)
+    client.auto_close_connection_pool = True
+    return client
 
 
 def as_store_failure(error: BaseException) -> DomainError | None:
@@ -120,14 +131,15 @@ class Script:
     """A Lua script that Redis runs as one step."""
 
     def __init__(self, client: RedisClient, source: str) -> None:
-        self._run = cast("Callable[..., Awaitable[Any]]", client.register_script(source))
+        self._client = client
+        self._run: Any = client.register_script(source)
 
     @classmethod
     def load(cls, client: RedisClient, package: str, name: str) -> Script:
         """Reads a script that lies in a package's `lua` folder."""
         return cls(client, (files(package) / "lua" / f"{name}.lua").read_text("utf-8"))
 
-    async def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes | int | float]) -> Any:  # noqa: ANN401 -- Lua's answer
+    async def __call__(self, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401 -- Lua's answer
         """Runs the script.
 
         Raises:
@@ -135,6 +147,43 @@ class Script:
         """
         with store_failures():
             return await self._run(keys=list(keys), args=list(arguments))
+
+    def call(self, keys: Sequence[str], arguments: Sequence[Argument]) -> Call:
+        """Returns the command that runs the script, for `together`."""
+        return ("EVALSHA", self._run.sha, len(keys), *keys, *arguments)
+
+    async def reload(self) -> None:
+        """Gives the script to a server that has lost it."""
+        await self._client.script_load(self._run.script)
+
+
+async def together(client: RedisClient, calls: Sequence[Call], scripts: Sequence[Script]) -> list[Any]:
+    """Runs commands one after the other in one round trip; of `scripts` are those that are called.
+
+    Raises:
+        DomainError: STORE_UNAVAILABLE: which of them were run is not known.
+    """
+    with store_failures():
+        async with client.turn():
+            answers = await _pipelined(client, calls)
+        missing = next((place for place, one in enumerate(answers) if isinstance(one, NoScriptError)), None)
+        if missing is not None:
+            for script in scripts:
+                await script.reload()
+            # Those behind it were to see what it does.
+            async with client.turn():
+                answers[missing:] = await _pipelined(client, calls[missing:])
+        for one in answers:
+            if isinstance(one, Exception):
+                raise one
+    return answers
+
+
+async def _pipelined(client: RedisClient, calls: Sequence[Call]) -> list[Any]:
+    pipe = client.pipeline(transaction=False)
+    for call in calls:
+        pipe.execute_command(*call)
+    return await pipe.execute(raise_on_error=False)
 
 
 async def answer(value: Any) -> Any:  # noqa: ANN401 -- redis-py types its commands for both of its clients at once

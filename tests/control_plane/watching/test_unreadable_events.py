@@ -20,7 +20,8 @@ NEWER_FIELD = b"\xa2\x1f"
 NEWER_KIND = b"\x0a\x02\x08\x07" + NEWER_FIELD + b"\x04poll"
 DENIED = event_pb2.Event(
     participant_left=event_pb2.ParticipantLeft(
-        participant="meetings/12345678901/participants/somebody", reason=max(event_pb2.LeaveReason.values()) + 1
+        participant="meetings/12345678901/participants/somebody",
+        reason=event_pb2.LeaveReason.ValueType(max(event_pb2.LeaveReason.values()) + 1),
     )
 ).SerializeToString()
 
