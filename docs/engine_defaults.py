@@ -36,7 +36,7 @@ _PARTS: Final = {
     ),
     "Slots and tracks": ("slot.rs", "track.rs", "munger.rs", "reception.rs"),
     "Loss": ("loss.rs", "repair_wait.rs", "shard/retransmit.rs", "shard/control_out.rs"),
-    "Sound": ("audio/loudest.rs", "audio/dominant.rs", "shard/audio.rs"),
+    "Audio": ("audio/loudest.rs", "audio/dominant.rs", "shard/audio.rs"),
     "Feedback to senders": ("twcc/recorder.rs", "uplink.rs"),
     "Bandwidth": (
         "bandwidth/estimator.rs",
@@ -119,7 +119,7 @@ def table() -> str:
             if (_SOURCE / file).exists()
             for default in read_defaults((_SOURCE / file).read_text())
         ]
-        lines += ["", f"### {part}", "", "| where | name | value | what, why and whose |", "|---|---|---|---|"]
+        lines += ["", f"### {part}", "", "| Module | Name | Value | Meaning and source |", "|---|---|---|---|"]
         for file, default in rows:
             meaning = default.meaning.replace("|", "\\|")
             lines.append(f"| `{file.removesuffix('.rs')}` | `{default.name}` | {default.value} | {meaning} |")
