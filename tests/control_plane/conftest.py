@@ -62,6 +62,14 @@ def nodes(node: FakeNode) -> FakeNodes:
 
 
 @pytest.fixture
+def second(nodes: FakeNodes) -> FakeNode:
+    """A second media node, which the test registers."""
+    node = FakeNode("n2", "node-2:1")
+    nodes.by_address[node.address] = node
+    return node
+
+
+@pytest.fixture
 def directory() -> MemoryDirectory:
     made = MemoryDirectory()
     made.add()

@@ -358,7 +358,7 @@ describe("media", () => {
     ["another connection", "moved"],
   ])("SHARD-HANG: a room that moves while %s is being agreed on is followed", async (_, what) => {
     const peer = await join();
-    const move = (epoch: bigint) => service.push?.({ kind: "event", event: { kind: "media-moved", epoch } });
+    const move = (epoch: bigint) => service.push?.({ kind: "events", events: [{ kind: "media-moved", epoch }] });
     if (what === "failed") {
       peer.become("failed");
     } else {
