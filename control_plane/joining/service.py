@@ -18,15 +18,15 @@ from control_plane.joining.live import Places
 from control_plane.joining.model import Joining
 from control_plane.kernel.caller import Caller, CallerKind
 from control_plane.kernel.clock import Clock
-from control_plane.kernel.errors import DomainError
+from control_plane.kernel.errors import DomainError, RequestIdReusedError
 from control_plane.kernel.roles import ParticipantRole
 from control_plane.kernel.text import check_shown
-from control_plane.log.errors import StaleJoinError, participant_not_found
+from control_plane.log.errors import ParticipantNotFoundError, StaleJoinError
 from control_plane.log.participant import Participant, ParticipantState, SessionKey
 from control_plane.log.state import LiveState
 from control_plane.log.times import SignalingTimes
 from control_plane.log.view import LiveView
-from control_plane.media.errors import media_node_unavailable, request_id_reused
+from control_plane.media.errors import media_node_unavailable
 from control_plane.media.model import MediaAnswer, MediaOffer, OpenedSession
 from control_plane.media.offers import check_offer, muted_on_entry
 from control_plane.media.sessions import SessionOpener, session_id_of
@@ -217,13 +217,13 @@ class MeetingJoiner:
     async def _again(self, attempt: _Attempt, meeting: Meeting, view: LiveView) -> Joined:
         """A retry: the participant is in already, or has been."""
         if view.operation != attempt.fingerprint:
-            raise request_id_reused()
+            raise RequestIdReusedError
         participant = view.participant(attempt.key.participant_id)
         if participant is None:
-            raise participant_not_found()
+            raise ParticipantNotFoundError
         if participant.session_id != attempt.key.session_id:
             # They have renegotiated since: opening the first session again would end the one they use.
-            raise request_id_reused()
+            raise RequestIdReusedError
         offer = replace(attempt.request.offer, tracks=participant.tracks)
         region = meeting.settings.preferred_region or attempt.request.region
         placement, opened = await self._sessions.open(meeting.number, region, attempt.key, offer, [])

@@ -109,8 +109,10 @@ def store_unavailable(store: str, retry_after: float = 1.0) -> DomainError:
     )
 
 
-def request_id_reused() -> DomainError:
+class RequestIdReusedError(DomainError):
     """The request id was used for something else."""
-    return DomainError(
-        ErrorKind.ABORTED, "REQUEST_ID_REUSED", "This request_id was used before for a different request."
-    )
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorKind.ABORTED, "REQUEST_ID_REUSED", "This request_id was used before for a different request."
+        )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from control_plane.kernel.errors import DomainError, ErrorKind
 
 
-def participant_not_found() -> DomainError:
+class ParticipantNotFoundError(DomainError):
     """The participant is not in the meeting any more."""
-    return DomainError(ErrorKind.NOT_FOUND, "PARTICIPANT_NOT_FOUND", "You are no longer in this meeting. Join again.")
+
+    def __init__(self) -> None:
+        super().__init__(ErrorKind.NOT_FOUND, "PARTICIPANT_NOT_FOUND", "You are no longer in this meeting. Join again.")
 
 
 def cursor_invalid() -> DomainError:

@@ -43,14 +43,6 @@ class ParticipantEvent(enum.Enum):
     """They left, were removed, expired, or the meeting ended."""
 
 
-class ParticipantEffect(enum.Enum):
-    """What has to follow a transition."""
-
-    ANNOUNCE_UPDATE = "announce_update"
-    ANNOUNCE_DEPARTURE = "announce_departure"
-    CLOSE_SESSION = "close_session"
-
-
 class LeaveReason(enum.Enum):
     """Why somebody is no longer in a meeting."""
 
@@ -137,60 +129,33 @@ class Participant:
 
 
 _MACHINE: Final = "participant"
-_Step = tuple[ParticipantState, tuple[ParticipantEffect, ...]]
-
-_LEFT: _Step = (
-    ParticipantState.LEFT,
-    (ParticipantEffect.ANNOUNCE_DEPARTURE, ParticipantEffect.CLOSE_SESSION),
-)
-_STEPS: Mapping[tuple[ParticipantState, ParticipantEvent], _Step] = MappingProxyType(
+_STEPS: Mapping[tuple[ParticipantState, ParticipantEvent], ParticipantState] = MappingProxyType(
     {
-        (ParticipantState.WAITING, ParticipantEvent.ADMITTED): (
-            ParticipantState.JOINING,
-            (ParticipantEffect.ANNOUNCE_UPDATE,),
-        ),
-        (ParticipantState.WAITING, ParticipantEvent.DEPARTED): (
-            ParticipantState.LEFT,
-            (ParticipantEffect.ANNOUNCE_DEPARTURE,),
-        ),
-        (ParticipantState.JOINING, ParticipantEvent.MEDIA_CONNECTED): (
-            ParticipantState.CONNECTED,
-            (ParticipantEffect.ANNOUNCE_UPDATE,),
-        ),
+        (ParticipantState.WAITING, ParticipantEvent.ADMITTED): ParticipantState.JOINING,
+        (ParticipantState.WAITING, ParticipantEvent.DEPARTED): ParticipantState.LEFT,
+        (ParticipantState.JOINING, ParticipantEvent.MEDIA_CONNECTED): ParticipantState.CONNECTED,
         # A first session that never came up: the client is expected to try again while presence lasts.
-        (ParticipantState.JOINING, ParticipantEvent.MEDIA_LOST): (
-            ParticipantState.RECONNECTING,
-            (ParticipantEffect.ANNOUNCE_UPDATE,),
-        ),
-        (ParticipantState.JOINING, ParticipantEvent.MEDIA_RENEGOTIATED): (ParticipantState.JOINING, ()),
-        (ParticipantState.JOINING, ParticipantEvent.DEPARTED): _LEFT,
-        (ParticipantState.CONNECTED, ParticipantEvent.MEDIA_CONNECTED): (ParticipantState.CONNECTED, ()),
-        (ParticipantState.CONNECTED, ParticipantEvent.MEDIA_LOST): (
-            ParticipantState.RECONNECTING,
-            (ParticipantEffect.ANNOUNCE_UPDATE,),
-        ),
-        (ParticipantState.CONNECTED, ParticipantEvent.MEDIA_RENEGOTIATED): (
-            ParticipantState.RECONNECTING,
-            (ParticipantEffect.ANNOUNCE_UPDATE,),
-        ),
-        (ParticipantState.CONNECTED, ParticipantEvent.DEPARTED): _LEFT,
-        (ParticipantState.RECONNECTING, ParticipantEvent.MEDIA_CONNECTED): (
-            ParticipantState.CONNECTED,
-            (ParticipantEffect.ANNOUNCE_UPDATE,),
-        ),
-        (ParticipantState.RECONNECTING, ParticipantEvent.MEDIA_LOST): (ParticipantState.RECONNECTING, ()),
-        (ParticipantState.RECONNECTING, ParticipantEvent.MEDIA_RENEGOTIATED): (ParticipantState.RECONNECTING, ()),
-        (ParticipantState.RECONNECTING, ParticipantEvent.DEPARTED): _LEFT,
-        (ParticipantState.UNKNOWN, ParticipantEvent.MEDIA_CONNECTED): (ParticipantState.UNKNOWN, ()),
-        (ParticipantState.UNKNOWN, ParticipantEvent.MEDIA_LOST): (ParticipantState.UNKNOWN, ()),
-        (ParticipantState.UNKNOWN, ParticipantEvent.MEDIA_RENEGOTIATED): (ParticipantState.UNKNOWN, ()),
-        (ParticipantState.UNKNOWN, ParticipantEvent.DEPARTED): _LEFT,
+        (ParticipantState.JOINING, ParticipantEvent.MEDIA_LOST): ParticipantState.RECONNECTING,
+        (ParticipantState.JOINING, ParticipantEvent.MEDIA_RENEGOTIATED): ParticipantState.JOINING,
+        (ParticipantState.JOINING, ParticipantEvent.DEPARTED): ParticipantState.LEFT,
+        (ParticipantState.CONNECTED, ParticipantEvent.MEDIA_CONNECTED): ParticipantState.CONNECTED,
+        (ParticipantState.CONNECTED, ParticipantEvent.MEDIA_LOST): ParticipantState.RECONNECTING,
+        (ParticipantState.CONNECTED, ParticipantEvent.MEDIA_RENEGOTIATED): ParticipantState.RECONNECTING,
+        (ParticipantState.CONNECTED, ParticipantEvent.DEPARTED): ParticipantState.LEFT,
+        (ParticipantState.RECONNECTING, ParticipantEvent.MEDIA_CONNECTED): ParticipantState.CONNECTED,
+        (ParticipantState.RECONNECTING, ParticipantEvent.MEDIA_LOST): ParticipantState.RECONNECTING,
+        (ParticipantState.RECONNECTING, ParticipantEvent.MEDIA_RENEGOTIATED): ParticipantState.RECONNECTING,
+        (ParticipantState.RECONNECTING, ParticipantEvent.DEPARTED): ParticipantState.LEFT,
+        (ParticipantState.UNKNOWN, ParticipantEvent.MEDIA_CONNECTED): ParticipantState.UNKNOWN,
+        (ParticipantState.UNKNOWN, ParticipantEvent.MEDIA_LOST): ParticipantState.UNKNOWN,
+        (ParticipantState.UNKNOWN, ParticipantEvent.MEDIA_RENEGOTIATED): ParticipantState.UNKNOWN,
+        (ParticipantState.UNKNOWN, ParticipantEvent.DEPARTED): ParticipantState.LEFT,
     }
 )
 
 
-def step(state: ParticipantState, event: ParticipantEvent) -> _Step:
-    """Returns the state after an event, and what has to follow.
+def step(state: ParticipantState, event: ParticipantEvent) -> ParticipantState:
+    """Returns the state after an event.
 
     Raises:
         ImpossibleTransitionError: The event can't happen in this state.
@@ -198,14 +163,13 @@ def step(state: ParticipantState, event: ParticipantEvent) -> _Step:
     return look_up(_MACHINE, _STEPS, state, event)
 
 
-def advance(participant: Participant, event: ParticipantEvent) -> tuple[Participant, tuple[ParticipantEffect, ...]]:
+def advance(participant: Participant, event: ParticipantEvent) -> Participant:
     """Applies an event to a participant.
 
     Raises:
         ImpossibleTransitionError: The event can't happen in the participant's state.
     """
-    state, effects = step(participant.state, event)
-    return replace(participant, state=state), effects
+    return replace(participant, state=step(participant.state, event))
 
 
 @dataclass(frozen=True, slots=True)

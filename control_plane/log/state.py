@@ -11,11 +11,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from control_plane.kernel.clock import Clock
-from control_plane.kernel.errors import DomainError
 from control_plane.kernel.records import UnreadableRecordError, decode, encode
 from control_plane.log.commands import KEEP_EMPTY_MS, Command, Committer, Outcome, prefix
 from control_plane.log.cursor import BEGINNING, Cursor
-from control_plane.log.errors import participant_not_found
+from control_plane.log.errors import ParticipantNotFoundError
 from control_plane.log.events import dominant_speaker_changed, participant_left, participant_updated
 from control_plane.log.participant import LeaveReason, MediaStateEvent, Participant
 from control_plane.log.position import NodePosition
@@ -134,10 +133,8 @@ class LiveState:
         for attempt in range(ATTEMPTS):
             try:
                 document = await self._document(meeting_id, participant_id)
-            except DomainError as error:
-                if error.reason == "PARTICIPANT_NOT_FOUND":
-                    return None
-                raise
+            except ParticipantNotFoundError:
+                return None
             # Somebody whom this version can't read leaves all the same, without a history.
             person = self._person(meeting_id, document, participant_id)
             command = Command().check("document", participant_id, document)
@@ -160,7 +157,7 @@ class LiveState:
         """Notes a sign of life; returns whether nothing comes over the participant's media connection."""
         outcome = await self.commit(meeting_id, self.present(participant_id))
         if outcome.status != "ok":
-            raise participant_not_found()
+            raise ParticipantNotFoundError
         return outcome.detail == "silent"
 
     def present(self, participant_id: str) -> Command:
@@ -247,7 +244,7 @@ class LiveState:
         document = await self._document(meeting_id, participant_id)
         person = self._person(meeting_id, document, participant_id)
         if person is None:
-            raise participant_not_found()
+            raise ParticipantNotFoundError
         return document, person
 
     def _person(self, meeting_id: str, document: str, participant_id: str = "") -> Participant | None:
@@ -275,7 +272,7 @@ class LiveState:
         with store_failures():
             text: str | None = await answer(self.client.hget(f"{prefix(meeting_id)}participants", participant_id))
         if text is None:
-            raise participant_not_found()
+            raise ParticipantNotFoundError
         return text
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from control_plane.kernel.errors import DomainError, ErrorKind, invalid_argument
+from collections.abc import Sequence
+
+from control_plane.kernel.errors import DomainError, ErrorKind, FieldViolation
 
 
-def mid_unknown(path: str, mid: str) -> DomainError:
+class MidUnknownError(DomainError):
     """The offer has no such slot or track."""
-    return invalid_argument(path, f'the offer has no "{mid}" of this kind', reason="MID_UNKNOWN")
+
+    def __init__(self, message: str, field_violations: Sequence[FieldViolation]) -> None:
+        super().__init__(ErrorKind.INVALID_ARGUMENT, "MID_UNKNOWN", message, field_violations=field_violations)
+
+
+def mid_unknown(path: str, mid: str) -> MidUnknownError:
+    """The offer has no slot or track of this name at a field of the request."""
+    violation = FieldViolation(path, f'the offer has no "{mid}" of this kind')
+    return MidUnknownError(f"{path}: {violation.description}", (violation,))
 
 
 def publish_not_allowed() -> DomainError:
     """The role sends no media."""
     return DomainError(ErrorKind.PERMISSION_DENIED, "PUBLISH_NOT_ALLOWED", "Your role in this meeting sends no media.")
-
-
-def request_id_reused() -> DomainError:
-    """The request id was used for something else."""
-    return DomainError(
-        ErrorKind.ABORTED, "REQUEST_ID_REUSED", "This request_id was used before for a different request."
-    )
 
 
 def media_node_unavailable(retry_after: float = 1.0) -> DomainError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from control_plane.kernel.errors import request_id_reused
+from control_plane.kernel.errors import RequestIdReusedError
 from control_plane.kernel.records import encode
 from control_plane.log.commands import Command, prefix
-from control_plane.log.errors import StaleJoinError, participant_not_found
+from control_plane.log.errors import ParticipantNotFoundError, StaleJoinError
 from control_plane.log.events import dominant_speaker_changed, participant_updated
 from control_plane.log.participant import Participant, SessionKey
 from control_plane.log.position import NodePosition
@@ -37,7 +37,7 @@ class LiveSessions:
         """A new session of a participant is about to be opened: what its node tells of it counts from now."""
         command = self._state.present(participant_id).step("session", session_id, participant_id)
         if (await self._state.commit(meeting_id, command)).status != "ok":
-            raise participant_not_found()
+            raise ParticipantNotFoundError
 
     async def replace_session(self, meeting_id: str, renewal: Renewal) -> Participant:
         """A participant's new session is open: it is their only one now.
@@ -83,7 +83,7 @@ class LiveSessions:
                 case "done":
                     return before
                 case "session":
-                    raise request_id_reused()
+                    raise RequestIdReusedError
                 case "epoch":
                     raise StaleJoinError(outdated=True)
             await back_off(attempt)

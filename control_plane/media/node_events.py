@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 
-from control_plane.kernel.errors import DomainError
+from control_plane.log.errors import ParticipantNotFoundError
 from control_plane.log.participant import (
     MediaStateEvent,
     Participant,
@@ -19,6 +20,7 @@ from control_plane.log.participant import (
 from control_plane.log.position import NodePosition, StatePosition
 from control_plane.log.state import LiveState
 from control_plane.log.view import LiveView
+from control_plane.media.errors import MidUnknownError
 from control_plane.media.live import LiveSessions
 from control_plane.nodes.control import (
     EncodingsEvent,
@@ -111,7 +113,7 @@ class NodeEventApplier:
         source: NodePosition | None,
         traceparent: str | None = None,
     ) -> None:
-        try:
+        with suppress(ParticipantNotFoundError):
             await self._state.change(
                 room,
                 what.session.participant_id,
@@ -120,9 +122,6 @@ class NodeEventApplier:
                 source=source,
                 traceparent=traceparent,
             )
-        except DomainError as error:
-            if error.reason != "PARTICIPANT_NOT_FOUND":
-                raise
 
     # ------------------------------------------------------------ state instead of events
 
@@ -173,10 +172,8 @@ class NodeEventApplier:
             await self._nodes.update_tracks(placement, participant.id, different)
         except (NodeUnreachableError, RoomNotServedError) as error:
             _log.info("tracks not restored on their node", node=placement.node_id, error=str(error))
-        except DomainError as error:
-            # Its session has been replaced since the node told of it.
-            if error.reason != "MID_UNKNOWN":
-                raise
+        except MidUnknownError:
+            pass  # its session has been replaced since the node told of it
 
 
 def _media_changed(session: SessionKey, *, connected: bool) -> Callable[[Participant], Participant]:
@@ -185,6 +182,6 @@ def _media_changed(session: SessionKey, *, connected: bool) -> Callable[[Partici
     def change(participant: Participant) -> Participant:
         if participant.session_id != session.session_id or participant.state is ParticipantState.WAITING:
             return replace(participant)
-        return advance(participant, event)[0]
+        return advance(participant, event)
 
     return change

@@ -36,7 +36,7 @@ def renewed(before: Participant, renewal: Renewal) -> Participant:
     after = replace(before, session_id=renewal.session_id, epoch=renewal.epoch, tracks=_merged(before, renewal))
     if renewal.session_id == before.session_id:
         return after
-    return advance(after, ParticipantEvent.MEDIA_RENEGOTIATED)[0]
+    return advance(after, ParticipantEvent.MEDIA_RENEGOTIATED)
 
 
 def _merged(now: Participant, renewal: Renewal) -> tuple[Track, ...]:

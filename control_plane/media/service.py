@@ -9,11 +9,11 @@ from typing import Final, TypeVar
 import structlog
 
 from control_plane.kernel.caller import CallingParticipant
-from control_plane.kernel.errors import DomainError, request_id_reused
-from control_plane.log.errors import StaleJoinError, participant_not_found
+from control_plane.kernel.errors import RequestIdReusedError
+from control_plane.log.errors import ParticipantNotFoundError, StaleJoinError
 from control_plane.log.participant import Participant, SessionKey, Track
 from control_plane.log.state import LiveState
-from control_plane.media.errors import media_node_unavailable, mid_unknown
+from control_plane.media.errors import MidUnknownError, media_node_unavailable, mid_unknown
 from control_plane.media.live import LiveSessions
 from control_plane.media.model import MediaAnswer, MediaOffer, OpenedSession, SlotSelection
 from control_plane.media.offers import check_offer, check_slots, check_tracks
@@ -66,12 +66,12 @@ class Media:
         view = await self._state.view(who.meeting_id, who.participant_id, operation=operation, brief=True)
         participant = view.participant(who.participant_id)
         if participant is None:
-            raise participant_not_found()
+            raise ParticipantNotFoundError
         check_offer(offer, participant.role)
         if view.operation is not None:
             # A retry. What was said of the tracks since counts; and a session that has followed is not to be ended.
             if participant.session_id != view.operation:
-                raise request_id_reused()
+                raise RequestIdReusedError
             offer, operation = replace(offer, tracks=participant.tracks), ""
         for _ in range(_ATTEMPTS):
             try:
@@ -100,9 +100,8 @@ class Media:
             await self._sessions.outdated(placement)
             await self._undo(meeting_id, key, [placement])
             raise
-        except DomainError as error:
-            if error.reason in {"PARTICIPANT_NOT_FOUND", "REQUEST_ID_REUSED"}:
-                self._background.run("undo session", self._undo(meeting_id, key, [placement]))
+        except (ParticipantNotFoundError, RequestIdReusedError):
+            self._background.run("undo session", self._undo(meeting_id, key, [placement]))
             raise
         self._observer.counted("sessions_renegotiated")
         if renewed.tracks != offer.tracks:
@@ -190,10 +189,8 @@ class Media:
             await self._tell_node(placement, participant.id, tracks)
             try:
                 now = await self._state.participant(meeting_id, participant.id)
-            except DomainError as error:
-                if error.reason == "PARTICIPANT_NOT_FOUND":
-                    return
-                raise
+            except ParticipantNotFoundError:
+                return
             known = {track.mid: track for track in now.tracks}
             current = [known[track.mid] for track in tracks if track.mid in known]
             if current == list(tracks) and now.session_id == participant.session_id:
@@ -208,10 +205,8 @@ class Media:
             await self._rooms.unreachable(placement)
         except RoomNotServedError:
             self._observer.counted("track_updates_deferred")
-        except DomainError as error:
+        except MidUnknownError:
             # Its session is another than the state's: one is being replaced, and its tracks are compared then.
-            if error.reason != "MID_UNKNOWN":
-                raise
             self._observer.counted("track_updates_deferred")
 
     async def _placement(self, meeting_id: str) -> Placement:

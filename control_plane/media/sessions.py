@@ -10,9 +10,15 @@ from typing import Final
 from control_plane.log.participant import SessionKey
 from control_plane.media.errors import media_node_unavailable
 from control_plane.media.model import MediaOffer, OpenedSession
-from control_plane.nodes.control import MediaNodes, NodeUnreachableError, RoomNotServedError
+from control_plane.nodes.control import (
+    MediaNodes,
+    NodeDrainingError,
+    NodeFullError,
+    NodeUnreachableError,
+    RoomNotServedError,
+)
 from control_plane.platform.observer import Observer
-from control_plane.rooms.errors import no_media_node
+from control_plane.rooms.errors import NoMediaNodeError
 from control_plane.rooms.model import Placement
 from control_plane.rooms.service import Rooms
 
@@ -74,9 +80,9 @@ class SessionOpener:
 
     async def _refused(self, placement: Placement, error: RoomNotServedError) -> None:
         """The node answered that it will not: because it is full, drains, or has seen a newer epoch."""
-        if error.reason == "NODE_FULL":
-            raise no_media_node() from error
-        if error.reason == "NODE_DRAINING":
+        if isinstance(error, NodeFullError):
+            raise NoMediaNodeError from error
+        if isinstance(error, NodeDrainingError):
             await self._rooms.draining(placement)
         # Its word counts: the placement is void, and the room is placed anew by the next attempt.
         await self._rooms.void(placement)

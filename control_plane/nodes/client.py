@@ -15,8 +15,16 @@ from control_plane.kernel.errors import DomainError, ErrorKind, FieldViolation
 from control_plane.log.convert import track_message
 from control_plane.log.participant import SessionKey, Track
 from control_plane.log.position import NodePosition
+from control_plane.media.errors import MidUnknownError
 from control_plane.media.model import MediaOffer, OpenedSession, SlotMode, SlotSelection
-from control_plane.nodes.control import NodeMessage, NodeUnreachableError, RoomNotServedError, SerializedExplanation
+from control_plane.nodes.control import (
+    NodeDrainingError,
+    NodeFullError,
+    NodeMessage,
+    NodeUnreachableError,
+    RoomNotServedError,
+    SerializedExplanation,
+)
 from control_plane.nodes.convert import node_message, slot_state
 from control_plane.rooms.model import Placement
 from grpc_kit.channel import open_channel
@@ -30,7 +38,9 @@ _QUICK_DEADLINE: Final = 2.0
 _PROBE_SECONDS: Final = 0.5
 _SILENCE_SECONDS: Final = 40.0
 """A node's event stream says at least each 15 s that it lives."""
-_FOR_THE_CALLER: Final = frozenset({"SDP_INVALID", "SDP_NOT_ACCEPTABLE", "MID_UNKNOWN"})
+_MID_UNKNOWN: Final = "MID_UNKNOWN"
+_FOR_THE_CALLER: Final = frozenset({"SDP_INVALID", "SDP_NOT_ACCEPTABLE", _MID_UNKNOWN})
+_BY_REASON: Final = {"NODE_FULL": NodeFullError, "NODE_DRAINING": NodeDrainingError}
 _UNREACHABLE: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -186,7 +196,8 @@ def _refuse(error: aio.AioRpcError, offer_path: str, slots_path: str) -> NoRetur
     if details.reason in _FOR_THE_CALLER:
         raise _for_the_caller(details, offer_path, slots_path) from error
     if details.reason and details.code not in {grpc.StatusCode.INTERNAL, grpc.StatusCode.DEADLINE_EXCEEDED}:
-        raise RoomNotServedError(details.reason) from error
+        known = _BY_REASON.get(details.reason)
+        raise (known() if known else RoomNotServedError(details.reason)) from error
     if details.code in _UNREACHABLE:
         raise NodeUnreachableError from error
     raise RoomNotServedError(details.code.name) from error
@@ -194,17 +205,13 @@ def _refuse(error: aio.AioRpcError, offer_path: str, slots_path: str) -> NoRetur
 
 def _for_the_caller(details: ErrorDetails, offer_path: str, slots_path: str) -> DomainError:
     """A node's refusal of what the caller sent, with the caller's own field names."""
-    path = slots_path if details.reason == "MID_UNKNOWN" else offer_path
-    return DomainError(
-        ErrorKind.INVALID_ARGUMENT,
-        details.reason,
-        details.message,
-        field_violations=tuple(
-            FieldViolation(_renamed(violation.field, path), violation.description)
-            for violation in details.field_violations
-        )
-        or (FieldViolation(path, details.message),),
-    )
+    path = slots_path if details.reason == _MID_UNKNOWN else offer_path
+    violations = tuple(
+        FieldViolation(_renamed(violation.field, path), violation.description) for violation in details.field_violations
+    ) or (FieldViolation(path, details.message),)
+    if details.reason == _MID_UNKNOWN:
+        return MidUnknownError(details.message, violations)
+    return DomainError(ErrorKind.INVALID_ARGUMENT, details.reason, details.message, field_violations=violations)
 
 
 def _renamed(field: str, path: str) -> str:

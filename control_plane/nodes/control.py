@@ -31,6 +31,20 @@ class RoomNotServedError(Exception):
         super().__init__(f"the node answered {reason}")
 
 
+class NodeFullError(RoomNotServedError):
+    """The node takes no more sessions."""
+
+    def __init__(self) -> None:
+        super().__init__("NODE_FULL")
+
+
+class NodeDrainingError(RoomNotServedError):
+    """The node takes no new rooms."""
+
+    def __init__(self) -> None:
+        super().__init__("NODE_DRAINING")
+
+
 SerializedExplanation = NewType("SerializedExplanation", bytes)
 """A `parley.meeting.v1.MediaExplanation`, serialised: what a node says to a participant, passed on unread."""
 

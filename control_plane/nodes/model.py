@@ -52,72 +52,66 @@ class NodeEvent(enum.Enum):
     """It ended in good order."""
 
 
-class NodeEffect(enum.Enum):
-    """What has to follow a transition."""
-
-    MOVE_ROOMS = "move_rooms"
-    """Its rooms are to be placed anew now."""
-    SEND_DRAIN = "send_drain"
-    """The node is to be told to take no new rooms."""
-
-
 _MACHINE: Final = "node"
-_Step = tuple[NodeState, tuple[NodeEffect, ...]]
 _A, _D, _L, _G = NodeState.ACTIVE, NodeState.DRAINING, NodeState.LOST, NodeState.GONE
 _U = NodeState.UNKNOWN
-_MOVE = (NodeEffect.MOVE_ROOMS,)
 
-_STEPS: Mapping[tuple[NodeState, NodeEvent], _Step] = MappingProxyType(
+_STEPS: Mapping[tuple[NodeState, NodeEvent], NodeState] = MappingProxyType(
     {
-        (_A, NodeEvent.REGISTERED): (_A, ()),
-        (_A, NodeEvent.REGISTERED_DRAINING): (_D, ()),
-        (_A, NodeEvent.RESTARTED): (_A, _MOVE),
-        (_A, NodeEvent.REPORTED): (_A, ()),
-        (_A, NodeEvent.REPORTS_MISSED): (_L, _MOVE),
-        (_A, NodeEvent.UNREACHABLE): (_L, _MOVE),
-        (_A, NodeEvent.DRAIN_REQUESTED): (_D, (NodeEffect.SEND_DRAIN,)),
-        (_A, NodeEvent.SAID_GOODBYE): (_G, _MOVE),
+        (_A, NodeEvent.REGISTERED): _A,
+        (_A, NodeEvent.REGISTERED_DRAINING): _D,
+        (_A, NodeEvent.RESTARTED): _A,
+        (_A, NodeEvent.REPORTED): _A,
+        (_A, NodeEvent.REPORTS_MISSED): _L,
+        (_A, NodeEvent.UNREACHABLE): _L,
+        (_A, NodeEvent.DRAIN_REQUESTED): _D,
+        (_A, NodeEvent.SAID_GOODBYE): _G,
         # An operator's wish outlives a reconnection of the stream, but not the process that it was told to.
-        (_D, NodeEvent.REGISTERED): (_D, (NodeEffect.SEND_DRAIN,)),
-        (_D, NodeEvent.REGISTERED_DRAINING): (_D, ()),
-        (_D, NodeEvent.RESTARTED): (_A, _MOVE),
-        (_D, NodeEvent.REPORTED): (_D, ()),
-        (_D, NodeEvent.REPORTS_MISSED): (_L, _MOVE),
-        (_D, NodeEvent.UNREACHABLE): (_L, _MOVE),
-        (_D, NodeEvent.DRAIN_REQUESTED): (_D, (NodeEffect.SEND_DRAIN,)),
-        (_D, NodeEvent.SAID_GOODBYE): (_G, _MOVE),
-        (_L, NodeEvent.REGISTERED): (_A, ()),
-        (_L, NodeEvent.REGISTERED_DRAINING): (_D, ()),
-        (_L, NodeEvent.RESTARTED): (_A, _MOVE),
-        (_L, NodeEvent.REPORTED): (_A, ()),
-        (_L, NodeEvent.REPORTS_MISSED): (_L, ()),
-        (_L, NodeEvent.UNREACHABLE): (_L, ()),
-        (_L, NodeEvent.SAID_GOODBYE): (_G, _MOVE),
-        (_G, NodeEvent.REGISTERED): (_A, ()),
-        (_G, NodeEvent.REGISTERED_DRAINING): (_D, ()),
-        (_G, NodeEvent.RESTARTED): (_A, _MOVE),
-        (_G, NodeEvent.SAID_GOODBYE): (_G, ()),
-        (_G, NodeEvent.REPORTS_MISSED): (_G, ()),
-        (_G, NodeEvent.UNREACHABLE): (_G, ()),
-        (_U, NodeEvent.REGISTERED): (_A, ()),
-        (_U, NodeEvent.REGISTERED_DRAINING): (_D, ()),
-        (_U, NodeEvent.RESTARTED): (_A, _MOVE),
-        (_U, NodeEvent.REPORTED): (_U, ()),
-        (_U, NodeEvent.REPORTS_MISSED): (_L, _MOVE),
-        (_U, NodeEvent.UNREACHABLE): (_L, _MOVE),
-        (_U, NodeEvent.DRAIN_REQUESTED): (_D, (NodeEffect.SEND_DRAIN,)),
-        (_U, NodeEvent.SAID_GOODBYE): (_G, _MOVE),
+        (_D, NodeEvent.REGISTERED): _D,
+        (_D, NodeEvent.REGISTERED_DRAINING): _D,
+        (_D, NodeEvent.RESTARTED): _A,
+        (_D, NodeEvent.REPORTED): _D,
+        (_D, NodeEvent.REPORTS_MISSED): _L,
+        (_D, NodeEvent.UNREACHABLE): _L,
+        (_D, NodeEvent.DRAIN_REQUESTED): _D,
+        (_D, NodeEvent.SAID_GOODBYE): _G,
+        (_L, NodeEvent.REGISTERED): _A,
+        (_L, NodeEvent.REGISTERED_DRAINING): _D,
+        (_L, NodeEvent.RESTARTED): _A,
+        (_L, NodeEvent.REPORTED): _A,
+        (_L, NodeEvent.REPORTS_MISSED): _L,
+        (_L, NodeEvent.UNREACHABLE): _L,
+        (_L, NodeEvent.SAID_GOODBYE): _G,
+        (_G, NodeEvent.REGISTERED): _A,
+        (_G, NodeEvent.REGISTERED_DRAINING): _D,
+        (_G, NodeEvent.RESTARTED): _A,
+        (_G, NodeEvent.SAID_GOODBYE): _G,
+        (_G, NodeEvent.REPORTS_MISSED): _G,
+        (_G, NodeEvent.UNREACHABLE): _G,
+        (_U, NodeEvent.REGISTERED): _A,
+        (_U, NodeEvent.REGISTERED_DRAINING): _D,
+        (_U, NodeEvent.RESTARTED): _A,
+        (_U, NodeEvent.REPORTED): _U,
+        (_U, NodeEvent.REPORTS_MISSED): _L,
+        (_U, NodeEvent.UNREACHABLE): _L,
+        (_U, NodeEvent.DRAIN_REQUESTED): _D,
+        (_U, NodeEvent.SAID_GOODBYE): _G,
     }
 )
 
 
-def step(state: NodeState, event: NodeEvent) -> _Step:
-    """Returns the state after an event, and what has to follow.
+def step(state: NodeState, event: NodeEvent) -> NodeState:
+    """Returns the state after an event.
 
     Raises:
         ImpossibleTransitionError: The event can't happen in this state.
     """
     return look_up(_MACHINE, _STEPS, state, event)
+
+
+def loses_rooms(before: NodeState, event: NodeEvent, after: NodeState) -> bool:
+    """Whether a transition takes a node's rooms away from it, so that they have to be placed anew."""
+    return event is NodeEvent.RESTARTED or (after is not before and not after.serves)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from control_plane.kernel.clock import Clock
 from control_plane.kernel.records import compact_json, read_enum
 from control_plane.nodes.model import (
     LoadReport,
-    NodeEffect,
     NodeEvent,
     NodeState,
     NodeStatus,
     Registration,
     RoomLease,
     Timing,
+    loses_rooms,
     step,
 )
 from control_plane.platform.redis.client import (
@@ -85,9 +85,10 @@ class NodeRegistry:
         for _ in range(_ATTEMPTS):
             fields = await self._fields(registration.node_id)
             event = _registration_event(fields, registration)
-            state, effects = step(_state(fields) or NodeState.ACTIVE, event)
+            before = _state(fields) or NodeState.ACTIVE
+            state = step(before, event)
             new_process = fields.get("instance") != registration.instance_id
-            move = NodeEffect.MOVE_ROOMS in effects
+            move = loses_rooms(before, event, state)
             answer = await self._run(
                 registration.node_id,
                 fields,
@@ -97,8 +98,7 @@ class NodeRegistry:
                 covered=10**6 if new_process else 0,
             )
             if answer[0] == "ok":
-                draining = NodeEffect.SEND_DRAIN in effects
-                return ReportOutcome(_fences(answer), draining=draining, moved=move)
+                return ReportOutcome(_fences(answer), draining=state is NodeState.DRAINING, moved=move)
         raise _contended(registration.node_id)
 
     async def report(
@@ -117,7 +117,7 @@ class NodeRegistry:
             if fields.get("instance") != instance_id:
                 return ReportOutcome(superseded=True)
             draining = fields.get("draining") == "1"
-            state, _ = step(_state(fields) or NodeState.ACTIVE, NodeEvent.REPORTED)
+            state = step(_state(fields) or NodeState.ACTIVE, NodeEvent.REPORTED)
             if draining and state is NodeState.ACTIVE:
                 state = NodeState.DRAINING
             covered = max(0, report.sessions_opened - _count(fields, "sessions_opened"))
@@ -152,12 +152,12 @@ class NodeRegistry:
             if not fields or (instance_id and fields.get("instance") != instance_id):
                 return False
             before = _state(fields) or NodeState.ACTIVE
-            state, effects = step(before, event)
+            state = step(before, event)
             changes = {"state": state.value}
             if event is NodeEvent.DRAIN_REQUESTED:
                 changes["draining"] = "1"
-            move = NodeEffect.MOVE_ROOMS in effects
-            if state is before and not effects and event is not NodeEvent.DRAIN_REQUESTED:
+            move = loses_rooms(before, event, state)
+            if state is before and not move and event is not NodeEvent.DRAIN_REQUESTED:
                 return False
             answer = await self._run(node_id, fields, changes, move="" if move else None)
             if answer[0] == "ok":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from control_plane.kernel.errors import rate_limited
-from control_plane.log.errors import participant_not_found
+from control_plane.log.errors import ParticipantNotFoundError
 from control_plane.log.state import LiveState
 from control_plane.platform.redis.client import milliseconds
 from control_plane.reactions.events import reaction_sent
@@ -31,6 +31,6 @@ class LiveReactions:
         )
         outcome = await self._state.commit(meeting_id, command, operation=f"react:{participant_id}:{request_id}")
         if outcome.status == "present":
-            raise participant_not_found()
+            raise ParticipantNotFoundError
         if outcome.status == "rate":
             raise rate_limited(_TOO_MANY_REACTIONS, _REACTION_GAP_MS / 1000)

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from control_plane.kernel.errors import DomainError, ErrorKind
 
+_RETRY_AFTER: Final = 2.0
 
-def no_media_node(retry_after: float = 2.0) -> DomainError:
+
+class NoMediaNodeError(DomainError):
     """No media node can take the room now."""
-    return DomainError(
-        ErrorKind.UNAVAILABLE,
-        "NO_MEDIA_NODE",
-        "No media server can take this meeting at the moment. Try again shortly.",
-        retry_after=retry_after,
-    )
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorKind.UNAVAILABLE,
+            "NO_MEDIA_NODE",
+            "No media server can take this meeting at the moment. Try again shortly.",
+            retry_after=_RETRY_AFTER,
+        )
 
 
-def no_node_available(retry_after: float = 2.0) -> DomainError:
+class NoNodeAvailableError(DomainError):
     """No node is active and has room (for operators; participants get NO_MEDIA_NODE)."""
-    return DomainError(
-        ErrorKind.UNAVAILABLE, "NO_NODE_AVAILABLE", "No media node is active and has room.", retry_after=retry_after
-    )
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorKind.UNAVAILABLE,
+            "NO_NODE_AVAILABLE",
+            "No media node is active and has room.",
+            retry_after=_RETRY_AFTER,
+        )
 
 
 def placement_not_found() -> DomainError:
@@ -27,11 +38,13 @@ def placement_not_found() -> DomainError:
     return DomainError(ErrorKind.NOT_FOUND, "PLACEMENT_NOT_FOUND", "The room is placed nowhere.")
 
 
-def epoch_mismatch(current: int) -> DomainError:
+class EpochMismatchError(DomainError):
     """The epoch given is not the placement's."""
-    return DomainError(
-        ErrorKind.ABORTED,
-        "EPOCH_MISMATCH",
-        "The room's placement has another epoch.",
-        metadata={"epoch": str(current)},
-    )
+
+    def __init__(self, current: int) -> None:
+        super().__init__(
+            ErrorKind.ABORTED,
+            "EPOCH_MISMATCH",
+            "The room's placement has another epoch.",
+            metadata={"epoch": str(current)},
+        )

@@ -20,7 +20,7 @@ from control_plane.platform.redis.client import (
     milliseconds,
     store_failures,
 )
-from control_plane.rooms.errors import epoch_mismatch, no_node_available
+from control_plane.rooms.errors import EpochMismatchError, NoNodeAvailableError
 from control_plane.rooms.model import Placement, PlacementRequest
 from control_plane.rooms.selectors.base import Selector
 
@@ -94,13 +94,13 @@ class RoomLeases:
             for attempt in range(_ATTEMPTS):
                 node = self._selector.select(request, await self._registry.nodes())
                 if node is None:
-                    raise no_node_available()
+                    raise NoNodeAvailableError
                 # Where many replicas place at once, a choice from a load of a moment ago is better than none.
                 patient = attempt < _ATTEMPTS // 2
                 placed = await self._try(request.room_id, session_id, node, checked=patient)
                 if placed is not None:
                     return placed
-        raise no_node_available()
+        raise NoNodeAvailableError
 
     async def settle(self, node_id: str, session_id: str) -> None:
         """A join that was placed will open no session after all.
@@ -129,7 +129,7 @@ class RoomLeases:
         """
         status, node, _, address, current = await self._release([PREFIX], [room_id, str(epoch), _TOMBSTONE_MS])
         if status == "mismatch":
-            raise epoch_mismatch(int(current))
+            raise EpochMismatchError(int(current))
         return Released(room_id, node, address, int(current)) if status == "released" else None
 
     async def invalidate(self, room_id: str, epoch: int) -> None:

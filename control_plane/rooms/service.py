@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from control_plane.kernel.errors import DomainError
+from control_plane.log.errors import ParticipantNotFoundError
 from control_plane.log.participant import Participant, ParticipantEvent, SessionKey, advance
 from control_plane.log.state import LiveState
 from control_plane.nodes.control import MediaNodes, NodeUnreachableError, RoomNotServedError
@@ -17,7 +19,7 @@ from control_plane.platform.background import Background
 from control_plane.platform.observer import Observer
 from control_plane.platform.quarantine import Quarantine
 from control_plane.platform.set_aside import RecordKind
-from control_plane.rooms.errors import no_media_node
+from control_plane.rooms.errors import EpochMismatchError, NoMediaNodeError, NoNodeAvailableError
 from control_plane.rooms.leases import Released, RoomLeases
 from control_plane.rooms.live import LiveRooms
 from control_plane.rooms.model import Placement, PlacementRequest
@@ -60,10 +62,8 @@ class Rooms:
         """
         try:
             return await self._leases.place(PlacementRequest(meeting_id, region), session_id=session_id)
-        except DomainError as error:
-            if error.reason == "NO_NODE_AVAILABLE":
-                raise no_media_node() from error
-            raise
+        except NoNodeAvailableError as error:
+            raise NoMediaNodeError from error
 
     async def find(self, meeting_id: str) -> Placement | None:
         """Returns where a meeting's room is."""
@@ -132,9 +132,7 @@ class Rooms:
             return True
         try:
             released = await self._leases.release(meeting_id, epoch=epoch)
-        except DomainError as error:
-            if error.reason != "EPOCH_MISMATCH":
-                raise
+        except EpochMismatchError:
             return False
         if released is not None:
             self._background.run("close room", self.close(released))
@@ -165,10 +163,10 @@ class Rooms:
         for room_id in await self._leases.void_rooms():
             try:
                 moved += await self._move(room_id)
-            except DomainError as error:
-                if error.reason != "NO_MEDIA_NODE":
-                    raise
+            except NoMediaNodeError:
                 break  # nor is there one for the others; they are looked at again in a moment
+            except DomainError:
+                raise
             except Exception as error:  # noqa: BLE001 -- whatever is wrong with this one, the others are moved
                 self._quarantine.note(RecordKind.MEETING, room_id, error)
         return moved
@@ -202,11 +200,8 @@ class Rooms:
             _log.warning("moved room not opened", node=placement.node_id, reason=error.reason)
 
     async def _reconnecting(self, placement: Placement, participant_id: str) -> None:
-        try:
+        with suppress(ParticipantNotFoundError):
             await self._state.change(placement.room_id, participant_id, _left_behind_by(placement))
-        except DomainError as error:
-            if error.reason != "PARTICIPANT_NOT_FOUND":
-                raise
 
 
 def _left_behind_by(placement: Placement) -> Callable[[Participant], Participant]:
@@ -215,6 +210,6 @@ def _left_behind_by(placement: Placement) -> Callable[[Participant], Participant
     def change(participant: Participant) -> Participant:
         if participant.epoch >= placement.epoch:
             return participant
-        return advance(participant, ParticipantEvent.MEDIA_LOST)[0]
+        return advance(participant, ParticipantEvent.MEDIA_LOST)
 
     return change

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from control_plane.log.commands import Command, prefix
-from control_plane.log.errors import participant_not_found
+from control_plane.log.errors import ParticipantNotFoundError
 from control_plane.log.state import LiveState
 from control_plane.platform.redis.client import answer, milliseconds, store_failures
 
@@ -39,7 +39,7 @@ class Streams:
         command = self._state.present(participant_id).step("stream", participant_id, stream_id)
         outcome = await self._state.commit(meeting_id, command)
         if outcome.status != "ok":
-            raise participant_not_found()
+            raise ParticipantNotFoundError
         return outcome.position
 
 

@@ -13,7 +13,7 @@ from control_plane.kernel.clock import Clock
 from control_plane.kernel.errors import DomainError, ErrorKind
 from control_plane.kernel.ids import IdFactory
 from control_plane.log.entry import Batch, Entry, SubscriptionEnd
-from control_plane.log.errors import participant_not_found
+from control_plane.log.errors import ParticipantNotFoundError
 from control_plane.log.reader import EventLog, Subscription
 from control_plane.log.state import LiveState
 from control_plane.log.times import SignalingTimes
@@ -161,10 +161,8 @@ class SessionWatcher:
         """
         try:
             await self._streams.open_stream(meeting_id, participant_id, stream_id)
-        except DomainError as error:
-            if error.reason == "PARTICIPANT_NOT_FOUND":
-                return error
-            raise
+        except ParticipantNotFoundError as error:
+            return error
         return None
 
     async def _resume(
@@ -181,7 +179,7 @@ class SessionWatcher:
         for _ in range(_SNAPSHOTS):
             view = await self._state.view(meeting_id, participant_id)
             if view.participant(participant_id) is None:
-                raise participant_not_found()
+                raise ParticipantNotFoundError
             subscription = await self._log.subscribe(meeting_id, participant_id, view.cursor, batches=batches)
             if subscription is not None:
                 self._observer.counted("snapshots_sent")

@@ -77,7 +77,7 @@ def said_by_code() -> dict[str, set[str]]:
     said: dict[str, set[str]] = {}
     for file in (ROOT / "control_plane").rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text())):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+            if isinstance(call, ast.Call):
                 kind, reason = _said(call)
                 if reason:
                     said.setdefault(reason, set()).add(kind)
@@ -85,13 +85,14 @@ def said_by_code() -> dict[str, set[str]]:
 
 
 def _said(call: ast.Call) -> tuple[str, str]:
-    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    func = call.func
+    name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
     texts = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
     named = next(
         (str(one.value.value) for one in call.keywords if one.arg == "reason" and isinstance(one.value, ast.Constant)),
         "",
     )
-    if name == "DomainError" and texts and isinstance(call.args[0], ast.Attribute):
+    if name in {"DomainError", "__init__"} and texts and isinstance(call.args[0], ast.Attribute):
         return call.args[0].attr, texts[0]
     if name == "unauthenticated":
         return "UNAUTHENTICATED", texts[0] if texts else ""

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from control_plane.kernel.errors import request_id_reused
+from control_plane.kernel.errors import RequestIdReusedError
 from control_plane.platform.postgres.tables import REQUEST_IDS
 
 REQUEST_ID_LIFETIME = timedelta(hours=24)
@@ -38,7 +38,7 @@ class RequestIds:
         )
         row = (await self._connection.execute(kept)).one()
         if row.fingerprint != fingerprint:
-            raise request_id_reused()
+            raise RequestIdReusedError
         return str(row.result)
 
     async def keep(self, caller: str, request_id: str, result: str) -> None:

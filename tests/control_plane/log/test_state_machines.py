@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from control_plane.kernel.transition import ImpossibleTransitionError
 from control_plane.log import participant
-from control_plane.log.participant import ParticipantEffect, ParticipantEvent, ParticipantState
+from control_plane.log.participant import ParticipantEvent, ParticipantState
 from control_plane.nodes import model as node
-from control_plane.nodes.model import NodeEffect, NodeEvent, NodeState
+from control_plane.nodes.model import NodeEvent, NodeState
 
 
 def test_a_stay_from_beginning_to_end() -> None:
@@ -21,7 +19,7 @@ def test_a_stay_from_beginning_to_end() -> None:
         (ParticipantEvent.MEDIA_CONNECTED, ParticipantState.CONNECTED),
         (ParticipantEvent.DEPARTED, ParticipantState.LEFT),
     ]:
-        state, _ = participant.step(state, event)
+        state = participant.step(state, event)
         assert state is expected
 
 
@@ -32,21 +30,8 @@ def test_nothing_comes_back_from_left(event: ParticipantEvent) -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in ParticipantState if state is not ParticipantState.LEFT])
-def test_everybody_can_leave_and_it_is_announced(state: ParticipantState) -> None:
-    after, effects = participant.step(state, ParticipantEvent.DEPARTED)
-
-    assert after is ParticipantState.LEFT
-    assert ParticipantEffect.ANNOUNCE_DEPARTURE in effects
-
-
-def test_a_change_of_state_is_announced_and_no_change_is_not() -> None:
-    for state, event in itertools.product(ParticipantState, ParticipantEvent):
-        try:
-            after, effects = participant.step(state, event)
-        except ImpossibleTransitionError:
-            continue
-        announced = ParticipantEffect.ANNOUNCE_UPDATE in effects or ParticipantEffect.ANNOUNCE_DEPARTURE in effects
-        assert announced is (after is not state), (state, event)
+def test_everybody_can_leave(state: ParticipantState) -> None:
+    assert participant.step(state, ParticipantEvent.DEPARTED) is ParticipantState.LEFT
 
 
 def test_an_impossible_transition_tells_its_story() -> None:
@@ -69,7 +54,7 @@ def test_a_nodes_life() -> None:
         (NodeEvent.SAID_GOODBYE, NodeState.GONE),
         (NodeEvent.RESTARTED, NodeState.ACTIVE),
     ]:
-        state, _ = node.step(state, event)
+        state = node.step(state, event)
         assert state is expected
 
 
@@ -77,16 +62,28 @@ def test_a_nodes_life() -> None:
 def test_the_rooms_of_a_node_that_stops_serving_move(state: NodeState) -> None:
     for event in NodeEvent:
         try:
-            after, effects = node.step(state, event)
+            after = node.step(state, event)
         except ImpossibleTransitionError:
             continue
         if state.serves and not after.serves:
-            assert NodeEffect.MOVE_ROOMS in effects
+            assert node.loses_rooms(state, event, after)
+
+
+@pytest.mark.parametrize("state", NodeState)
+def test_rooms_stay_where_a_node_reports_registers_again_or_is_silent_once_more(state: NodeState) -> None:
+    for event in set(NodeEvent) - {NodeEvent.RESTARTED}:
+        try:
+            after = node.step(state, event)
+        except ImpossibleTransitionError:
+            continue
+        if after.serves or after is state:
+            assert not node.loses_rooms(state, event, after)
 
 
 @pytest.mark.parametrize("state", NodeState)
 def test_the_rooms_of_a_restarted_node_move_from_every_state(state: NodeState) -> None:
-    assert node.step(state, NodeEvent.RESTARTED) == (NodeState.ACTIVE, (NodeEffect.MOVE_ROOMS,))
+    assert node.step(state, NodeEvent.RESTARTED) is NodeState.ACTIVE
+    assert node.loses_rooms(state, NodeEvent.RESTARTED, NodeState.ACTIVE)
 
 
 @pytest.mark.parametrize("event", [NodeEvent.REPORTED, NodeEvent.DRAIN_REQUESTED])

@@ -9,7 +9,7 @@ import pytest
 from control_plane.kernel.errors import DomainError
 from control_plane.log.participant import ParticipantState
 from control_plane.media.model import MediaOffer
-from control_plane.nodes.control import RoomNotServedError
+from control_plane.nodes.control import NodeDrainingError
 from control_plane.nodes.model import LoadReport, NodeEvent, NodeState, RoomLease
 from control_plane.nodes.registry import Fence
 from control_plane.nodes.service import Configure, DrainNow, SaidGoodbye
@@ -218,7 +218,7 @@ async def test_a_drained_node_is_told_once_and_takes_nothing_new(
 
 
 async def test_a_node_that_refuses_new_rooms_gets_no_more(replica: Replica, node: FakeNode, second: FakeNode) -> None:
-    node.refuse = RoomNotServedError("NODE_DRAINING")
+    node.refuse = NodeDrainingError()
     await replica.register(second)
 
     joined = await replica.join("Ana")
