@@ -37,6 +37,7 @@ from control_plane.platform.redis.client import (
 from control_plane.platform.set_aside import RecordKind
 
 _DUE: Final = "parley:live"
+_MOST_DUE: Final = 20_000
 ATTEMPTS: Final = 12
 _ID: Final = re.compile(r'"id":"([0-9a-zA-Z-]{1,64})"')
 
@@ -201,11 +202,11 @@ class LiveState:
         with store_failures():
             await answer(self.client.xdel(f"{prefix(meeting_id)}log", position))
 
-    async def due(self, now: datetime, limit: int) -> Sequence[str]:
-        """Returns meetings that have to be looked at now."""
+    async def due(self, now: datetime) -> Sequence[str]:
+        """Returns meetings that have to be looked at now, the first due first."""
         with store_failures():
             found: list[str] = await answer(
-                self.client.zrange(_DUE, "-inf", milliseconds(now), byscore=True, offset=0, num=limit)
+                self.client.zrange(_DUE, "-inf", milliseconds(now), byscore=True, offset=0, num=_MOST_DUE)
             )
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from control_plane.kernel.clock import Clock
@@ -22,10 +23,12 @@ from control_plane.platform.capability import Capability, House, Part, Task
 from control_plane.platform.observer import Observer
 from control_plane.platform.quarantine import Quarantine
 from control_plane.platform.redis.capability import Redis
+from control_plane.platform.replicas import Replicas, Share
 from control_plane.rooms.service import Rooms
 from control_plane.settings import ControlPlaneSettings
 
 _CONSUMER_TICK: Final = 0.5
+_PATIENCE: Final = timedelta(seconds=2)
 
 
 def _build(house: House) -> Part:
@@ -38,11 +41,20 @@ def _build(house: House) -> Part:
         lambda: TurnServers(house.need(Clock), tuple(settings.turn_uris), settings.turn_secret.get_secret_value()),
     )
     applier = NodeEventApplier(state, live, nodes, rooms, observer, background)
+    replicas = house.need(Replicas)
     leases = ConsumerLeases(house.need(Redis).client)
     consumers = house.provide(
         NodeEventConsumers,
         lambda: NodeEventConsumers(
-            house.need(NodeRegistry), leases, nodes, house.need(Liveness), applier, house.need(Quarantine), observer
+            house.need(NodeRegistry),
+            leases,
+            nodes,
+            house.need(Liveness),
+            applier,
+            house.need(Quarantine),
+            observer,
+            replicas,
+            Share(replicas, house.need(Clock), _PATIENCE),
         ),
     )
     media = house.provide(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Final
 
 from control_plane.log.position import NodePosition
@@ -35,6 +36,14 @@ class ConsumerLeases:
     async def hold(self, node_id: str) -> bool:
         """Takes or renews the lease; False: another replica has it."""
         return bool(await self._hold([f"{_PREFIX}consumer:{node_id}"], [self._owner, _LEASE_MS]))
+
+    async def free(self, node_ids: Sequence[str]) -> Sequence[str]:
+        """Returns those that no replica has the lease of."""
+        if not node_ids:
+            return []
+        with store_failures():
+            owners = await answer(self._client.mget([f"{_PREFIX}consumer:{node_id}" for node_id in node_ids]))
+        return [node_id for node_id, owner in zip(node_ids, owners, strict=True) if owner is None]
 
     async def let_go(self, node_id: str) -> None:
         """Gives the lease back, if it is held here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -26,6 +27,7 @@ from control_plane.nodes.registry import NodeRegistry
 from control_plane.platform.background import stay_alive
 from control_plane.platform.observer import Observer
 from control_plane.platform.quarantine import Quarantine
+from control_plane.platform.replicas import Replicas, Share
 from control_plane.platform.set_aside import RecordKind
 
 _log = structlog.get_logger(__name__)
@@ -36,7 +38,7 @@ _RETRY_MOST: Final = 1.0
 
 
 class NodeEventConsumers:
-    """Listens to every node whose lease this replica can get."""
+    """Listens to the nodes of this replica's share, and to those that nobody else listens to."""
 
     def __init__(
         self,
@@ -47,6 +49,8 @@ class NodeEventConsumers:
         applier: NodeEventApplier,
         quarantine: Quarantine,
         observer: Observer,
+        replicas: Replicas,
+        share: Share,
     ) -> None:
         self._registry = registry
         self._leases = leases
@@ -55,6 +59,10 @@ class NodeEventConsumers:
         self._applier = applier
         self._quarantine = quarantine
         self._observer = observer
+        self._replicas = replicas
+        self._share = share
+        self._adopted: set[str] = set()
+        self._changes = replicas.changes
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def tend(self) -> None:
@@ -66,11 +74,29 @@ class NodeEventConsumers:
         }
         for key in [key for key in self._tasks if key not in serving]:
             await self._stop(key)
+        wanted = await self._wanted([node_id for node_id, _ in serving])
         for key, node in serving.items():
-            if not await self._leases.hold(node.registration.node_id):
+            if key[0] not in wanted:
+                await self._hand_over(key)
+            elif not await self._leases.hold(key[0]):
                 await self._stop(key)
             elif key not in self._tasks or self._tasks[key].done():
                 self._tasks[key] = asyncio.create_task(self._listen(node), name=f"events of {key[0]}")
+
+    async def _wanted(self, node_ids: Sequence[str]) -> set[str]:
+        """Returns the nodes to listen to. One that was found without a listener is kept until replicas come or go."""
+        if self._changes != self._replicas.changes:
+            self._changes = self._replicas.changes
+            self._adopted.clear()
+        free = await self._leases.free(node_ids)
+        self._adopted.update(self._share.take(free, len(free)))
+        return {node_id for node_id in node_ids if node_id in self._adopted or self._replicas.mine(node_id)}
+
+    async def _hand_over(self, key: tuple[str, str]) -> None:
+        """Ends listening to a node that another replica's share has now."""
+        if key in self._tasks:
+            await self._stop(key)
+            await self._leases.let_go(key[0])
 
     async def stop(self) -> None:
         """Ends listening and gives the leases back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from control_plane.kernel.clock import Clock
@@ -19,10 +20,13 @@ from control_plane.platform.capability import Capability, House, Part, Task
 from control_plane.platform.horizon import Horizon
 from control_plane.platform.quarantine import Quarantine
 from control_plane.platform.redis.capability import Redis
+from control_plane.platform.replicas import Replicas, Share
 from control_plane.settings import ControlPlaneSettings
 
 _CENSUS_TICK: Final = 5.0
 _CLEANING_TICK: Final = 300.0
+_PATIENCE: Final = timedelta(seconds=1)
+"""So much later is a node lost that ends together with the replica that should notice it."""
 
 
 def _build(house: House) -> Part:
@@ -30,7 +34,8 @@ def _build(house: House) -> Part:
     timing = house.provide(Timing, Timing)
     registry = house.provide(NodeRegistry, lambda: NodeRegistry(house.need(Redis).client, clock, timing))
     horizon = house.provide(Horizon, lambda: Horizon(clock, timing.grace))
-    house.provide(FailureDetector, lambda: FailureDetector(registry, clock, timing, horizon))
+    share = Share(house.need(Replicas), clock, _PATIENCE)
+    house.provide(FailureDetector, lambda: FailureDetector(registry, clock, timing, horizon, share))
     token = house.need(ControlPlaneSettings).node_token.get_secret_value()
     nodes = house.provide(MediaNodes, lambda: GrpcMediaNodes(token))
     signal = house.provide(MoveSignal, MoveSignal)

@@ -9,19 +9,21 @@ from control_plane.kernel.errors import DomainError
 from control_plane.nodes.model import NodeEvent, NodeStatus, Timing
 from control_plane.nodes.registry import NodeRegistry
 from control_plane.platform.horizon import Horizon
+from control_plane.platform.replicas import Share
 
 
 class FailureDetector:
     """Makes nodes LOST that have missed their reports."""
 
-    def __init__(self, registry: NodeRegistry, clock: Clock, timing: Timing, horizon: Horizon) -> None:
+    def __init__(self, registry: NodeRegistry, clock: Clock, timing: Timing, horizon: Horizon, share: Share) -> None:
         self._registry = registry
         self._clock = clock
         self._lost_after = timedelta(seconds=timing.lost_after)
         self._horizon = horizon
+        self._share = share
 
     async def look(self) -> bool:
-        """Judges every node once.
+        """Judges once the nodes of this replica's share.
 
         Returns:
             Whether rooms have to be placed anew.
@@ -39,11 +41,10 @@ class FailureDetector:
             return False
         moved = False
         now = self._clock.now()
-        for node in nodes:
-            if self._is_silent(node, now):
-                moved |= await self._registry.transition(
-                    node.registration.node_id, NodeEvent.REPORTS_MISSED, instance_id=node.registration.instance_id
-                )
+        silent = {node.registration.node_id: node for node in nodes if self._is_silent(node, now)}
+        for node_id in self._share.take(silent, len(silent)):
+            instance_id = silent[node_id].registration.instance_id
+            moved |= await self._registry.transition(node_id, NodeEvent.REPORTS_MISSED, instance_id=instance_id)
         return moved
 
     def _is_silent(self, node: NodeStatus, now: datetime) -> bool:

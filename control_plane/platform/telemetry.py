@@ -21,6 +21,7 @@ TASK_HEALTHY = Gauge("parley_task_healthy", "Whether a supervised task's last tu
 SET_ASIDE = Counter(
     "parley_records_set_aside", "How often records were met that can't be read or applied, by kind.", ["kind"]
 )
+REPLICAS = Gauge("parley_replicas", "Control-plane processes that are alive, as this one sees them.")
 EVENTS = Counter("parley_live_events", "What happened in meetings and to nodes, by kind.", ["kind"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from control_plane.accounts.tokens import ParticipantTokens
@@ -16,6 +17,7 @@ from control_plane.platform.horizon import Horizon
 from control_plane.platform.observer import Observer
 from control_plane.platform.outbox import OutboxReader, OutboxSignal
 from control_plane.platform.quarantine import Quarantine
+from control_plane.platform.replicas import Replicas, Share
 from control_plane.presence.gauges import show_meetings
 from control_plane.presence.live import LivePresence
 from control_plane.presence.relay import OutboxRelay
@@ -29,6 +31,7 @@ _CENSUS_TICK: Final = 5.0
 _OUTBOX_WAIT: Final = 0.5
 _OUTBOX_TICK: Final = 0.02
 _STALL_SECONDS: Final = 5.0
+_PATIENCE: Final = timedelta(seconds=5)
 
 
 def _build(house: House) -> Part:
@@ -38,7 +41,7 @@ def _build(house: House) -> Part:
         house.need(Observer),
         house.need(Background),
     )
-    stays = house.need(StayKeeper)
+    stays, replicas = house.need(StayKeeper), house.need(Replicas)
     rooms, directory = house.need(Rooms), house.need(MeetingDirectory)
     sweeper = house.provide(
         PresenceSweeper,
@@ -54,6 +57,7 @@ def _build(house: House) -> Part:
             background=background,
             horizon=Horizon(clock, times.heartbeat * 2, stall=_STALL_SECONDS),
             quarantine=house.need(Quarantine),
+            share=Share(replicas, clock, _PATIENCE),
         ),
     )
     presence = house.provide(
@@ -74,7 +78,8 @@ def _build(house: House) -> Part:
     relay = house.provide(OutboxRelay, lambda: OutboxRelay(house.need(OutboxReader), directory, live, rooms, signal))
 
     async def count() -> None:
-        show_meetings(list((await state.counts(await state.known())).values()))
+        mine = [meeting_id for meeting_id in await state.known() if replicas.mine(meeting_id)]
+        show_meetings(list((await state.counts(mine)).values()))
 
     async def relay_turn() -> None:
         await relay.run(_OUTBOX_WAIT)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from prometheus_client import Gauge
 
-PARTICIPANTS = Gauge("parley_live_participants", "People in meetings, all replicas together.")
-MEETINGS = Gauge("parley_live_meetings", "Meetings with somebody in them, all replicas together.")
+PARTICIPANTS = Gauge("parley_live_participants", "People in meetings of this replica's share; add up all replicas.")
+MEETINGS = Gauge("parley_live_meetings", "Meetings of this replica's share with somebody in them; add up all replicas.")
 
 
 def show_meetings(counts: Sequence[int]) -> None:

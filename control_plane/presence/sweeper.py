@@ -20,6 +20,7 @@ from control_plane.platform.background import Background
 from control_plane.platform.horizon import Horizon
 from control_plane.platform.observer import Observer
 from control_plane.platform.quarantine import Quarantine
+from control_plane.platform.replicas import Share
 from control_plane.platform.set_aside import RecordKind
 from control_plane.presence.live import LivePresence
 from control_plane.rooms.service import Rooms
@@ -32,7 +33,7 @@ _LONGEST_RETRY = timedelta(minutes=1)
 
 
 class PresenceSweeper:
-    """Looks at meetings when something in them may be over. Every replica does; each departure happens once."""
+    """Looks at meetings of this replica's share when something in them may be over. Each departure happens once."""
 
     def __init__(  # noqa: PLR0913 -- wiring
         self,
@@ -48,6 +49,7 @@ class PresenceSweeper:
         background: Background,
         horizon: Horizon,
         quarantine: Quarantine,
+        share: Share,
     ) -> None:
         self._state = state
         self._live = live
@@ -60,21 +62,22 @@ class PresenceSweeper:
         self._background = background
         self._horizon = horizon
         self._quarantine = quarantine
+        self._share = share
         self._failures: dict[str, int] = {}
 
     async def sweep(self) -> None:
-        """Looks once at all meetings that are due.
+        """Looks once at meetings that are due.
 
         Raises:
             DomainError: STORE_UNAVAILABLE.
         """
         try:
-            due = await self._state.due(self._clock.now(), _BATCH)
+            due = await self._state.due(self._clock.now())
         except DomainError:
             self._horizon.blinded()
             raise
         self._horizon.looked()
-        for meeting_id in due:
+        for meeting_id in self._share.take(due, _BATCH):
             try:
                 await self._look(meeting_id)
                 self._succeeded(meeting_id)
@@ -104,8 +107,8 @@ class PresenceSweeper:
         now = self._clock.now()
         silent, following = await self._live.silent(meeting_id, now)
         if silent and not self._horizon.steady:
-            # Heartbeats could not be noted for a while, so silence proves nothing yet.
-            await self._state.look_again(meeting_id, now + _RETRY)
+            # Heartbeats could not be noted for a while, so silence proves nothing yet: not to this replica. The meeting
+            # stays due, so that one that could look all the time takes it.
             return
         for participant_id in silent:
             await self._expire(meeting_id, participant_id, now)

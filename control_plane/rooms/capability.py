@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from control_plane.kernel.clock import Clock
@@ -17,6 +18,7 @@ from control_plane.platform.horizon import Horizon
 from control_plane.platform.observer import Observer
 from control_plane.platform.quarantine import Quarantine
 from control_plane.platform.redis.capability import Redis
+from control_plane.platform.replicas import Replicas, Share
 from control_plane.rooms.leases import RoomLeases
 from control_plane.rooms.live import LiveRooms
 from control_plane.rooms.rpc import RoomAllocationServicer
@@ -24,6 +26,8 @@ from control_plane.rooms.selectors import Selector, WeightedSelector
 from control_plane.rooms.service import Rooms
 
 _ROOM_TICK: Final = 0.25
+_PATIENCE: Final = timedelta(seconds=1)
+"""People wait for their rooms, so not long for whoever should move them."""
 
 
 def _build(house: House) -> Part:
@@ -49,6 +53,7 @@ def _build(house: House) -> Part:
             observer=house.need(Observer),
             background=background,
             quarantine=house.need(Quarantine),
+            share=Share(house.need(Replicas), clock, _PATIENCE),
         ),
     )
 

@@ -26,6 +26,7 @@ from control_plane.rooms.selectors.base import Selector
 
 _ATTEMPTS: Final = 8
 _UNCHECKED: Final = -1
+_MOST_VOID: Final = 20_000
 _TOMBSTONE_MS: Final = 600_000
 _INVALIDATE: Final = """
 if redis.call('HGET', KEYS[1] .. 'lease:' .. ARGV[1], 'epoch') == ARGV[2] then
@@ -140,7 +141,7 @@ class RoomLeases:
         """
         await self._invalidate([PREFIX], [room_id, str(epoch)])
 
-    async def void_rooms(self, limit: int = 50) -> Sequence[str]:
+    async def void_rooms(self) -> Sequence[str]:
         """Returns rooms whose lease is void: run out, or their node is lost.
 
         Raises:
@@ -149,7 +150,7 @@ class RoomLeases:
         with store_failures():
             rooms: list[str] = await answer(
                 self._client.zrange(
-                    f"{PREFIX}leases", "-inf", f"({self._horizon.before_ms()}", byscore=True, offset=0, num=limit
+                    f"{PREFIX}leases", "-inf", f"({self._horizon.before_ms()}", byscore=True, offset=0, num=_MOST_VOID
                 )
             )
         return rooms

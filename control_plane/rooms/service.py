@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -18,6 +17,7 @@ from control_plane.nodes.liveness import Liveness, MoveSignal
 from control_plane.platform.background import Background
 from control_plane.platform.observer import Observer
 from control_plane.platform.quarantine import Quarantine
+from control_plane.platform.replicas import Share
 from control_plane.platform.set_aside import RecordKind
 from control_plane.rooms.errors import EpochMismatchError, NoMediaNodeError, NoNodeAvailableError
 from control_plane.rooms.leases import Released, RoomLeases
@@ -25,13 +25,13 @@ from control_plane.rooms.live import LiveRooms
 from control_plane.rooms.model import Placement, PlacementRequest
 
 _log = structlog.get_logger(__name__)
-_RECENT: Final = timedelta(seconds=1)
+_AT_ONCE: Final = 50
 
 
 class Rooms:
     """What the rest of the control plane asks about rooms."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- wiring
         self,
         *,
         leases: RoomLeases,
@@ -43,6 +43,7 @@ class Rooms:
         observer: Observer,
         background: Background,
         quarantine: Quarantine,
+        share: Share,
     ) -> None:
         self._leases = leases
         self._nodes = nodes
@@ -53,6 +54,7 @@ class Rooms:
         self._observer = observer
         self._background = background
         self._quarantine = quarantine
+        self._share = share
 
     async def place(self, meeting_id: str, region: str, session_id: str = "") -> Placement:
         """Returns where a meeting's room is, and places it if it is nowhere.
@@ -154,13 +156,13 @@ class Rooms:
         self._signal.set()
 
     async def move_void(self) -> int:
-        """Places live meetings anew whose lease is void, and tells their participants.
+        """Places live meetings of this replica's share anew whose lease is void, and tells their participants.
 
         Returns:
             How many were moved.
         """
         moved = 0
-        for room_id in await self._leases.void_rooms():
+        for room_id in self._share.take(await self._leases.void_rooms(), _AT_ONCE):
             try:
                 moved += await self._move(room_id)
             except NoMediaNodeError:

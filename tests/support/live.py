@@ -64,6 +64,7 @@ from control_plane.platform.quarantine import Quarantine
 from control_plane.platform.redis.capability import CAPABILITY as REDIS
 from control_plane.platform.redis.capability import Redis
 from control_plane.platform.redis.client import connect
+from control_plane.platform.replicas import Replicas
 from control_plane.platform.set_aside import SetAside
 from control_plane.presence.live import LivePresence
 from control_plane.presence.relay import OutboxRelay
@@ -393,9 +394,13 @@ class FakeNodes:
                 yield NodeRoom(room_id, epoch, tuple(held), "")
         for happening in node.history[after:]:
             yield happening
-        while (message := await queue.get()) is not None:
-            if isinstance(message, NodeHappening) and message.position.sequence > after:
-                yield message
+        try:
+            while (message := await queue.get()) is not None:
+                if isinstance(message, NodeHappening) and message.position.sequence > after:
+                    yield message
+        finally:
+            if queue in node.watchers:
+                node.watchers.remove(queue)
         raise NodeUnreachableError
 
     async def reachable(self, address: str) -> bool:
@@ -423,7 +428,7 @@ class LivePart:
         self.stays, self.sweeper, self.relay = need(StayKeeper), need(PresenceSweeper), need(OutboxRelay)
         self.joiner, self.media, self.watcher = need(MeetingJoiner), need(Media), need(SessionWatcher)
         self.presence, self.reactions = need(Presence), need(Reactions)
-        self.consumers = need(NodeEventConsumers)
+        self.consumers, self.replicas = need(NodeEventConsumers), need(Replicas)
         self._turns = {task.name: task.work for part in process.parts for task in part.tasks}
 
     async def turn(self, task: str) -> None:

@@ -1,4 +1,4 @@
-"""Connections to Redis, and what is set aside."""
+"""Connections to Redis, which processes are alive, and what is set aside."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from control_plane.platform.quarantine import Quarantine
 from control_plane.platform.redis.attempts import Attempts
 from control_plane.platform.redis.client import BLOCK_MS, RedisClient, connect
 from control_plane.platform.redis.quarantine import QuarantineStore
+from control_plane.platform.replicas import BEAT_SECONDS, Replicas
+from control_plane.platform.telemetry import REPLICAS
 from control_plane.settings import ControlPlaneSettings
 
 _QUARANTINE_TICK = 1.0
@@ -47,12 +49,23 @@ def _build(house: House) -> Part:
         Quarantine, lambda: Quarantine(QuarantineStore(redis.client, clock), clock, house.need(Observer))
     )
 
+    replicas = house.provide(Replicas, lambda: Replicas(redis.client, clock))
+
+    async def beat() -> None:
+        await replicas.beat()
+        REPLICAS.set(len(replicas.alive))
+
     async def close() -> None:
         await redis.client.aclose()
         await redis.raw.aclose()
         await redis.blocking.aclose()
 
-    return Part(tasks=[Task("quarantine", quarantine.flush, _QUARANTINE_TICK)], close=[close])
+    return Part(
+        tasks=[Task("replicas", beat, BEAT_SECONDS), Task("quarantine", quarantine.flush, _QUARANTINE_TICK)],
+        drain=[replicas.leave],
+        stop=[replicas.leave],
+        close=[close],
+    )
 
 
 CAPABILITY = Capability("platform.redis", _build)
