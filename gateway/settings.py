@@ -31,7 +31,9 @@ class GatewaySettings(BaseSettings):
     )
     control_plane_target: str = Field(
         default="127.0.0.1:8081",
-        description="Where the control plane is reached, host:port; a name may have several addresses.",
+        pattern=r"^[^,;\s]+:\d{1,5}(\s*,\s*[^,;\s]+:\d{1,5})*$",
+        description="Where the control plane is reached, host:port; several with commas between them, and a name may "
+        "have several addresses.",
     )
     static_address: str = Field(
         default="127.0.0.1:8083", description="Where the web client's server listens, host:port."

@@ -46,6 +46,11 @@ def open_channel(target: str, *, bearer_token: str = "", options: Sequence[tuple
     return aio.insecure_channel(target, options=list(merged.items()), interceptors=interceptors)
 
 
+def split_targets(targets: str) -> list[str]:
+    """Return the addresses in a setting that names one or several, `host:port` with commas between them."""
+    return [target.strip() for target in targets.split(",") if target.strip()]
+
+
 class _Amend:
     """Adds trace context and token to a call's metadata."""
 

@@ -43,7 +43,10 @@ class NodeSettings(BaseSettings):
         description="host:port at which the control plane reaches it. Empty: the address it listens on.",
     )
     control_plane_target: str = Field(
-        default="127.0.0.1:8081", description="Where the control plane is reached, host:port."
+        default="127.0.0.1:8081",
+        pattern=r"^[^,;\s]+:\d{1,5}(\s*,\s*[^,;\s]+:\d{1,5})*$",
+        description="Where the control plane is reached, host:port; several with commas between them, and a name may "
+        "have several addresses.",
     )
     region: str = Field(default="local", pattern=r"^[a-z0-9-]{1,32}$", description="Region of this process.")
     media_bind_address: str = Field(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from grpc_kit.channel import split_targets
 from parley_cli.errors import CommandError
 from parley_cli.settings import Settings
 from parley_cli.up.data_folder import read_instance
@@ -26,7 +27,7 @@ class Instance:
         local_url: Address by which this machine reaches its gateway.
         parts: Process id of each part that runs.
         planned: Names of all its parts.
-        control_plane: `host:port` of its control plane, past the gateway; empty: not known.
+        control_planes: `host:port` of each process of its control plane, past the gateway; none: not known.
     """
 
     data_dir: Path
@@ -35,7 +36,7 @@ class Instance:
     local_url: str
     parts: Mapping[str, int]
     planned: Sequence[str] = ()
-    control_plane: str = ""
+    control_planes: Sequence[str] = ()
 
     @property
     def port(self) -> int:
@@ -124,5 +125,5 @@ def _instance(folder: Path, found: Mapping[str, Any]) -> Instance:
         local_url=found["local_url"],
         parts=found["parts"],
         planned=found.get("planned", list(found["parts"])),
-        control_plane=found.get("control_plane", ""),
+        control_planes=split_targets(found.get("control_plane", "")),
     )

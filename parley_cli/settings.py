@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from control_plane.settings import ControlPlaneSettings
@@ -25,6 +25,14 @@ Source = Literal["option", "environment", "file", "default"]
 
 class Settings(ControlPlaneSettings, NodeSettings, GatewaySettings):
     """Everything that can be set: the settings of control plane, media node and gateway in one."""
+
+    control_plane_processes: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Control-plane processes that `parley up` starts; each further one has the next port of "
+        "PARLEY_CONTROL_PLANE_METRICS_PORT. 0: one for every two cores of this machine, at least one.",
+    )
 
 
 @dataclass(frozen=True)

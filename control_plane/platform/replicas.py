@@ -62,6 +62,7 @@ class Replicas:
             pipe = self._client.pipeline(transaction=False)
             if not self._left:
                 pipe.zadd(_KEY, {self.id: milliseconds(now)})
+                pipe.expire(_KEY, _FORGET)
             pipe.zremrangebyscore(_KEY, "-inf", milliseconds(now - _FORGET))
             # One whose clock is far ahead is no more to be believed than one that is late.
             pipe.zrangebyscore(_KEY, f"({milliseconds(now - EXPIRY)}", milliseconds(now + EXPIRY))

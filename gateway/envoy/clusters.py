@@ -1,7 +1,10 @@
 """The servers behind Envoy."""
 
+from collections.abc import Sequence
+
 from gateway.envoy.json import Json, socket_address, typed
 from gateway.settings import GatewaySettings
+from grpc_kit.channel import split_targets
 
 CONTROL_PLANE = "control_plane"
 STATIC = "static"
@@ -18,15 +21,20 @@ def clusters(settings: GatewaySettings) -> list[Json]:
     """Control plane and web client, and the collectors that are set."""
     found = [_control_plane(settings), _static(settings)]
     if settings.otlp_endpoint:
-        found.append(_cluster(OTLP_GRPC, settings.otlp_endpoint, _http2()))
+        found.append(_cluster(OTLP_GRPC, [settings.otlp_endpoint], _http2()))
     if settings.otlp_http_endpoint:
-        found.append(_cluster(OTLP_HTTP, settings.otlp_http_endpoint, _http1()))
+        found.append(_cluster(OTLP_HTTP, [settings.otlp_http_endpoint], _http1()))
     return found
 
 
 def _control_plane(settings: GatewaySettings) -> Json:
-    cluster = _cluster(CONTROL_PLANE, settings.control_plane_target, _http2())
+    targets = split_targets(settings.control_plane_target)
+    cluster = _cluster(CONTROL_PLANE, targets, _http2())
     cluster["lb_policy"] = "LEAST_REQUEST"
+    # As long as one process is healthy, the others get no call.
+    cluster["common_lb_config"] = {"healthy_panic_threshold": {"value": 1}}
+    if len(targets) > 1:
+        cluster["outlier_detection"] = _ejection()
     cluster["circuit_breakers"] = {
         "thresholds": [{"max_requests": _CALLS_AT_A_TIME, "max_pending_requests": _CALLS_AT_A_TIME}]
     }
@@ -46,11 +54,28 @@ def _control_plane(settings: GatewaySettings) -> Json:
     return cluster
 
 
+def _ejection() -> Json:
+    """A process that can't be reached gets no call, sooner than its health is asked for.
+
+    What it answers is no reason: UNAVAILABLE is what all of them say when a store is away.
+    """
+    answers = ("consecutive_5xx", "consecutive_gateway_failure", "success_rate", "local_origin_success_rate")
+    return {
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": 2,
+        "interval": "1s",
+        "base_ejection_time": "1s",
+        "max_ejection_time": "5s",
+        "max_ejection_percent": 50,
+        **{f"enforcing_{answer}": 0 for answer in answers},
+    }
+
+
 def _static(settings: GatewaySettings) -> Json:
-    return _cluster(STATIC, settings.static_address, _http1())
+    return _cluster(STATIC, [settings.static_address], _http1())
 
 
-def _cluster(name: str, address: str, protocol: Json) -> Json:
+def _cluster(name: str, addresses: Sequence[str], protocol: Json) -> Json:
     return {
         "name": name,
         "type": "STRICT_DNS",
@@ -59,7 +84,9 @@ def _cluster(name: str, address: str, protocol: Json) -> Json:
         "per_connection_buffer_limit_bytes": 1_048_576,
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(address)}}]}],
+            "endpoints": [
+                {"lb_endpoints": [{"endpoint": {"address": socket_address(address)}} for address in addresses]}
+            ],
         },
         "typed_extension_protocol_options": {_HTTP_OPTIONS: protocol},
     }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from gateway.envoy.clusters import CONTROL_PLANE, OTLP_HTTP, STATIC
 from gateway.envoy.contracts import PUBLIC_SERVICES, Binding, Method, public_methods, rest_bindings
-from gateway.envoy.json import Json, typed
+from gateway.envoy.json import Json, extension, typed
 from gateway.settings import GatewaySettings
 from grpc_kit.interceptors.base import CLIENT_ADDRESS
 
@@ -85,7 +85,7 @@ def _method_route(method: Method) -> Json:
         return _stream_route(match, operation)
     action: Json = {"cluster": CONTROL_PLANE, "timeout": _UNARY_TIMEOUT}
     if method.idempotent:
-        action["retry_policy"] = _retry_policy()
+        action["retry_policy"] = _retry_policy() | _elsewhere()
     return {"match": match, "route": action, "decorator": {"operation": operation}}
 
 
@@ -165,6 +165,15 @@ def _retry_policy() -> Json:
         "num_retries": 3,
         "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"},
     }
+
+
+def _elsewhere() -> Json:
+    """A retry goes to another process than the one that has failed, where there is one."""
+    previous = extension(
+        "envoy.retry_host_predicates.previous_hosts",
+        "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+    )
+    return {"retry_host_predicate": [previous], "host_selection_retry_max_attempts": 3}
 
 
 def _browser_spans_route(settings: GatewaySettings) -> Json:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Final
@@ -15,7 +16,7 @@ import structlog
 from grpc import aio
 from prometheus_client import REGISTRY
 
-from grpc_kit.channel import open_channel
+from grpc_kit.channel import open_channel, split_targets
 from grpc_kit.interceptors import (
     AuthInterceptor,
     DeadlineInterceptor,
@@ -70,7 +71,7 @@ class Node:
     events: EngineEvents
     server: GrpcServer
     reporter: Reporter
-    channel: aio.Channel
+    channels: Sequence[aio.Channel]
     control_port: int
     reporting: asyncio.Task[None]
     health: asyncio.Task[None]
@@ -106,7 +107,8 @@ class Node:
             await asyncio.to_thread(self.engine.stop)
         except EngineError as error:
             log.error("engine.stop_failed", detail=str(error))  # noqa: TRY400 - the engine's threads have no traceback here
-        await self.channel.close()
+        for channel in self.channels:
+            await channel.close()
 
     async def _wait_for_rooms(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -147,9 +149,10 @@ async def start_node(settings: NodeSettings) -> Node:
         engine.stop()
         raise
     events.start()
-    channel = open_channel(settings.control_plane_target, bearer_token=token)
+    channels = [open_channel(target, bearer_token=token) for target in split_targets(settings.control_plane_target)]
+    random.shuffle(channels)  # so that nodes spread over the processes of the control plane
     reporter = Reporter(
-        channel=channel,
+        channels=channels,
         description=_description(settings, identity, port),
         load=Load(engine, rooms),
         agent=agent,
@@ -165,7 +168,7 @@ async def start_node(settings: NodeSettings) -> Node:
         events=events,
         server=server,
         reporter=reporter,
-        channel=channel,
+        channels=channels,
         control_port=port,
         reporting=asyncio.create_task(reporter.run(), name="reporter"),
         health=asyncio.create_task(EngineHealth(engine, server).run(), name="engine health"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,7 +53,7 @@ class Reporter:
     def __init__(
         self,
         *,
-        channel: aio.Channel,
+        channels: Sequence[aio.Channel],
         description: Description,
         load: Load,
         agent: Agent,
@@ -61,13 +62,13 @@ class Reporter:
         """Build a reporter.
 
         Args:
-            channel: To the control plane; carries the node token.
+            channels: To the processes of the control plane; carry the node token. Each attempt takes the next one.
             description: What the registration says.
             load: What the reports say.
             agent: Obeys commands.
             uniform: Where the jitter of the back-off comes from.
         """
-        self._stub = NodeServiceStub(channel)
+        self._stubs = itertools.cycle([NodeServiceStub(channel) for channel in channels])
         self._description = description
         self._load = load
         self._agent = agent
@@ -110,7 +111,7 @@ class Reporter:
             return
 
     async def _converse(self, stream: _Stream) -> None:
-        call = self._stub.Report(stream.requests())
+        call = next(self._stubs).Report(stream.requests())
         try:
             async with asyncio.timeout(_CONFIGURATION_SECONDS):
                 first = await call.read()

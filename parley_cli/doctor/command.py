@@ -83,7 +83,7 @@ def _examine(
 def _examine_one(settings: Settings, instance: Instance) -> Examination:
     checks = instance_checks(instance, settings)
     # Callers know no certificate of our own making: where there is one they come in past the gateway.
-    target = instance.control_plane if instance.secure else urlsplit(instance.local_url).netloc
+    target = instance.control_planes[0] if instance.secure else urlsplit(instance.local_url).netloc
     return Examination(str(instance.data_dir), instance.url, checks, asyncio.run(call(target)))
 
 

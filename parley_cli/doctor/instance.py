@@ -42,17 +42,17 @@ def _answers(name: str, good: bool, finding: str) -> Check:  # noqa: FBT001 - a 
 
 
 def _tasks(instance: Instance) -> Check:
-    if not instance.control_plane:
+    if not instance.control_planes:
         return Check("tasks", good=False, finding="This product is of another version and does not say how they are.")
     try:
-        statuses = asyncio.run(_health(instance.control_plane))
+        statuses = [asyncio.run(_health(target)) for target in instance.control_planes]
     except grpc.aio.AioRpcError as error:
         return Check("tasks", good=False, finding=f"The control plane does not answer: {error.code().name}.")
     serving = health_pb2.HealthCheckResponse.SERVING
-    failing = [name.removeprefix(_TASKS) for name, status in statuses.items() if status != serving]
-    tasks = [name for name in statuses if name.startswith(_TASKS)]
+    failing = {name.removeprefix(_TASKS) for one in statuses for name, status in one.items() if status != serving}
+    tasks = [name for one in statuses for name in one if name.startswith(_TASKS)]
     if failing:
-        return Check("tasks", good=False, finding=f"These fail: {', '.join(failing) or 'the control plane'}.")
+        return Check("tasks", good=False, finding=f"These fail: {', '.join(sorted(failing))}.")
     return Check("tasks", good=True, finding=f"all {len(tasks)} of the control plane work")
 
 

@@ -28,14 +28,18 @@ class PostgresPart(Part):
         data_dir: Data goes into its folder `postgres`.
         sink: Takes its log.
         durable: Whether commits reach the disk. Without it (for tests) they survive `kill -9`, but not a power cut.
+        connections: How many it takes at most.
     """
 
     name = "postgres"
 
-    def __init__(self, data_dir: Path, sink: LineSink | None = None, *, durable: bool = True) -> None:
+    def __init__(
+        self, data_dir: Path, sink: LineSink | None = None, *, durable: bool = True, connections: int = 200
+    ) -> None:
         super().__init__(sink)
         self._data_dir = data_dir
         self._durable = durable
+        self._connections = connections
         self.socket_folder = socket_folder(data_dir)
 
     @property
@@ -65,7 +69,7 @@ class PostgresPart(Part):
             "listen_addresses": "",
             "unix_socket_directories": str(self.socket_folder),
             "unix_socket_permissions": "0700",
-            "max_connections": "200",
+            "max_connections": str(self._connections),
             "timezone": "UTC",
             "log_timezone": "UTC",
             # After a crash one syncfs() instead of an fsync() of each of a thousand files, which takes seconds.

@@ -1,6 +1,7 @@
 """Which parts run with which settings."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from parley_cli.up.supervisor import Supervised
 
 _EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - what --lan means
 _LOOPBACK = "127.0.0.1"
+_CORES_OF_A_PROCESS = 2
 
 # Callers are let go first, then the node says goodbye to the control plane, then that ends its calls, then the stores.
 _GATEWAY_STAGE, _NODE_STAGE, _CONTROL_STAGE, _STORE_STAGE = range(4)
@@ -48,11 +50,13 @@ def make_plan(settings: Settings, folder: DataFolder, *, lan: bool) -> Plan:
     Raises:
         CommandError: The port is taken, or the machine is in no network although `lan` is asked for.
     """
-    decided = _decide(settings, folder, lan=lan)
+    addresses = _control_plane_addresses(settings)
+    decided = _decide(settings, folder, addresses, lan=lan)
     check_public_port(decided)
+    _check_metrics_ports(decided)
     secure = decided.tls_certificate_file is not None
     host = _LOOPBACK if decided.bind_address == _EVERY_ADDRESS else decided.bind_address
-    parts = _parts(decided, folder)
+    parts = _parts(decided, folder, addresses)
     return Plan(
         settings=decided,
         url=decided.public_url,
@@ -62,13 +66,13 @@ def make_plan(settings: Settings, folder: DataFolder, *, lan: bool) -> Plan:
     )
 
 
-def _decide(settings: Settings, folder: DataFolder, *, lan: bool) -> Settings:
+def _decide(settings: Settings, folder: DataFolder, addresses: Sequence[str], *, lan: bool) -> Settings:
     """What was set stays; what was left open is decided."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    address = given.get("control_plane_address", f"{_LOOPBACK}:{free_port()}")
     decided: dict[str, object] = {
-        "control_plane_address": address,
-        "control_plane_target": f"{_LOOPBACK}:{address.rpartition(':')[2]}",
+        "control_plane_address": addresses[0],
+        "control_plane_processes": len(addresses),
+        "control_plane_target": ",".join(f"{_LOOPBACK}:{address.rpartition(':')[2]}" for address in addresses),
         "node_control_address": f"{_LOOPBACK}:{free_port()}",
         "static_address": f"{_LOOPBACK}:{free_port()}",
         "node_token": folder.secret("node-token"),
@@ -78,7 +82,17 @@ def _decide(settings: Settings, folder: DataFolder, *, lan: bool) -> Settings:
     }
     if lan:
         decided |= _decide_lan(settings, folder)
+    given.pop("control_plane_processes", None)  # 0 is decided too
     return Settings.model_validate({**decided, **given, "data_dir": folder.path})
+
+
+def _control_plane_addresses(settings: Settings) -> Sequence[str]:
+    """Where the control plane's processes listen: free ports, or the one that is set and those after it."""
+    count = settings.control_plane_processes or max(1, len(os.sched_getaffinity(0)) // _CORES_OF_A_PROCESS)
+    if "control_plane_address" not in settings.model_fields_set:
+        return [f"{_LOOPBACK}:{free_port()}" for _ in range(count)]
+    host, _, port = settings.control_plane_address.rpartition(":")
+    return [f"{host}:{int(port) + place}" for place in range(count)]
 
 
 def _decide_lan(settings: Settings, folder: DataFolder) -> Mapping[str, object]:
@@ -114,18 +128,24 @@ def check_public_port(settings: Settings) -> None:
         raise CommandError(message) from error
 
 
-def _parts(settings: Settings, folder: DataFolder) -> Sequence[Supervised]:
+def _check_metrics_ports(settings: Settings) -> None:
+    first, count = settings.control_plane_metrics_port, settings.control_plane_processes
+    if first and settings.node_metrics_port in range(first, first + count):
+        message = (
+            f"PARLEY_NODE_METRICS_PORT is {settings.node_metrics_port}, but the control plane's {count} processes have "
+            f"metrics from port {first} to {first + count - 1}: choose another port for one of them."
+        )
+        raise CommandError(message)
+
+
+def _parts(settings: Settings, folder: DataFolder, addresses: Sequence[str]) -> Sequence[Supervised]:
     stores, stored = _stores(settings, folder)
     environment = {**_environment(settings), **stored}
     logs = folder.logs
     node = PythonPart("node", "media_plane.node", environment, RotatingLog(logs, "node"))
     return [
         *stores,
-        Supervised(
-            PythonPart("control-plane", "control_plane", environment, RotatingLog(logs, "control-plane")),
-            needs=[store.part.name for store in stores],
-            stop_stage=_CONTROL_STAGE,
-        ),
+        *_control_planes(settings, addresses, environment, logs, needs=[store.part.name for store in stores]),
         # A node that finds no control plane waits ever longer between attempts: begun after it, it registers at once.
         Supervised(
             node,
@@ -135,6 +155,21 @@ def _parts(settings: Settings, folder: DataFolder) -> Sequence[Supervised]:
         ),
         *gateway_parts(settings, folder.path, logs),
     ]
+
+
+def _control_planes(
+    settings: Settings, addresses: Sequence[str], environment: Mapping[str, str], logs: Path, needs: Sequence[str]
+) -> Sequence[Supervised]:
+    """The processes of the control plane, each with ports and a log of its own."""
+    found = []
+    for place, address in enumerate(addresses):
+        name = "control-plane" if place == 0 else f"control-plane-{place + 1}"
+        own = {"PARLEY_CONTROL_PLANE_ADDRESS": address}
+        if settings.control_plane_metrics_port:
+            own["PARLEY_CONTROL_PLANE_METRICS_PORT"] = str(settings.control_plane_metrics_port + place)
+        part = PythonPart(name, "control_plane", {**environment, **own}, RotatingLog(logs, name))
+        found.append(Supervised(part, needs=needs, stop_stage=_CONTROL_STAGE))
+    return found
 
 
 def gateway_parts(settings: Settings, data_dir: Path, logs: Path) -> Sequence[Supervised]:
@@ -160,7 +195,9 @@ def _stores(settings: Settings, folder: DataFolder) -> tuple[Sequence[Supervised
     stores: list[Supervised] = []
     addresses: dict[str, str] = {}
     if "database_url" not in settings.model_fields_set:
-        postgres = PostgresPart(folder.path, RotatingLog(folder.logs, "postgres"))
+        # Each process has 20 connections at most, and one while it brings the schema up to date.
+        connections = max(200, 50 + 21 * settings.control_plane_processes)
+        postgres = PostgresPart(folder.path, RotatingLog(folder.logs, "postgres"), connections=connections)
         stores.append(Supervised(postgres, stop_stage=_STORE_STAGE))
         addresses["PARLEY_DATABASE_URL"] = postgres.url
     if "redis_url" not in settings.model_fields_set:
@@ -174,7 +211,6 @@ def _environment(settings: Settings) -> Mapping[str, str]:
     """What was decided, for the processes; what was set reaches them the same way as it reached this one."""
     return {
         "PARLEY_DATA_DIR": str(settings.data_dir),
-        "PARLEY_CONTROL_PLANE_ADDRESS": settings.control_plane_address,
         "PARLEY_CONTROL_PLANE_TARGET": settings.control_plane_target,
         "PARLEY_NODE_CONTROL_ADDRESS": settings.node_control_address,
         "PARLEY_NODE_TOKEN": settings.node_token.get_secret_value(),

@@ -10,7 +10,7 @@ from rich.status import Status
 
 from parley_cli.up.plan import Plan
 
-_NAME_WIDTH = 14
+_NAME_WIDTH = 16
 
 
 class Screen:

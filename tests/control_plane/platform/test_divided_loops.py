@@ -49,7 +49,7 @@ async def come(replica: Replica) -> None:
     await replica.settle()
 
 
-def expired(replica: Replica) -> int:
+def expired(replica: Replica) -> float:
     return replica.observer.counts["participants_expired"]
 
 
@@ -195,8 +195,8 @@ async def test_the_nodes_of_a_killed_one_are_listened_to_when_its_leases_run_out
     first, second = make_replica(), make_replica()
     await first.register(*fleet)
     await beat(first, second)
-    for one in (first, second):
-        await one.part.consumers.tend()
+    await first.part.consumers.tend()
+    await second.part.consumers.tend()
     for key in list(second.part.consumers._tasks):
         await second.part.consumers._stop(key)  # without a word, as a killed process
 

@@ -28,6 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "control_plane_target": "control-plane:8081",
         "static_address": "web:8083",
     },
+    "several control planes": {"control_plane_target": "127.0.0.1:8081,127.0.0.1:8082,[::1]:8083"},
     "origins": {"cors_origins": ["https://example.com"], "trusted_proxies": 1},
 }
 

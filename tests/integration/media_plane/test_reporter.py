@@ -65,7 +65,7 @@ class ControlPlane(NodeServiceServicer):
 class Node:
     """A node's reporter with what it reports about."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, *targets: str) -> None:
         self.engine = FakeEngine()
         self.rooms = Rooms()
         announcer = Announcer(EventLog())
@@ -77,15 +77,19 @@ class Node:
             announcer=announcer,
             addresses=lambda: ["127.0.0.1"],
         )
-        self.channel = open_channel(target, bearer_token="secret")
+        self.channels = [open_channel(target, bearer_token="secret") for target in targets]
         self.reporter = Reporter(
-            channel=self.channel,
+            channels=self.channels,
             description=Description("nodes/n", "11111111-1111-4111-8111-111111111111", "r", "1", "h:1", 10, 2),
             load=Load(port(self.engine), self.rooms),
             agent=self.agent,
             uniform=lambda low, _: low,
         )
         self.running = asyncio.create_task(self.reporter.run())
+
+    async def close(self) -> None:
+        for channel in self.channels:
+            await channel.close()
 
 
 @pytest_asyncio.fixture
@@ -105,7 +109,7 @@ async def node(plane: tuple[ControlPlane, str]) -> AsyncIterator[Node]:
     yield node
     node.running.cancel()
     await asyncio.gather(node.running, return_exceptions=True)
-    await node.channel.close()
+    await node.close()
 
 
 async def until(condition: Any, timeout_seconds: float = 30.0) -> None:  # noqa: ANN401 - any question
@@ -205,3 +209,28 @@ async def test_a_fault_in_what_is_reported_or_told_does_not_end_the_reports(
     await until(lambda: len(servicer.streams) > streams and len(servicer.streams[-1]) >= 3)
 
     assert not node.running.done()
+
+
+async def test_a_node_reports_to_one_control_plane_and_goes_to_the_next_when_that_is_gone() -> None:
+    planes = [aio.server(), aio.server()]
+    servicers = [ControlPlane(), ControlPlane()]
+    addresses = []
+    for server, servicer in zip(planes, servicers, strict=True):
+        add_NodeServiceServicer_to_server(servicer, server)
+        addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+        await server.start()
+    node = Node(*addresses)
+    try:
+        await until(lambda: servicers[0].streams and len(servicers[0].streams[0]) >= 3)
+        assert not servicers[1].streams
+
+        await planes[0].stop(None)
+
+        await until(lambda: servicers[1].streams and len(servicers[1].streams[0]) >= 3)
+        assert servicers[1].streams[0][0].HasField("registration")
+    finally:
+        node.running.cancel()
+        await asyncio.gather(node.running, return_exceptions=True)
+        await node.close()
+        for server in planes:
+            await server.stop(None)

@@ -1,5 +1,6 @@
 """What `parley up` decides before it starts anything."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_by_default_everything_stays_on_this_machine(folder: DataFolder) -> None
     assert plan.settings.bind_address == "127.0.0.1"
     assert plan.settings.media_bind_address == "", "browsers here reach the media at this machine's other addresses too"
     assert plan.settings.node_token.get_secret_value() == folder.secret("node-token")
-    names = [each.part.name for each in plan.parts]
+    names = [each.part.name for each in plan.parts if not each.part.name.startswith("control-plane-")]
     assert names == ["postgres", "redis", "control-plane", "node", "web", "envoy"]
 
 
@@ -75,8 +76,49 @@ def test_stores_of_ones_own_are_not_started(folder: DataFolder, monkeypatch: pyt
 
     plan = make_plan(Settings(port=free_port()), folder, lan=False)
 
-    assert [each.part.name for each in plan.parts] == ["control-plane", "node", "web", "envoy"]
+    names = [each.part.name for each in plan.parts if not each.part.name.startswith("control-plane-")]
+    assert names == ["control-plane", "node", "web", "envoy"]
     assert plan.parts[0].needs == []
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(1, 1), (2, 1), (3, 1), (4, 2), (16, 8)])
+def test_there_is_a_control_plane_process_for_every_two_cores(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch, cores: int, processes: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cores)))
+
+    plan = make_plan(Settings(port=free_port()), folder, lan=False)
+
+    names = [each.part.name for each in plan.parts if each.part.name.startswith("control-plane")]
+    assert names == ["control-plane", *(f"control-plane-{number}" for number in range(2, processes + 1))]
+    assert plan.settings.control_plane_processes == processes
+    assert len(set(plan.settings.control_plane_target.split(","))) == processes
+
+
+def test_each_process_of_the_control_plane_has_ports_of_its_own(folder: DataFolder) -> None:
+    settings = Settings(
+        port=free_port(),
+        control_plane_processes=3,
+        control_plane_address="0.0.0.0:7000",
+        control_plane_metrics_port=9500,
+    )
+
+    plan = make_plan(settings, folder, lan=False)
+
+    told = [each.part.command().environment for each in plan.parts if each.part.name.startswith("control-plane")]
+    assert [one["PARLEY_CONTROL_PLANE_ADDRESS"] for one in told] == ["0.0.0.0:7000", "0.0.0.0:7001", "0.0.0.0:7002"]
+    assert [one["PARLEY_CONTROL_PLANE_METRICS_PORT"] for one in told] == ["9500", "9501", "9502"]
+    assert {one["PARLEY_CONTROL_PLANE_TARGET"] for one in told} == {"127.0.0.1:7000,127.0.0.1:7001,127.0.0.1:7002"}
+    assert len({each.part.name for each in plan.parts}) == len(plan.parts), "each has a log of its own"
+
+
+def test_metrics_that_would_meet_on_a_port_are_refused(folder: DataFolder) -> None:
+    settings = Settings(
+        port=free_port(), control_plane_processes=2, control_plane_metrics_port=9464, node_metrics_port=9465
+    )
+
+    with pytest.raises(CommandError, match=r"PARLEY_NODE_METRICS_PORT is 9465, but .* from port 9464 to 9465"):
+        make_plan(settings, folder, lan=False)
 
 
 def test_a_port_in_use_is_refused(folder: DataFolder) -> None:
