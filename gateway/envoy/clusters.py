@@ -15,6 +15,7 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 # Every participant holds a stream, which is a request to Envoy; its default of 1,024 would be the size of a deployment.
 _CALLS_AT_A_TIME = 200_000
+_RETRIES_AT_A_TIME = 1_000
 
 
 def clusters(settings: GatewaySettings) -> list[Json]:
@@ -35,9 +36,10 @@ def _control_plane(settings: GatewaySettings) -> Json:
     cluster["common_lb_config"] = {"healthy_panic_threshold": {"value": 1}}
     if len(targets) > 1:
         cluster["outlier_detection"] = _ejection()
-    cluster["circuit_breakers"] = {
-        "thresholds": [{"max_requests": _CALLS_AT_A_TIME, "max_pending_requests": _CALLS_AT_A_TIME}]
-    }
+    # All calls of a process that dies are tried again at once; Envoy would do so with three of them.
+    retries = {"budget_percent": {"value": 20}, "min_retry_concurrency": _RETRIES_AT_A_TIME}
+    limits = {"max_requests": _CALLS_AT_A_TIME, "max_pending_requests": _CALLS_AT_A_TIME, "retry_budget": retries}
+    cluster["circuit_breakers"] = {"thresholds": [limits]}
     # A draining replica says NOT_SERVING first; /healthz is healthy while one replica is.
     cluster["health_checks"] = [
         {

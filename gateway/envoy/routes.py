@@ -168,12 +168,15 @@ def _retry_policy() -> Json:
 
 
 def _elsewhere() -> Json:
-    """A retry goes to another process than the one that has failed, where there is one."""
+    """A retry goes to another process than the one that has failed, where there is one.
+
+    The balancer draws again so often: one that has died has fewer calls under way, and is preferred otherwise.
+    """
     previous = extension(
         "envoy.retry_host_predicates.previous_hosts",
         "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
     )
-    return {"retry_host_predicate": [previous], "host_selection_retry_max_attempts": 3}
+    return {"retry_host_predicate": [previous], "host_selection_retry_max_attempts": 32}
 
 
 def _browser_spans_route(settings: GatewaySettings) -> Json:
