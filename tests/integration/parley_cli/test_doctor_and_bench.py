@@ -91,8 +91,12 @@ async def test_forwarding_is_measured_beside_the_floor() -> None:
 async def test_unary_calls_are_measured() -> None:
     found = await _parley("bench", "api", "--seconds", "1", "--json")
 
-    assert found["GetMeeting"]["calls_per_second"] > 0
-    assert found["GetMeeting"]["cpu_ms_per_call"]["control-plane"] > 0
+    for count in ("1", "2"):
+        figures = found["processes"][count]["GetMeeting"]
+        assert figures["calls_per_second"] > 0
+        assert figures["calls_per_cpu_second"] > 0
+        assert figures["cpu_ms_per_call"]["control-plane"] > 0
+    assert found["ratio_of_two_to_one"]["GetMeeting"]["calls_per_second"] > 0
 
 
 async def _parley(*arguments: str) -> Any:  # noqa: ANN401 - JSON
