@@ -207,6 +207,10 @@ test-web: $(STAMPS)/npm
 test-python: setup-test
 	@$(BIN)/pytest
 
+.PHONY: test-long
+test-long: setup-test ## Run the tests that take minutes each
+	@$(BIN)/pytest -m long
+
 .PHONY: clean
 clean: ## Remove everything that was installed or built here
 	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(SITE) media_plane/engine/target .mypy_cache .ruff_cache .pytest_cache

@@ -105,13 +105,17 @@ class Crowd:
         """What each process has measured so far (`crowd.person.Record`)."""
         return await self._all("record")
 
+    async def reference(self) -> Mapping[str, Any]:
+        """What the host was told, who was there from the beginning (`crowd.process`)."""
+        return await self._processes[0].ask("reference")
+
     async def check(self) -> Mapping[str, Any]:
         """How many watchers' logs are whole: gapless, in order, complete.
 
         Compared is with the host's, who was there from the beginning: so many people it says are `present`, so many of
         them `unconnected`, and the keys of reactions and microphones are `heard` in this order.
         """
-        reference = await self._processes[0].ask("reference")
+        reference = await self.reference()
         fields = {name: reference[name] for name in ("events", "present", "unconnected")}
         replies = await self._all("check", **fields)
         return {

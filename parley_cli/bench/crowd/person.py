@@ -23,7 +23,7 @@ from parley_cli.bench.load import LoadClients
 _CALL_SECONDS = 30.0
 _ACTION_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 20.0
-_REOPENED = 20
+_REOPENED = 200
 _REOPEN_PAUSE = 0.5
 _AUDIO_SLOTS, _VIDEO_SLOTS = 3, 9
 _WATCH = "/parley.signaling.v1.SignalingService/WatchSession"
