@@ -7,6 +7,7 @@ from playwright.async_api import expect
 from tests.e2e.conftest import Invite
 from tests.support.browser import Person
 from tests.support.fleet import Fleet
+from tests.support.waiting import until
 
 _PHONE = (360, 740)
 
@@ -33,10 +34,16 @@ async def test_a_reader_comes_from_the_home_page_and_searches(invite: Invite, fl
     await reader.page.get_by_role("link", name="Help and documentation").click()
     await expect(reader.page).to_have_title("Start - Parley")
 
-    # Until its scripts have run, a page takes no keys; after that, letters outside the search turn pages.
-    await reader.page.wait_for_load_state("load")
-    await reader.page.keyboard.press("Control+k")
-    await reader.page.get_by_role("combobox").fill("retransmission")
+    search = reader.page.get_by_role("combobox")
+
+    async def opened() -> bool:
+        # The page takes keys once its scripts have run, and says nothing of when that is.
+        if not await search.is_visible():
+            await reader.page.keyboard.press("Control+k")
+        return await search.is_visible()
+
+    await until(opened, what="the search opens")
+    await search.fill("retransmission")
 
     await reader.sees_text("results")
     _is_quiet(reader)
