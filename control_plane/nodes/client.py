@@ -166,10 +166,6 @@ class GrpcMediaNodes:
         for address in self._channels.keys() - addresses:
             await self._channels.pop(address).close()
 
-    async def close(self) -> None:
-        """Closes all channels."""
-        await self.forget_others(frozenset())
-
     def _stub(self, address: str) -> sfu_control_service_pb2_grpc.SfuControlServiceAsyncStub:
         channel = self._channels.get(address)
         if channel is None:

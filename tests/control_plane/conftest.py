@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ import redis.asyncio as redis
 from control_plane.platform.postgres.database import Database
 from parley_cli.parts.postgres import PostgresPart
 from parley_cli.parts.redis import RedisPart
+from tests.support import stores
 from tests.support.control_plane import Running, running
 from tests.support.live import FakeNode, FakeNodes, MemoryDirectory, Replica, SetClock
-from tests.support.stores import fresh_database
 from tests.support.tables import AnyStore, Tables
 
 MakeReplica = Callable[..., Replica]
@@ -28,7 +29,7 @@ async def plane(
 ) -> AsyncIterator[Running]:
     """A control plane for all tests: each makes its own people and meetings, and the clock only ever goes forward."""
     folder = tmp_path_factory.mktemp("plane")
-    with fresh_database(postgres, migrated_template) as url:
+    with stores.fresh_database(postgres, migrated_template) as url:
         async with running(url, redis_server.url, folder) as it:
             yield it
 
@@ -104,3 +105,24 @@ async def client(redis_url: str) -> AsyncIterator[Client]:
     it = redis.Redis.from_url(redis_url, decode_responses=True)
     yield it
     await it.aclose()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisPart]:
+    """A server of its own, which the test may kill."""
+    part = RedisPart(tmp_path, server=stores.redis_program())
+    part.start(timeout=60)
+    yield part
+    part.stop()
+
+
+@pytest.fixture
+async def alone(own_redis: RedisPart, node: FakeNode, nodes: FakeNodes) -> AsyncIterator[Replica]:
+    """A replica alone on a server that the test may kill, with its tasks running."""
+    directory = MemoryDirectory()
+    directory.add()
+    made = Replica(own_redis.url, SetClock(), directory, nodes)
+    await made.register(node)
+    made.part.start()
+    yield made
+    await made.stop()

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
 from control_plane.kernel.errors import DomainError
 from control_plane.nodes.model import NodeState
 from parley_cli.parts.redis import RedisPart
-from tests.support import stores
 from tests.support.live import (
     FakeNode,
-    FakeNodes,
-    MemoryDirectory,
     Replica,
-    SetClock,
     Watching,
     attendee,
     eventually,
@@ -29,25 +23,6 @@ from tests.support.live import (
 from tests.support.waiting import until
 
 MEETING = "12345678901"
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisPart]:
-    part = RedisPart(tmp_path, server=stores.redis_program())
-    part.start(timeout=60)
-    yield part
-    part.stop()
-
-
-@pytest.fixture
-async def alone(own_redis: RedisPart, node: FakeNode, nodes: FakeNodes) -> AsyncIterator[Replica]:
-    directory = MemoryDirectory()
-    directory.add()
-    made = Replica(own_redis.url, SetClock(), directory, nodes)
-    await made.register(node)
-    made.part.start()
-    yield made
-    await made.stop()
 
 
 async def test_a_meeting_outlives_redis(alone: Replica, own_redis: RedisPart, node: FakeNode) -> None:

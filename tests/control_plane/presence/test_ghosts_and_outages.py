@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +13,7 @@ from parley_cli.parts.redis import RedisPart
 from tests.control_plane.presence.test_ghosts import is_in, key_of, pass_time, seconds_until_out
 from tests.support.live import (
     FakeNode,
-    FakeNodes,
-    MemoryDirectory,
     Replica,
-    SetClock,
     attendee,
     eventually,
 )
@@ -26,25 +21,6 @@ from tests.support.waiting import until
 
 MEETING = "12345678901"
 NOTICED = 7.0
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisPart]:
-    part = RedisPart(tmp_path)
-    part.start(timeout=60)
-    yield part
-    part.stop()
-
-
-@pytest.fixture
-async def alone(own_redis: RedisPart, node: FakeNode, nodes: FakeNodes) -> AsyncIterator[Replica]:
-    directory = MemoryDirectory()
-    directory.add()
-    made = Replica(own_redis.url, SetClock(), directory, nodes)
-    await made.register(node)
-    made.part.start()
-    yield made
-    await made.stop()
 
 
 async def test_nobody_is_missed_while_redis_is_away_and_everybody_who_is_gone_is_afterwards(
