@@ -91,12 +91,14 @@ async def test_a_hundred_resumptions_during_a_storm_lose_and_double_nothing(
         wanted = min(3, 300 - len(seen))
         await eventually(functools.partial(_has, watching, wanted))
         await watching.stop()
+        # The connection broke after these, however many more were on their way.
+        del watching.messages[wanted:]
         seen += watching.reactions
         cursor = watching.cursor
     await storm
 
     assert seen == [str(number) for number in range(300)]
-    assert turn > 10
+    assert turn >= 100
 
 
 async def test_a_second_stream_replaces_the_first_on_another_replica(
